@@ -1,0 +1,1 @@
+"""PostgreSQL: raw connections, named statements, the lock order, migrations, a server."""

@@ -1,0 +1,128 @@
+"""The one connection that a lane owns.
+
+State       DISCONNECTED until first used, and again after it failed or was dropped.
+Guarantee   One transaction at a time. A transaction commits when its block ends, and rolls back
+            when the block raises. Locks are taken in the lock order only.
+Clock       `Transaction.now` reads the server's clock in a statement of its own, after the last
+            lock. (The clock read by a statement that had to wait for a lock is that of the start
+            of the wait.)
+On failure  An error that leaves the connection unusable closes it; the next transaction connects
+            anew. The server bounds every statement, every wait for a lock and every idle moment
+            in a transaction by itself, should this process hang.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from sunseo.core.clock import Instant
+from sunseo.postgres.locks import Lockable, LockLadder
+
+CLOCK = "SELECT clock_timestamp()"
+
+
+class ConnectionLimits(msgspec.Struct, frozen=True):
+    """Bounds that the server enforces on a lane's connection."""
+
+    connect_timeout_s: float = 3.0
+    statement_timeout_s: float = 6.0  # below the lane's flush time-out, which is the last resort
+    lock_timeout_s: float = 3.0
+    idle_in_transaction_s: float = 10.0
+    statement_cache: int = 100  # 0 behind a pooler that does not keep prepared statements
+
+
+# Every statement of a lane finds its rows by key. Plans are made once, on tables that may still
+# be empty, and kept: so the planner is told not to fall for a scan that is cheap only today.
+KEYED_PLANS = {
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
+
+class Transaction:
+    """What a store may do inside one transaction."""
+
+    __slots__ = ("_connection", "_ladder")
+
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self._connection = connection
+        self._ladder = LockLadder()
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Run a statement that locks nothing by itself."""
+        return await self._connection.fetch(query, *arguments)
+
+    async def lock(self, kind: Lockable, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Run a statement that locks rows of one kind, keys ascending."""
+        self._ladder.step(kind)
+        return await self._connection.fetch(query, *arguments)
+
+    async def now(self) -> Instant:
+        """Read the time at which to decide; from here on no further lock can be taken."""
+        self._ladder.close()
+        moment: Instant = await self._connection.fetchval(CLOCK)
+        return moment
+
+
+class LaneConnection:
+    """See the module."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        limits: ConnectionLimits | None = None,
+        on_connect: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._dsn = dsn
+        self._limits = limits or ConnectionLimits()
+        self._on_connect = on_connect
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        connection = await self._connected()
+        try:
+            async with connection.transaction():
+                yield Transaction(connection)
+        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+            self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Close at once, without a word to the server: whatever runs on it fails."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close(timeout=self._limits.connect_timeout_s)
+            self._connection = None
+
+    async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(
+                self._dsn,
+                timeout=self._limits.connect_timeout_s,
+                statement_cache_size=self._limits.statement_cache,
+                server_settings=self._server_settings(),
+            )
+            self._on_connect()
+        return self._connection
+
+    def _server_settings(self) -> dict[str, str]:
+        limits = self._limits
+        return KEYED_PLANS | {
+            "application_name": "sunseo lane",
+            "statement_timeout": f"{limits.statement_timeout_s * 1000:.0f}",
+            "lock_timeout": f"{limits.lock_timeout_s * 1000:.0f}",
+            "idle_in_transaction_session_timeout": f"{limits.idle_in_transaction_s * 1000:.0f}",
+        }

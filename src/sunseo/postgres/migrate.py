@@ -1,0 +1,63 @@
+"""Bring a database to the schema that this version of Sunseo expects.
+
+Migrations are SQL files in `migrations/versions`, each with a small Python file that gives it its
+place in Alembic's order. Processes that start at once wait for each other on an advisory lock.
+"""
+
+import asyncio
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from sunseo.postgres.pool import create_cold_engine
+
+MIGRATION_LOCK = 0x73756E73656F  # "sunseo": an advisory lock's key, the same in every version
+MIGRATION_TIMEOUT_S = 3600.0  # an index on a large table may take long, and may not be cut off
+
+
+def upgrade(dsn: str) -> None:
+    """Apply what is missing, in one transaction. Not to be called from a running event loop."""
+    asyncio.run(_upgrade(dsn))
+
+
+def is_current(applied: str | None) -> bool:
+    """Whether a database at this revision is at the one that this version was written for."""
+    return applied == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+async def applied_revision(engine: AsyncEngine) -> str | None:
+    """The revision that a database is at; none if it has never been migrated."""
+    async with engine.connect() as connection:
+        if await connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+            return None
+        revision: str | None = await connection.scalar(
+            text("SELECT version_num FROM alembic_version")
+        )
+        return revision
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "sunseo.postgres:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+async def _upgrade(dsn: str) -> None:
+    engine = create_cold_engine(dsn, size=1, statement_timeout_s=MIGRATION_TIMEOUT_S)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade_to_head)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade_to_head(connection: Connection) -> None:
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

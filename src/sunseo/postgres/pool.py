@@ -1,0 +1,36 @@
+"""The small pool for cold paths: set-up, operators, reports.
+
+Guarantee   Cold reads and set-up can never starve a lane: they share no connection with one, the
+            pool does not grow, and the server ends any statement that runs too long.
+On failure  A caller that gets no connection in time is told so at once and holds nothing.
+"""
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+COLD_POOL_SIZE = 2  # a worker's cold work is rare; two let one slow report not block set-up
+STATEMENT_TIMEOUT_S = 30.0  # set-up loads whole halls at once
+CHECKOUT_TIMEOUT_S = 5.0
+
+
+def create_cold_engine(
+    dsn: str, *, size: int = COLD_POOL_SIZE, statement_timeout_s: float = STATEMENT_TIMEOUT_S
+) -> AsyncEngine:
+    """Make the engine of one process; `dsn` is a plain `postgresql://` URL."""
+    return create_async_engine(
+        make_url(dsn).set(drivername="postgresql+asyncpg"),
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=CHECKOUT_TIMEOUT_S,
+        pool_pre_ping=True,  # PostgreSQL may have been restarted between two operators' calls
+        connect_args={
+            "timeout": CHECKOUT_TIMEOUT_S,
+            "server_settings": {
+                "application_name": "sunseo cold",
+                "statement_timeout": f"{statement_timeout_s * 1000:.0f}",
+                "lock_timeout": "5000",
+                "idle_in_transaction_session_timeout": "60000",
+                "jit": "off",
+            },
+        },
+    )
