@@ -130,8 +130,10 @@ class Postmaster:
     def epitaph(self) -> str:
         """How it ended, for the log."""
         status = self._process.returncode
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        return f"{how}: {last_complaint(read_tail(self._layout.log, self._log_start))}"
+        if status < 0:
+            return f"killed by signal {-status}"
+        said = last_complaint(read_tail(self._layout.log, self._log_start))
+        return f"ended with status {status}: {said}"
 
     def _early_end(self) -> EmbeddedServerError:
         said = read_tail(self._layout.log, self._log_start)
