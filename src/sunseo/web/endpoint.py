@@ -1,0 +1,231 @@
+"""The one endpoint table: routing, decoding, identity and the API document are read from it.
+
+A capability exports a list of `Endpoint`s, wiring joins the lists, `app.build_app` serves them. A
+handler is `async def handler(call: Call) -> Reply | Refusal`; it knows no ASGI and no JSON.
+
+    place_hold = Endpoint(
+        name="place_hold",
+        method="POST",
+        path="/v1/sales/{sale:int}/holds",
+        summary="Hold seats and units for a while",
+        handler=routes.place_hold,
+        request=PlaceHoldBody,
+        response=HoldBody,
+        success=201,
+        outcomes=HoldOutcome,
+        auth=Auth.PERSON,
+        idempotent_key=True,
+    )
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from sunseo.core.ids import Person
+from sunseo.core.outcome import Kind, Outcome
+
+
+class Auth(Enum):
+    """Who may call: everybody, a person with a token, an operator with a key."""
+
+    PUBLIC = "public"
+    PERSON = "person"
+    OPERATOR = "operator"
+
+
+class Urgency(Enum):
+    """What is shed first when too many requests are under way.
+
+    The value is the share of `Limits.concurrency_max` up to which such a request is let in.
+    """
+
+    POLL = 0.7
+    JOIN = 0.85
+    WRITE = 1.0
+    ALWAYS = float("inf")  # health and metrics: refusing them would hide the overload
+
+
+class Record:
+    """What one request will have been, for its log line and its metrics.
+
+    Handlers set `lane_wait_s` and `db_s`; the adapter sets the rest. `outcome` is taken from the
+    handler's answer.
+    """
+
+    __slots__ = (
+        "db_s",
+        "expired",
+        "lane_wait_s",
+        "method",
+        "outcome",
+        "person",
+        "reading",
+        "request_id",
+        "route",
+        "started",
+        "status",
+    )
+
+    def __init__(self, request_id: str, method: str, started: float) -> None:
+        self.request_id = request_id
+        self.method = method
+        self.started = started
+        self.route = ""
+        self.status = 0
+        self.outcome = ""
+        self.person: str | None = None
+        self.lane_wait_s: float | None = None
+        self.db_s: float | None = None
+        self.reading = False
+        self.expired = False
+
+
+class Call:
+    """One decoded request.
+
+    `person`, `operator` and `idempotency_key` are set exactly where the endpoint asks for them;
+    reading one that was not asked for is a programmer's error and raises AttributeError.
+
+    Attributes:
+        body: the decoded request struct, or None where the endpoint takes none.
+        path: path parameters by name, already `int`, `UUID` or `str` as the template says.
+        query: the decoded query struct, or None.
+        person: who calls, where `auth` is PERSON.
+        operator: the id of the operator key used, where `auth` is OPERATOR.
+        idempotency_key: as sent, 1 to 255 visible ASCII characters.
+        record: what this request will have been; handlers add their times to it.
+    """
+
+    __slots__ = (
+        "_headers",
+        "body",
+        "idempotency_key",
+        "operator",
+        "path",
+        "person",
+        "query",
+        "record",
+    )
+
+    body: Any
+    path: dict[str, Any]
+    query: Any
+    person: Person
+    operator: str
+    idempotency_key: str
+    record: Record
+
+    def __init__(self, record: Record, headers: dict[bytes, bytes], path: dict[str, Any]) -> None:
+        self.record = record
+        self.path = path
+        self._headers = headers
+
+    def header(self, name: str) -> str | None:
+        """A request header by its name in lower case; repeated ones give the last."""
+        value = self._headers.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to a call that succeeded.
+
+    Args:
+        status: the HTTP status, or None to take it from `outcome` and the endpoint's `success`
+            (done: `success`; replayed: 200).
+        body: a struct to be encoded as JSON, bytes as they are, or None.
+        headers: further headers, names in lower case; `content-type` here replaces JSON's.
+        outcome: the outcome that is logged and counted.
+    """
+
+    status: int | None = None
+    body: msgspec.Struct | Sequence[msgspec.Struct] | bytes | None = None
+    headers: Sequence[Header] = ()
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An expected answer that is not success; it becomes a problem document.
+
+    Args:
+        outcome: which of the endpoint's outcomes; its kind gives the status.
+        detail: a sentence about this case; without it the outcome's own sentence stands.
+        extra: members added to the document, for instance `{"seats": [17]}`.
+        retry_after_s: for LATER, when to come back; without it the limits' jittered default.
+    """
+
+    outcome: Outcome
+    detail: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    retry_after_s: int | None = None
+
+
+Answer = Reply | Refusal
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One row of the table.
+
+    Args:
+        name: unique, a verb phrase in snake case; the `operationId` of the API document.
+        path: a template; parameters are `{sale:int}` (1 to 2^63-1), `{hold:uuid}` or `{code:str}`.
+        request: the body's struct; None takes no body (an empty object is let pass).
+        response: the type of a successful JSON body, or None where there is none.
+        success: the status of an answer that was DONE.
+        outcomes: the closed set of answers, for the document and the catalogue of problems.
+        idempotent_key: whether `Idempotency-Key` is required.
+        query: the struct of the query string; None takes no query.
+        urgency: when it is shed; by default POLL for reads and WRITE for everything else.
+        body_bytes_max: where the general limit is wrong, as for imports.
+        media: further response media types beside JSON, for the document.
+        description: a paragraph for the document.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    request: type[msgspec.Struct] | None = None
+    response: Any = None
+    success: int = 200
+    outcomes: Iterable[Outcome] | None = None
+    auth: Auth = Auth.PUBLIC
+    idempotent_key: bool = False
+    query: type[msgspec.Struct] | None = None
+    urgency: Urgency | None = None
+    body_bytes_max: int | None = None
+    media: Sequence[str] = ()
+    description: str = ""
+
+    @property
+    def shed_as(self) -> Urgency:
+        if self.urgency is not None:
+            return self.urgency
+        return Urgency.POLL if self.method in ("GET", "HEAD") else Urgency.WRITE
+
+    @property
+    def takes_body(self) -> bool:
+        return self.method in ("POST", "PUT", "PATCH")
+
+    def refusals(self) -> list[Outcome]:
+        """The outcomes that become problem documents, in their precedence."""
+        return [outcome for outcome in self.outcomes or () if not outcome.kind.is_success]
+
+    def status_of(self, outcome: Outcome | None) -> int:
+        """The status of a successful answer that names none itself."""
+        return 200 if outcome is not None and outcome.kind is Kind.REPLAYED else self.success
+
+
+PathValue = int | UUID | str
