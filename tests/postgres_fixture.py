@@ -7,8 +7,9 @@ fsync. The migrations run once, into a template; each test gets a clone of it. U
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import asyncpg
 import pytest
@@ -54,22 +55,23 @@ def dsn_of(server: EmbeddedServer, name: str) -> str:
 
 def execute(server: EmbeddedServer, *statements: str) -> None:
     """Run statements as superuser on the maintenance database."""
-    _run_apart(statements, server.admin_dsn)
+    for statement in statements:
+        query(server.admin_dsn, statement)
 
 
-def _run_apart(statements: Sequence[str], dsn: str) -> None:
+def query(dsn: str, statement: str) -> list[tuple[Any, ...]]:
+    """Run one statement on a connection of its own; its rows. Not from a running loop."""
     # A loop of its own, and never the current one: pytest-asyncio keeps that.
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(_execute(statements, dsn))
+        return loop.run_until_complete(_query(dsn, statement))
     finally:
         loop.close()
 
 
-async def _execute(statements: Sequence[str], dsn: str) -> None:
+async def _query(dsn: str, statement: str) -> list[tuple[Any, ...]]:
     connection = await asyncpg.connect(dsn, timeout=SETUP_S)
     try:
-        for statement in statements:
-            await connection.execute(statement)
+        return [tuple(row.values()) for row in await connection.fetch(statement)]
     finally:
         await connection.close()

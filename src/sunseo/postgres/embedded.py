@@ -198,8 +198,6 @@ class EmbeddedServer:
     def _prepare(self, binaries: Binaries) -> Identity:
         cluster = self.layout.cluster
         identity = choose_identity(cluster, binaries.postgres)
-        if cluster.exists():
-            clear_folder(cluster, self._stop_grace_s)
         ensure_cluster(self.layout, binaries, identity, durable=self.durable)
         self._socket_folder = create_socket_folder(self.layout.data, identity)
         return identity
@@ -224,6 +222,10 @@ class EmbeddedServer:
                 self._fail(error)
                 row += 1
                 continue
+            except Exception as error:  # noqa: BLE001 - the edge: this thread must not end unheard
+                self._fail(EmbeddedServerError(f"supervising {self.layout.data} failed: {error!r}"))
+                row += 1
+                continue
             if postmaster is None:
                 return
             self._arrive(died_at)
@@ -241,6 +243,7 @@ class EmbeddedServer:
         cluster = self.layout.cluster
         deadline = time.monotonic() + OCCUPIED_S
         while True:
+            clear_folder(cluster, self._stop_grace_s)
             write_config(cluster, self._socket_folder, binaries, identity, durable=self.durable)
             postmaster = Postmaster.launch(self.layout, binaries, identity)
             self._postmaster = postmaster
@@ -250,7 +253,6 @@ class EmbeddedServer:
             except OccupiedError:
                 if time.monotonic() >= deadline or self._stopping.wait(OCCUPIED_PAUSE_S):
                     raise
-                clear_folder(cluster, self._stop_grace_s)
                 continue
             except EmbeddedServerError:
                 postmaster.stop(self._stop_grace_s)

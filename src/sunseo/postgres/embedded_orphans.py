@@ -15,10 +15,10 @@ import psutil
 
 from sunseo.postgres.embedded_error import EmbeddedServerError
 
-LEFTOVERS_S = 3.0
-"""Children notice the death of their postmaster within a second or so and end by themselves."""
+QUIT_S = 3.0
+"""For an immediate shutdown, which saves nothing and therefore takes no time."""
 
-KILLED_S = 5.0
+KILL_S = 5.0
 
 
 def pid_in_file(cluster: Path) -> int | None:
@@ -45,18 +45,19 @@ def clear_folder(cluster: Path, grace_s: float) -> None:
     Raises:
         EmbeddedServerError: One of them cannot be ended.
     """
-    postmaster = pid_in_file(cluster)
-    if postmaster is None:
+    named = pid_in_file(cluster)
+    if named is None:
         return
     found = processes_in(cluster)
-    if any(process.pid == postmaster for process in found):
-        _end(found, postmaster, grace_s)
-    elif found:
-        _end_leftovers(found)
-    elif psutil.pid_exists(postmaster):
+    if postmaster := [process for process in found if process.pid == named]:
+        _end(postmaster, signal.SIGINT, grace_s)
+    elif not found and psutil.pid_exists(named):
         # The number was given anew to a stranger: PostgreSQL would take it for a server.
         (cluster / "postmaster.pid").unlink(missing_ok=True)
 
+    # Without their postmaster the others are doomed: the sooner they end, the sooner we recover.
+    _end(found, signal.SIGQUIT, QUIT_S)
+    _end(found, signal.SIGKILL, KILL_S)
     if left := processes_in(cluster):
         raise EmbeddedServerError(
             f"process {left[0].pid} still works in {cluster} and cannot be ended; end it first"
@@ -73,23 +74,10 @@ def processes_in(cluster: Path) -> list[psutil.Process]:
     return found
 
 
-def _end(found: Sequence[psutil.Process], postmaster: int, grace_s: float) -> None:
-    first = [process for process in found if process.pid == postmaster]
-    _signal(first, signal.SIGINT)
-    _, alive = psutil.wait_procs(first, timeout=grace_s)
-    _signal(alive, signal.SIGQUIT)
-    _end_leftovers([process for process in found if process.is_running()])
-
-
-def _end_leftovers(found: Sequence[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(found, timeout=LEFTOVERS_S)
-    _signal(alive, signal.SIGQUIT)
-    _, alive = psutil.wait_procs(alive, timeout=LEFTOVERS_S)
-    _signal(alive, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=KILLED_S)
-
-
-def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
-    for process in processes:
+def _end(processes: Sequence[psutil.Process], number: signal.Signals, patience_s: float) -> None:
+    """Send a signal to those that still run, and wait for their end."""
+    alive = [process for process in processes if process.is_running()]
+    for process in alive:
         with contextlib.suppress(psutil.Error):
             process.send_signal(number)
+    psutil.wait_procs(alive, timeout=patience_s)
