@@ -1,0 +1,54 @@
+"""What a sale offers and how it is counted: the part of it that hardly ever changes.
+
+A worker keeps catalogues in memory. The sale's locked row tells whether one is still current
+(`catalogue_version`); if not, the command is put off and the catalogue is read again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+import msgspec
+
+from sunseo.booking.commands import SaleKey
+
+SHELF_ROOM = 20_000  # catalogues kept by a worker, at a few hundred bytes each
+
+
+class Product(msgspec.Struct, frozen=True):
+    price: int  # minor units of the sale's currency
+    draws: tuple[tuple[int, int], ...]  # stock, units for one of the product
+    occasions: tuple[int, ...]  # that its stock belongs to
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    version: int
+    currency: str
+    occasion_limit: int | None
+    person_limit: int | None
+    prices: dict[int, int]  # price class: minor units
+    products: dict[int, Product]
+
+
+class CatalogueShelf:
+    """The catalogues that one lane has at hand; the least recently used one makes room."""
+
+    def __init__(self, room: int = SHELF_ROOM) -> None:
+        self._room = room
+        self._catalogues: OrderedDict[SaleKey, Catalogue] = OrderedDict()
+
+    def get(self, sale: SaleKey) -> Catalogue | None:
+        catalogue = self._catalogues.get(sale)
+        if catalogue is not None:
+            self._catalogues.move_to_end(sale)
+        return catalogue
+
+    def missing(self, sales: Iterable[SaleKey]) -> list[SaleKey]:
+        return [sale for sale in sales if sale not in self._catalogues]
+
+    def put(self, sale: SaleKey, catalogue: Catalogue) -> None:
+        self._catalogues[sale] = catalogue
+        while len(self._catalogues) > self._room:
+            self._catalogues.popitem(last=False)
+
+    def forget(self, sale: SaleKey) -> None:
+        self._catalogues.pop(sale, None)

@@ -1,0 +1,133 @@
+"""What can be asked of a sale's inventory, and the answers."""
+
+from enum import unique
+from uuid import UUID
+
+import msgspec
+
+from sunseo.core.lane import Reason
+from sunseo.core.outcome import Kind, Outcome
+
+SaleKey = tuple[int, int]
+"""Organisation and sale."""
+
+
+class InventoryCommand(msgspec.Struct, frozen=True):
+    """Anything that changes one sale's inventory; all of them share the sale's lane."""
+
+    sale: SaleKey
+
+    @property
+    def named_holds(self) -> tuple[UUID, ...]:
+        """Holds that exist already, as far as the command knows, and that it may change."""
+        raise NotImplementedError
+
+
+class PlaceHold(InventoryCommand, frozen=True):
+    """Claim seats and products for one person, all of them or none.
+
+    `products` are pairs of product and quantity. `reclaim` names past-due holds of others that an
+    earlier turn found in the way; they are expired first.
+    """
+
+    effect: UUID  # and the id of the hold it places
+    person: UUID
+    seats: tuple[int, ...]
+    products: tuple[tuple[int, int], ...]
+    request_digest: UUID
+    reclaim: tuple[UUID, ...] = ()
+
+    @property
+    def named_holds(self) -> tuple[UUID, ...]:
+        return self.reclaim
+
+
+class RenewHold(InventoryCommand, frozen=True):
+    """Give an open hold its full time again."""
+
+    effect: UUID
+    person: UUID
+    hold: UUID
+
+    @property
+    def named_holds(self) -> tuple[UUID, ...]:
+        return (self.hold,)
+
+
+class ReleaseHold(InventoryCommand, frozen=True):
+    """Let go of a hold before its time."""
+
+    person: UUID
+    hold: UUID
+
+    @property
+    def named_holds(self) -> tuple[UUID, ...]:
+        return (self.hold,)
+
+
+class ExpireHold(InventoryCommand, frozen=True):
+    """Return the units of a hold whose time has run out."""
+
+    hold: UUID
+
+    @property
+    def named_holds(self) -> tuple[UUID, ...]:
+        return (self.hold,)
+
+
+class Later(msgspec.Struct, frozen=True):
+    """The lane's own answer: nothing is known, or nothing was done; ask again."""
+
+    reason: Reason
+
+
+@unique
+class PlaceHoldOutcome(Outcome):
+    """Answers to PlaceHold, in precedence."""
+
+    REPLAYED = Kind.REPLAYED, "This hold was placed before; here is how it stands now."
+    KEY_REUSED = Kind.CONFLICT, "This Idempotency-Key was used before for a different request."
+    UNKNOWN_SALE = Kind.ABSENT, "There is no such sale."
+    SALE_NOT_OPEN = Kind.REFUSED, "The sale is not open at this time."
+    SALE_PAUSED = Kind.REFUSED, "The sale is paused; please wait until it goes on."
+    UNKNOWN_SEAT = Kind.ABSENT, "The sale has no such seat."
+    UNKNOWN_PRODUCT = Kind.ABSENT, "The sale has no such product."
+    ORDER_LIMIT_REACHED = Kind.REFUSED, "That is more than one order may hold."
+    SEAT_TAKEN = Kind.CONFLICT, "Somebody else has at least one of these seats."
+    LIMIT_REACHED = Kind.REFUSED, "That is more than one person may have."
+    SOLD_OUT = Kind.GONE, "Not enough is left."
+    HELD = Kind.DONE, "All of it is yours until the hold expires."
+
+
+@unique
+class RenewHoldOutcome(Outcome):
+    """Answers to RenewHold, in precedence."""
+
+    UNKNOWN_HOLD = Kind.ABSENT, "You have no such hold."
+    REPLAYED = Kind.REPLAYED, "This renewal was made before; here is how the hold stands now."
+    HOLD_ORDERED = Kind.CONFLICT, "The hold has become an order already."
+    HOLD_EXPIRED = Kind.GONE, "The hold has expired."
+    HOLD_RELEASED = Kind.GONE, "The hold was released."
+    RENEWALS_SPENT = Kind.REFUSED, "The hold cannot be renewed any more."
+    RENEWED = Kind.DONE, "The hold has its full time again."
+
+
+@unique
+class ReleaseHoldOutcome(Outcome):
+    """Answers to ReleaseHold, in precedence."""
+
+    UNKNOWN_HOLD = Kind.ABSENT, "You have no such hold."
+    REPLAYED = Kind.REPLAYED, "The hold was released before."
+    HOLD_ORDERED = Kind.CONFLICT, "The hold has become an order already."
+    HOLD_EXPIRED = Kind.GONE, "The hold has expired."
+    RELEASED = Kind.DONE, "The hold was released."
+
+
+@unique
+class ExpireHoldOutcome(Outcome):
+    """Answers to ExpireHold, in precedence."""
+
+    UNKNOWN_HOLD = Kind.ABSENT, "There is no such hold."
+    ENDED_BEFORE = Kind.REPLAYED, "The hold had ended already."
+    NOT_DUE = Kind.REFUSED, "The hold has time left."
+    EXPIRED = Kind.DONE, "The hold's units are free again."

@@ -1,0 +1,219 @@
+-- The statements of the inventory's lane. All of them are set-based and find their rows by key.
+-- Locks are taken in the order of postgres/locks.py, each kind by one statement: the keys are
+-- sorted first and then visited one after the other, which LATERAL makes the only possible plan.
+
+-- name: find_holds
+-- Read holds by id, plainly: what they claim never changes, so it tells what to lock.
+SELECT h.*
+FROM unnest($1::integer[], $2::bigint[], $3::uuid[]) AS asked (organisation, sale, hold)
+JOIN holds AS h USING (organisation, sale, hold);
+
+-- name: lock_seats
+-- Lock the seats that a batch asks for or lets go.
+SELECT asked.organisation, asked.sale, asked.seat, s.occasion, s.price_class, s.hold, s.expires_at
+FROM (
+    SELECT keys.*
+    FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS keys (organisation, sale, seat)
+    ORDER BY keys.organisation, keys.sale, keys.seat
+) AS asked
+CROSS JOIN LATERAL (
+    SELECT seats.occasion, seats.price_class, seats.hold, seats.expires_at
+    FROM seats
+    WHERE seats.organisation = asked.organisation AND seats.sale = asked.sale
+        AND seats.seat = asked.seat
+    FOR NO KEY UPDATE
+) AS s;
+
+-- name: lock_holds
+-- Lock the holds that a batch may end or renew.
+SELECT h.*
+FROM (
+    SELECT keys.*
+    FROM unnest($1::integer[], $2::bigint[], $3::uuid[]) AS keys (organisation, sale, hold)
+    ORDER BY keys.organisation, keys.sale, keys.hold
+) AS asked
+CROSS JOIN LATERAL (
+    SELECT holds.*
+    FROM holds
+    WHERE holds.organisation = asked.organisation AND holds.sale = asked.sale
+        AND holds.hold = asked.hold
+    FOR NO KEY UPDATE
+) AS h;
+
+-- name: make_person_uses
+-- Make sure that each counter exists, since absence cannot be locked. What comes back is new, and
+-- nobody else's before this transaction ends.
+INSERT INTO person_uses (organisation, sale, person, occasion, units_max)
+SELECT keys.*
+FROM unnest($1::integer[], $2::bigint[], $3::uuid[], $4::integer[], $5::integer[])
+    AS keys (organisation, sale, person, occasion, units_max)
+ORDER BY keys.organisation, keys.sale, keys.person, keys.occasion
+ON CONFLICT DO NOTHING
+RETURNING organisation, sale, person, occasion, units, units_max;
+
+-- name: lock_person_uses
+-- Lock the counters of what persons have.
+SELECT asked.organisation, asked.sale, asked.person, asked.occasion, u.units, u.units_max
+FROM (
+    SELECT keys.*
+    FROM unnest($1::integer[], $2::bigint[], $3::uuid[], $4::integer[])
+        AS keys (organisation, sale, person, occasion)
+    ORDER BY keys.organisation, keys.sale, keys.person, keys.occasion
+) AS asked
+CROSS JOIN LATERAL (
+    SELECT person_uses.units, person_uses.units_max
+    FROM person_uses
+    WHERE person_uses.organisation = asked.organisation AND person_uses.sale = asked.sale
+        AND person_uses.person = asked.person AND person_uses.occasion = asked.occasion
+    FOR NO KEY UPDATE
+) AS u;
+
+-- name: lock_stocks
+-- Lock the counters of stock.
+SELECT asked.organisation, asked.sale, asked.stock, t.capacity, t.held, t.sold
+FROM (
+    SELECT keys.*
+    FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS keys (organisation, sale, stock)
+    ORDER BY keys.organisation, keys.sale, keys.stock
+) AS asked
+CROSS JOIN LATERAL (
+    SELECT stocks.capacity, stocks.held, stocks.sold
+    FROM stocks
+    WHERE stocks.organisation = asked.organisation AND stocks.sale = asked.sale
+        AND stocks.stock = asked.stock
+    FOR NO KEY UPDATE
+) AS t;
+
+-- name: lock_sales
+-- Lock the sales themselves, the hottest rows, last.
+SELECT
+    asked.organisation, asked.sale, s.opens_at, s.closes_at, s.paused, s.hold_ttl_s,
+    s.renewals_max, s.order_limit, s.version, s.catalogue_version
+FROM (
+    SELECT keys.*
+    FROM unnest($1::integer[], $2::bigint[]) AS keys (organisation, sale)
+    ORDER BY keys.organisation, keys.sale
+) AS asked
+CROSS JOIN LATERAL (
+    SELECT sales.*
+    FROM sales
+    WHERE sales.organisation = asked.organisation AND sales.sale = asked.sale
+    FOR NO KEY UPDATE
+) AS s;
+
+-- name: find_past_due_by_stock
+-- Find, oldest first, holds that still count in a stock though their time has run out.
+SELECT asked.organisation, asked.sale, asked.stock, due.hold
+FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS asked (organisation, sale, stock)
+CROSS JOIN LATERAL (
+    SELECT h.hold
+    FROM holds AS h
+    WHERE h.organisation = asked.organisation AND h.sale = asked.sale AND h.state = 'open'
+        AND h.expires_at <= $4 AND asked.stock = ANY (h.stocks)
+    ORDER BY h.expires_at
+    LIMIT $5
+) AS due;
+
+-- name: find_past_due_by_person
+-- Find, oldest first, holds that still count for a person though their time has run out.
+SELECT asked.organisation, asked.sale, asked.person, due.hold
+FROM unnest($1::integer[], $2::bigint[], $3::uuid[]) AS asked (organisation, sale, person)
+CROSS JOIN LATERAL (
+    SELECT h.hold
+    FROM holds AS h
+    WHERE h.organisation = asked.organisation AND h.sale = asked.sale AND h.state = 'open'
+        AND h.expires_at <= $4 AND h.person = asked.person
+    ORDER BY h.expires_at
+    LIMIT $5
+) AS due;
+
+-- name: find_past_due
+-- Find the oldest past-due holds of an organisation, for the expirer.
+SELECT h.sale, h.hold, h.expires_at
+FROM holds AS h
+WHERE h.organisation = $1 AND h.state = 'open' AND h.expires_at <= statement_timestamp()
+ORDER BY h.expires_at
+LIMIT $2;
+
+-- name: move_seats
+-- Write who has which seat, and until when.
+UPDATE seats AS s
+SET hold = moved.hold, expires_at = moved.expires_at
+FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::uuid[], $5::timestamptz[])
+    AS moved (organisation, sale, seat, hold, expires_at)
+WHERE s.organisation = moved.organisation AND s.sale = moved.sale AND s.seat = moved.seat;
+
+-- name: place_holds
+-- Write the holds that a batch has placed. Lists of one hold travel as text: arrays of arrays
+-- cannot be ragged.
+INSERT INTO holds (
+    organisation, sale, hold, person, state, seats, products, product_quantities, stocks,
+    stock_units, use_occasions, use_units, units, amount, request_digest, placed_at, expires_at,
+    ended_at
+)
+SELECT
+    placed.organisation, placed.sale, placed.hold, placed.person, placed.state,
+    placed.seats::integer[], placed.products::integer[], placed.product_quantities::integer[],
+    placed.stocks::integer[], placed.stock_units::integer[], placed.use_occasions::integer[],
+    placed.use_units::integer[], placed.units, placed.amount, placed.request_digest, $16,
+    placed.expires_at, placed.ended_at
+FROM unnest(
+    $1::integer[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::integer[], $14::bigint[],
+    $15::uuid[], $17::timestamptz[], $18::timestamptz[]
+) AS placed (
+    organisation, sale, hold, person, state, seats, products, product_quantities, stocks,
+    stock_units, use_occasions, use_units, units, amount, request_digest, expires_at, ended_at
+);
+
+-- name: move_holds
+-- Write how holds have ended, or how long they now last.
+UPDATE holds AS h
+SET
+    state = moved.state, expires_at = moved.expires_at, ended_at = moved.ended_at,
+    renewals = moved.renewals::uuid[]
+FROM unnest(
+    $1::integer[], $2::bigint[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+    $7::text[]
+) AS moved (organisation, sale, hold, state, expires_at, ended_at, renewals)
+WHERE h.organisation = moved.organisation AND h.sale = moved.sale AND h.hold = moved.hold;
+
+-- name: count_person_uses
+-- Write what persons have.
+UPDATE person_uses AS u
+SET units = counted.units
+FROM unnest($1::integer[], $2::bigint[], $3::uuid[], $4::integer[], $5::integer[])
+    AS counted (organisation, sale, person, occasion, units)
+WHERE u.organisation = counted.organisation AND u.sale = counted.sale
+    AND u.person = counted.person AND u.occasion = counted.occasion;
+
+-- name: count_stocks
+-- Write how much of each stock is held and sold.
+UPDATE stocks AS t
+SET held = counted.held, sold = counted.sold
+FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::bigint[], $5::bigint[])
+    AS counted (organisation, sale, stock, held, sold)
+WHERE t.organisation = counted.organisation AND t.sale = counted.sale
+    AND t.stock = counted.stock;
+
+-- name: read_catalogue_sales
+-- Read what catalogues say of the sales themselves.
+SELECT
+    s.organisation, s.sale, s.catalogue_version, s.currency, s.occasion_limit, s.person_limit
+FROM unnest($1::integer[], $2::bigint[]) AS asked (organisation, sale)
+JOIN sales AS s USING (organisation, sale);
+
+-- name: read_catalogue_prices
+-- Read the price classes of sales.
+SELECT c.organisation, c.sale, c.price_class, c.price
+FROM unnest($1::integer[], $2::bigint[]) AS asked (organisation, sale)
+JOIN price_classes AS c USING (organisation, sale);
+
+-- name: read_catalogue_products
+-- Read the products of sales with what each draws on.
+SELECT p.organisation, p.sale, p.product, p.price, d.stock, d.units, t.occasion
+FROM unnest($1::integer[], $2::bigint[]) AS asked (organisation, sale)
+JOIN products AS p USING (organisation, sale)
+JOIN product_draws AS d USING (organisation, sale, product)
+JOIN stocks AS t USING (organisation, sale, stock)
+ORDER BY p.organisation, p.sale, p.product, d.stock;

@@ -1,0 +1,245 @@
+"""Who gets what: every rule about holds, pure.
+
+`decide` answers commands in order of arrival, which is the order of right, and moves the hall as
+it goes. It does no I/O and is told the time.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+
+from sunseo.booking import events
+from sunseo.booking.commands import (
+    ExpireHold,
+    ExpireHoldOutcome,
+    InventoryCommand,
+    PlaceHold,
+    PlaceHoldOutcome,
+    ReleaseHold,
+    ReleaseHoldOutcome,
+    RenewHold,
+    RenewHoldOutcome,
+)
+from sunseo.booking.hall import WHOLE_SALE, Claim, Hold, HoldState, SaleState, Terms
+from sunseo.core.clock import Instant
+from sunseo.core.outcome import Outcome
+
+
+class HoldAnswer(msgspec.Struct, frozen=True):
+    """An outcome with what it is about.
+
+    `seats`, `products` and `stocks` name those that stood in the way.
+    """
+
+    outcome: Outcome
+    hold: Hold | None = None
+    seats: tuple[int, ...] = ()
+    products: tuple[int, ...] = ()
+    stocks: tuple[int, ...] = ()
+
+
+class AskAgain(msgspec.Struct, frozen=True):
+    """No answer yet: the next batch must lock more, and expire these holds first."""
+
+    reclaim: tuple[UUID, ...] = ()
+
+
+Decision = HoldAnswer | AskAgain
+
+
+def place_hold(command: PlaceHold, sale: SaleState | None, now: Instant) -> Decision:
+    if sale is None or sale.terms is None:
+        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SALE)
+    if (hold := sale.holds.get(command.effect)) is not None:
+        return _replayed(command, hold)
+    if not sale.terms.is_open(now):
+        return HoldAnswer(PlaceHoldOutcome.SALE_NOT_OPEN)
+    if sale.terms.paused:
+        return HoldAnswer(PlaceHoldOutcome.SALE_PAUSED)
+    if unknown := tuple(seat for seat in command.seats if seat not in sale.seats):
+        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SEAT, seats=unknown)
+    if unknown := tuple(p for p, _ in command.products if p not in sale.catalogue.products):
+        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_PRODUCT, products=unknown)
+
+    for past_due in command.reclaim:
+        expire_if_due(sale, past_due, now)
+    claim = claim_of(command, sale)
+    if refusal := _refuse_claim(command, claim, sale, sale.terms, now):
+        return refusal
+
+    # From here the hold must succeed.
+    return _hold(command, claim, sale, sale.terms, now)
+
+
+def renew_hold(command: RenewHold, sale: SaleState | None, now: Instant) -> Decision:
+    hold = _own_hold(command, sale)
+    if sale is None or sale.terms is None or hold is None:
+        return HoldAnswer(RenewHoldOutcome.UNKNOWN_HOLD)
+    if command.effect in hold.renewals:
+        return HoldAnswer(RenewHoldOutcome.REPLAYED, hold)
+    if hold.state is HoldState.ORDERED:
+        return HoldAnswer(RenewHoldOutcome.HOLD_ORDERED, hold)
+    if hold.state is HoldState.RELEASED:
+        return HoldAnswer(RenewHoldOutcome.HOLD_RELEASED, hold)
+    if hold.state is HoldState.EXPIRED or hold.is_past_due(now):
+        return HoldAnswer(RenewHoldOutcome.HOLD_EXPIRED, hold)
+    if len(hold.renewals) >= sale.terms.renewals_max:
+        return HoldAnswer(RenewHoldOutcome.RENEWALS_SPENT, hold)
+
+    sale.renew(hold, command.effect, now + timedelta(seconds=sale.terms.hold_ttl_s))
+    sale.events.append(events.hold_renewed(hold))
+    return HoldAnswer(RenewHoldOutcome.RENEWED, hold)
+
+
+def release_hold(command: ReleaseHold, sale: SaleState | None, now: Instant) -> Decision:
+    hold = _own_hold(command, sale)
+    if sale is None or hold is None:
+        return HoldAnswer(ReleaseHoldOutcome.UNKNOWN_HOLD)
+    if hold.state is HoldState.RELEASED:
+        return HoldAnswer(ReleaseHoldOutcome.REPLAYED, hold)
+    if hold.state is HoldState.ORDERED:
+        return HoldAnswer(ReleaseHoldOutcome.HOLD_ORDERED, hold)
+    if hold.state is HoldState.EXPIRED or hold.is_past_due(now):
+        return HoldAnswer(ReleaseHoldOutcome.HOLD_EXPIRED, hold)
+
+    sale.let_go(hold, HoldState.RELEASED, now)
+    sale.events.append(events.hold_released(hold))
+    return HoldAnswer(ReleaseHoldOutcome.RELEASED, hold)
+
+
+def expire_hold(command: ExpireHold, sale: SaleState | None, now: Instant) -> Decision:
+    hold = sale.holds.get(command.hold) if sale is not None else None
+    if sale is None or hold is None:
+        return HoldAnswer(ExpireHoldOutcome.UNKNOWN_HOLD)
+    if hold.state is not HoldState.OPEN:
+        return HoldAnswer(ExpireHoldOutcome.ENDED_BEFORE, hold)
+    if not expire_if_due(sale, command.hold, now):
+        return HoldAnswer(ExpireHoldOutcome.NOT_DUE, hold)
+    return HoldAnswer(ExpireHoldOutcome.EXPIRED, hold)
+
+
+def expire_if_due(sale: SaleState, hold_id: UUID, now: Instant) -> bool:
+    """Expire a hold whose time has run out: the one way in which units come back by time."""
+    hold = sale.holds.get(hold_id)
+    if hold is None or not hold.is_past_due(now):
+        return False
+
+    sale.let_go(hold, HoldState.EXPIRED, now)
+    sale.events.append(events.hold_expired(hold))
+    return True
+
+
+def claim_of(command: PlaceHold, sale: SaleState) -> Claim:
+    """Count what seats and products amount to.
+
+    A seat counts for its occasion; a unit of a product counts once for every occasion that its
+    stock belongs to; both count once for the whole sale.
+    """
+    catalogue = sale.catalogue
+    draws: Counter[int] = Counter()
+    occasions: Counter[int] = Counter()
+    amount = 0
+    units = len(command.seats)
+    for number in command.seats:
+        seat = sale.seats[number]
+        occasions[seat.occasion] += 1
+        amount += catalogue.prices[seat.price_class]
+    for number, quantity in command.products:
+        product = catalogue.products[number]
+        units += quantity
+        amount += product.price * quantity
+        for stock, each in product.draws:
+            draws[stock] += each * quantity
+        for occasion in product.occasions:
+            occasions[occasion] += quantity
+
+    uses = dict(occasions) if catalogue.occasion_limit is not None else {}
+    if catalogue.person_limit is not None:
+        uses[WHOLE_SALE] = units
+    return Claim(units, amount, draws, uses)
+
+
+def _refuse_claim(
+    command: PlaceHold, claim: Claim, sale: SaleState, terms: Terms, now: Instant
+) -> Decision | None:
+    if terms.order_limit is not None and claim.units > terms.order_limit:
+        return HoldAnswer(PlaceHoldOutcome.ORDER_LIMIT_REACHED)
+
+    taken, past_due = _others_seats(command, sale, now)
+    if taken:
+        return HoldAnswer(PlaceHoldOutcome.SEAT_TAKEN, seats=taken)
+    if past_due:
+        return AskAgain(reclaim=past_due)
+
+    for occasion, units in claim.uses.items():
+        use = sale.uses.get((command.person, occasion))
+        if use is None:
+            return AskAgain()  # the seats have come free since the counters were chosen
+        if use.units + units > use.units_max:
+            return HoldAnswer(PlaceHoldOutcome.LIMIT_REACHED)
+
+    if any(stock not in sale.stocks for stock in claim.draws):
+        return AskAgain()
+    if short := tuple(s for s, units in claim.draws.items() if sale.stocks[s].free < units):
+        return HoldAnswer(PlaceHoldOutcome.SOLD_OUT, stocks=short)
+    return None
+
+
+def _others_seats(
+    command: PlaceHold, sale: SaleState, now: Instant
+) -> tuple[tuple[int, ...], tuple[UUID, ...]]:
+    """Return seats that somebody has, and holds that have seats but whose time has run out."""
+    taken: list[int] = []
+    past_due: dict[UUID, None] = {}
+    for number in command.seats:
+        seat = sale.seats[number]
+        if seat.hold is None:
+            continue
+        if seat.expires_at is None or seat.expires_at > now:
+            taken.append(number)
+        else:
+            past_due[seat.hold] = None
+    return tuple(taken), tuple(past_due)
+
+
+def _hold(
+    command: PlaceHold, claim: Claim, sale: SaleState, terms: Terms, now: Instant
+) -> HoldAnswer:
+    hold = Hold(
+        sale=command.sale,
+        hold=command.effect,
+        person=command.person,
+        state=HoldState.OPEN,
+        seats=command.seats,
+        products=command.products,
+        draws=tuple(claim.draws.items()),
+        uses=tuple(claim.uses.items()),
+        units=claim.units,
+        amount=claim.amount,
+        request_digest=command.request_digest,
+        renewals=(),
+        placed_at=now,
+        expires_at=now + timedelta(seconds=terms.hold_ttl_s),
+        is_new=True,
+    )
+    sale.place(hold)
+    sale.events.append(events.hold_placed(hold))
+    return HoldAnswer(PlaceHoldOutcome.HELD, hold)
+
+
+def _replayed(command: PlaceHold, hold: Hold) -> HoldAnswer:
+    if hold.request_digest != command.request_digest:
+        return HoldAnswer(PlaceHoldOutcome.KEY_REUSED)
+    return HoldAnswer(PlaceHoldOutcome.REPLAYED, hold)
+
+
+def _own_hold(command: RenewHold | ReleaseHold, sale: SaleState | None) -> Hold | None:
+    """The hold that a person names, if it is that person's; others' holds do not exist for her."""
+    hold = sale.holds.get(command.hold) if sale is not None else None
+    return hold if hold is not None and hold.person == command.person else None
+
+
+Decide = Callable[[InventoryCommand, SaleState | None, Instant], Decision]
