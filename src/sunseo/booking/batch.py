@@ -21,7 +21,6 @@ from sunseo.booking import load, rules
 from sunseo.booking.commands import (
     ExpireHold,
     InventoryCommand,
-    Later,
     PlaceHold,
     PlaceHoldOutcome,
     ReleaseHold,
@@ -33,7 +32,7 @@ from sunseo.booking.load import HallLoader
 from sunseo.booking.rules import AskAgain, HoldAnswer
 from sunseo.booking.save import save
 from sunseo.core.clock import Instant
-from sunseo.core.lane import Defer
+from sunseo.core.lane import Defer, Later
 from sunseo.core.outcome import Outcome
 from sunseo.postgres.connection import LaneConnection, Transaction
 

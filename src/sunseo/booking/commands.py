@@ -5,7 +5,6 @@ from uuid import UUID
 
 import msgspec
 
-from sunseo.core.lane import Reason
 from sunseo.core.outcome import Kind, Outcome
 
 SaleKey = tuple[int, int]
@@ -73,12 +72,6 @@ class ExpireHold(InventoryCommand, frozen=True):
     @property
     def named_holds(self) -> tuple[UUID, ...]:
         return (self.hold,)
-
-
-class Later(msgspec.Struct, frozen=True):
-    """The lane's own answer: nothing is known, or nothing was done; ask again."""
-
-    reason: Reason
 
 
 @unique

@@ -28,6 +28,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from sunseo.core.clock import Monotonic
+from sunseo.core.outcome import Kind, Outcome
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -50,6 +51,29 @@ class Reason(Enum):
     OVERDUE = "overdue"  # its deadline passed while it waited; nothing was done
     STOPPING = "stopping"  # the process is going down; nothing was done
     UNKNOWN = "unknown"  # the infrastructure failed; it may have been done
+
+
+@unique
+class LaterOutcome(Outcome):
+    """The answers that any command can get, whatever its capability."""
+
+    BUSY = Kind.LATER, "There is too much to do right now. Nothing was done; please try again."
+    OUTCOME_UNKNOWN = (
+        Kind.LATER,
+        "It may or may not have been done. Send the same request with the same key again.",
+    )
+
+
+class Later(msgspec.Struct, frozen=True):
+    """A lane's own answer instead of the capability's."""
+
+    reason: Reason
+
+    @property
+    def outcome(self) -> LaterOutcome:
+        if self.reason is Reason.UNKNOWN:
+            return LaterOutcome.OUTCOME_UNKNOWN
+        return LaterOutcome.BUSY
 
 
 class Defer(Generic[C]):

@@ -27,10 +27,8 @@ CREATE TABLE sales (
     person_limit integer,      -- units of one person over the whole sale
     version bigint NOT NULL DEFAULT 0,            -- of everything; also the last one in the journal
     catalogue_version bigint NOT NULL DEFAULT 0,  -- of products, draws, prices and seats on offer
-    created_by uuid NOT NULL,  -- the effect that created it
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CONSTRAINT sales_key PRIMARY KEY (organisation, sale),
-    CONSTRAINT sales_created_once UNIQUE (organisation, created_by),
     CONSTRAINT sales_close_after_opening CHECK (closes_at > opens_at),
     CONSTRAINT sales_hold_ttl_positive CHECK (hold_ttl_s > 0),
     CONSTRAINT sales_renewals_not_negative CHECK (renewals_max >= 0),
@@ -201,6 +199,15 @@ CREATE TABLE operator_keys (
     revoked_at timestamptz,
     CONSTRAINT operator_keys_key PRIMARY KEY (organisation, key_id),
     CONSTRAINT operator_keys_digest_length CHECK (octet_length(digest) = 32)
+);
+
+CREATE TABLE operator_effects (  -- what operators' commands did, so that a retry does nothing again
+    organisation integer NOT NULL,
+    effect uuid NOT NULL,
+    request_digest uuid NOT NULL,
+    result jsonb,              -- written by the same transaction, hence never seen empty
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT operator_effects_key PRIMARY KEY (organisation, effect)
 );
 
 CREATE TABLE audit_log (       -- what operators did; each row's hash covers the one before

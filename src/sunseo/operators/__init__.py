@@ -1,0 +1,1 @@
+"""Operators: their keys, what they did, and that doing it twice does it once."""
