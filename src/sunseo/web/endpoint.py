@@ -22,7 +22,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -93,6 +92,7 @@ class Call:
 
     Attributes:
         body: the decoded request struct, or None where the endpoint takes none.
+        headers: by name in lower case, as bytes; `header` reads one as text.
         path: path parameters by name, already `int`, `UUID` or `str` as the template says.
         query: the decoded query struct, or None.
         person: who calls, where `auth` is PERSON.
@@ -102,8 +102,8 @@ class Call:
     """
 
     __slots__ = (
-        "_headers",
         "body",
+        "headers",
         "idempotency_key",
         "operator",
         "path",
@@ -123,11 +123,11 @@ class Call:
     def __init__(self, record: Record, headers: dict[bytes, bytes], path: dict[str, Any]) -> None:
         self.record = record
         self.path = path
-        self._headers = headers
+        self.headers = headers
 
     def header(self, name: str) -> str | None:
         """A request header by its name in lower case; repeated ones give the last."""
-        value = self._headers.get(name.encode())
+        value = self.headers.get(name.encode())
         return None if value is None else value.decode("latin-1")
 
 
@@ -226,6 +226,3 @@ class Endpoint:
     def status_of(self, outcome: Outcome | None) -> int:
         """The status of a successful answer that names none itself."""
         return 200 if outcome is not None and outcome.kind is Kind.REPLAYED else self.success
-
-
-PathValue = int | UUID | str

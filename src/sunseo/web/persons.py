@@ -1,0 +1,236 @@
+"""Persons by JSON Web Token: the host's own issuer, and guest sessions that we sign.
+
+A token's `iss` is read unverified only to choose who verifies it; that verifier then demands its
+own issuer, key and algorithm. `PersonVerifier` is the seam for further kinds (JWKS).
+
+State       Verified tokens by their SHA-256, at most `entries_max`, least recently used go first.
+Guarantee   A cached token is honoured no longer than its `exp`. Nothing unverified is cached.
+Clock       Wall clock, as RFC 7519 says; `LEEWAY_S` for hosts whose clock is a little off.
+On failure  Whatever is wrong with a token gives `InvalidTokenError` with a sentence for its bearer.
+"""
+
+import hmac
+import secrets
+import time
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+
+import jwt
+import msgspec
+
+from sunseo.core.ids import Person
+
+GUEST_ISSUER = "sunseo:guest"
+ALGORITHM = "HS256"
+SECRET_BYTES_MIN = 32  # RFC 7518, 3.2: a key at least as long as the hash
+TOKEN_CHARACTERS_MAX = 4096
+SUBJECT_CHARACTERS_MAX = 255
+LEEWAY_S = 10
+CACHED_TOKENS_MAX = 65_536  # about 35 MB in each worker when full
+
+_GUEST_KEY_DOMAIN = b"sunseo guest session v1"
+
+
+class InvalidTokenError(Exception):
+    """A token that does not say who its bearer is; the message is for the bearer."""
+
+
+class WeakSecretError(ValueError):
+    """A secret or issuer in the settings that nobody should rely on; the server does not start."""
+
+
+class Claims(NamedTuple):
+    """What a verified token says."""
+
+    issuer: str
+    subject: str
+    expires_at: float
+
+
+class PersonVerifier(Protocol):
+    """Verifies tokens of one issuer."""
+
+    issuer: str
+
+    async def verify(self, token: str) -> Claims:
+        """Check signature, times, audience and issuer.
+
+        Raises:
+            InvalidTokenError: something about it is wrong.
+        """
+        ...
+
+
+class SharedSecretVerifier:
+    """HS256 with a secret shared with the issuer.
+
+    Args:
+        audience: demanded when given; without it, a token that names one is refused.
+
+    Raises:
+        WeakSecretError: the secret is shorter than 32 bytes, or the issuer is empty.
+    """
+
+    def __init__(self, issuer: str, secret: bytes, audience: str | None = None) -> None:
+        if len(secret) < SECRET_BYTES_MIN:
+            raise WeakSecretError(
+                f"the secret of issuer {issuer!r} has {len(secret)} bytes; "
+                f"{SECRET_BYTES_MIN} or more are needed, for instance from `openssl rand -hex 32`"
+            )
+        if not issuer:
+            raise WeakSecretError("a shared secret needs the name of its issuer")
+        self.issuer = issuer
+        self._secret = secret
+        self._audience = audience
+        self._decode = jwt.PyJWT({"require": ["exp", "sub", "iss"]}).decode
+
+    async def verify(self, token: str) -> Claims:
+        try:
+            claims = self._decode(
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                issuer=self.issuer,
+                audience=self._audience,
+                leeway=LEEWAY_S,
+            )
+            expires_at = float(claims["exp"])
+        except jwt.ExpiredSignatureError:
+            raise InvalidTokenError("The token has expired.") from None
+        except jwt.ImmatureSignatureError:
+            raise InvalidTokenError("The token is not valid yet.") from None
+        except jwt.InvalidAudienceError:
+            raise InvalidTokenError("The token is not meant for this service.") from None
+        except jwt.MissingRequiredClaimError as error:
+            raise InvalidTokenError(f"The token lacks the claim `{error.claim}`.") from None
+        # The last four: numbers and nesting in claims on which PyJWT itself stumbles.
+        except (jwt.PyJWTError, ValueError, OverflowError, TypeError, RecursionError):
+            raise InvalidTokenError("The token is not valid.") from None
+        subject = claims["sub"]
+        if not 1 <= len(subject) <= SUBJECT_CHARACTERS_MAX or not subject.isprintable():
+            raise InvalidTokenError(
+                f"The token's `sub` must be 1 to {SUBJECT_CHARACTERS_MAX} printable characters."
+            )
+        return Claims(self.issuer, subject, expires_at)
+
+
+class GuestSession(NamedTuple):
+    token: str
+    subject: str
+    expires_at: int
+
+
+class GuestIssuer:
+    """Signs and verifies guest sessions with a key derived from our own secret."""
+
+    issuer = GUEST_ISSUER
+
+    def __init__(
+        self, secret: bytes, *, lifetime_s: int = 86_400, now: Callable[[], float] = time.time
+    ) -> None:
+        if len(secret) < SECRET_BYTES_MIN:
+            raise WeakSecretError(
+                f"the secret has {len(secret)} bytes; {SECRET_BYTES_MIN} or more are needed"
+            )
+        # Derived, so that no other use of the secret can be made to sign a session.
+        self._key = hmac.digest(secret, _GUEST_KEY_DOMAIN, "sha256")
+        self._lifetime_s = lifetime_s
+        self._now = now
+        self._verifier = SharedSecretVerifier(GUEST_ISSUER, self._key)
+
+    def issue(self) -> GuestSession:
+        issued_at = int(self._now())
+        subject = secrets.token_hex(16)
+        expires_at = issued_at + self._lifetime_s
+        claims = {"iss": GUEST_ISSUER, "sub": subject, "iat": issued_at, "exp": expires_at}
+        return GuestSession(jwt.encode(claims, self._key, ALGORITHM), subject, expires_at)
+
+    async def verify(self, token: str) -> Claims:
+        return await self._verifier.verify(token)
+
+
+class _Issuer(msgspec.Struct):
+    iss: str
+
+
+class _Known(NamedTuple):
+    person: Person
+    log_name: str
+    expires_at: float
+
+
+class Persons:
+    """Knows persons by their tokens.
+
+    Args:
+        organisation: the organisation whose persons they are.
+        verifiers: one for each issuer.
+        now: wall clock in seconds.
+    """
+
+    def __init__(
+        self,
+        organisation: int,
+        verifiers: Iterable[PersonVerifier],
+        *,
+        entries_max: int = CACHED_TOKENS_MAX,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._organisation = organisation
+        self._verifiers: dict[str, PersonVerifier] = {}
+        for verifier in verifiers:
+            if verifier.issuer in self._verifiers:
+                raise WeakSecretError(
+                    f"two verifiers for issuer {verifier.issuer!r}; {GUEST_ISSUER!r} is our own"
+                )
+            self._verifiers[verifier.issuer] = verifier
+        self._known: dict[bytes, _Known] = {}
+        self._entries_max = entries_max
+        self._now = now
+
+    async def person_of(self, token: bytes) -> tuple[Person, str]:
+        """The bearer of a token, and the short name under which logs know her.
+
+        Raises:
+            InvalidTokenError: it does not verify.
+        """
+        digest = sha256(token).digest()
+        known = self._known.pop(digest, None)
+        if known is None:
+            known = await self._verify(token)
+            if len(self._known) >= self._entries_max:
+                self._known.pop(next(iter(self._known)), None)
+        elif known.expires_at + LEEWAY_S <= self._now():
+            raise InvalidTokenError("The token has expired.")
+        self._known[digest] = known  # at the end: most recently used
+        return known.person, known.log_name
+
+    async def _verify(self, token: bytes) -> _Known:
+        text = _text_of(token)
+        verifier = self._verifiers.get(_issuer_of(text))
+        if verifier is None:
+            raise InvalidTokenError("The token's issuer is not known here.")
+        claims = await verifier.verify(text)
+        person = Person.named(self._organisation, claims.issuer, claims.subject)
+        return _Known(person, person.id.hex[:12], claims.expires_at)
+
+
+def _text_of(token: bytes) -> str:
+    if len(token) > TOKEN_CHARACTERS_MAX:
+        raise InvalidTokenError(f"The token is longer than {TOKEN_CHARACTERS_MAX} characters.")
+    try:
+        return token.decode("ascii")
+    except UnicodeDecodeError:
+        raise InvalidTokenError("The token is not a JSON Web Token.") from None
+
+
+def _issuer_of(token: str) -> str:
+    """The issuer that a token claims to have. Not verified: only to choose who verifies it."""
+    try:
+        payload = token.split(".")[1]
+        padded = payload + "=" * (-len(payload) % 4)
+        return msgspec.json.decode(urlsafe_b64decode(padded), type=_Issuer).iss
+    except (IndexError, ValueError, RecursionError):
+        raise InvalidTokenError("The token is not a JSON Web Token with an issuer.") from None
