@@ -32,19 +32,18 @@ from sunseo.booking.load import HallLoader
 from sunseo.booking.rules import AskAgain, HoldAnswer
 from sunseo.booking.save import save
 from sunseo.core.clock import Instant
-from sunseo.core.lane import Defer, Later
+from sunseo.core.lane import Defer
 from sunseo.core.outcome import Outcome
 from sunseo.postgres.connection import LaneConnection, Transaction
 
 
 class InventoryAnswer(Protocol):
-    """What every answer has, whichever capability gave it."""
+    """What every answer has, whichever capability gave it; the lane's `Later` has it too."""
 
     @property
     def outcome(self) -> Outcome: ...
 
 
-Result = InventoryAnswer | Later
 S = TypeVar("S")
 
 
@@ -92,7 +91,7 @@ class InventoryFlush:
 
     async def __call__(
         self, commands: Sequence[InventoryCommand]
-    ) -> Sequence[Result | Defer[InventoryCommand]]:
+    ) -> Sequence[InventoryAnswer | Defer[InventoryCommand]]:
         async with self._connection.transaction() as tx:
             hall, now = await self._loader.load(tx, commands)
             self._on_clock(now)

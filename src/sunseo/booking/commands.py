@@ -78,6 +78,7 @@ class ExpireHold(InventoryCommand, frozen=True):
 class PlaceHoldOutcome(Outcome):
     """Answers to PlaceHold, in precedence."""
 
+    SELLING_SUSPENDED = Kind.LATER, "No new holds are taken at the moment; please try again later."
     REPLAYED = Kind.REPLAYED, "This hold was placed before; here is how it stands now."
     KEY_REUSED = Kind.CONFLICT, "This Idempotency-Key was used before for a different request."
     UNKNOWN_SALE = Kind.ABSENT, "There is no such sale."

@@ -24,7 +24,7 @@ from sunseo.booking.hall import (
     Use,
 )
 from sunseo.core.clock import Instant
-from sunseo.postgres.connection import Transaction
+from sunseo.postgres.connection import Row, Transaction
 from sunseo.postgres.locks import Lockable
 from sunseo.postgres.queries import load_queries
 
@@ -294,7 +294,7 @@ async def _read_catalogues(tx: Transaction, keys: list[SaleKey]) -> dict[SaleKey
     return catalogues
 
 
-def hold_of(row: asyncpg.Record) -> Hold:
+def hold_of(row: Row) -> Hold:
     return Hold(
         sale=(row["organisation"], row["sale"]),
         hold=row["hold"],

@@ -127,14 +127,6 @@ CROSS JOIN LATERAL (
     LIMIT $5
 ) AS due;
 
--- name: find_past_due
--- Find the oldest past-due holds of an organisation, for the expirer.
-SELECT h.sale, h.hold, h.expires_at
-FROM holds AS h
-WHERE h.organisation = $1 AND h.state = 'open' AND h.expires_at <= statement_timestamp()
-ORDER BY h.expires_at
-LIMIT $2;
-
 -- name: move_seats
 -- Write who has which seat, and until when.
 UPDATE seats AS s

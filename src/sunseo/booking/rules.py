@@ -5,7 +5,6 @@ it goes. It does no I/O and is told the time.
 """
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,7 +14,6 @@ from sunseo.booking import events
 from sunseo.booking.commands import (
     ExpireHold,
     ExpireHoldOutcome,
-    InventoryCommand,
     PlaceHold,
     PlaceHoldOutcome,
     ReleaseHold,
@@ -31,11 +29,14 @@ from sunseo.core.outcome import Outcome
 class HoldAnswer(msgspec.Struct, frozen=True):
     """An outcome with what it is about.
 
-    `seats`, `products` and `stocks` name those that stood in the way.
+    `seats`, `products` and `stocks` name those that stood in the way; `currency` and
+    `renewals_left` go with a hold.
     """
 
     outcome: Outcome
     hold: Hold | None = None
+    currency: str = ""
+    renewals_left: int = 0
     seats: tuple[int, ...] = ()
     products: tuple[int, ...] = ()
     stocks: tuple[int, ...] = ()
@@ -54,7 +55,7 @@ def place_hold(command: PlaceHold, sale: SaleState | None, now: Instant) -> Deci
     if sale is None or sale.terms is None:
         return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SALE)
     if (hold := sale.holds.get(command.effect)) is not None:
-        return _replayed(command, hold)
+        return _replayed(command, hold, sale)
     if not sale.terms.is_open(now):
         return HoldAnswer(PlaceHoldOutcome.SALE_NOT_OPEN)
     if sale.terms.paused:
@@ -79,7 +80,7 @@ def renew_hold(command: RenewHold, sale: SaleState | None, now: Instant) -> Deci
     if sale is None or sale.terms is None or hold is None:
         return HoldAnswer(RenewHoldOutcome.UNKNOWN_HOLD)
     if command.effect in hold.renewals:
-        return HoldAnswer(RenewHoldOutcome.REPLAYED, hold)
+        return _about(RenewHoldOutcome.REPLAYED, hold, sale)
     if hold.state is HoldState.ORDERED:
         return HoldAnswer(RenewHoldOutcome.HOLD_ORDERED, hold)
     if hold.state is HoldState.RELEASED:
@@ -91,7 +92,7 @@ def renew_hold(command: RenewHold, sale: SaleState | None, now: Instant) -> Deci
 
     sale.renew(hold, command.effect, now + timedelta(seconds=sale.terms.hold_ttl_s))
     sale.events.append(events.hold_renewed(hold))
-    return HoldAnswer(RenewHoldOutcome.RENEWED, hold)
+    return _about(RenewHoldOutcome.RENEWED, hold, sale)
 
 
 def release_hold(command: ReleaseHold, sale: SaleState | None, now: Instant) -> Decision:
@@ -99,7 +100,7 @@ def release_hold(command: ReleaseHold, sale: SaleState | None, now: Instant) -> 
     if sale is None or hold is None:
         return HoldAnswer(ReleaseHoldOutcome.UNKNOWN_HOLD)
     if hold.state is HoldState.RELEASED:
-        return HoldAnswer(ReleaseHoldOutcome.REPLAYED, hold)
+        return _about(ReleaseHoldOutcome.REPLAYED, hold, sale)
     if hold.state is HoldState.ORDERED:
         return HoldAnswer(ReleaseHoldOutcome.HOLD_ORDERED, hold)
     if hold.state is HoldState.EXPIRED or hold.is_past_due(now):
@@ -107,7 +108,7 @@ def release_hold(command: ReleaseHold, sale: SaleState | None, now: Instant) -> 
 
     sale.let_go(hold, HoldState.RELEASED, now)
     sale.events.append(events.hold_released(hold))
-    return HoldAnswer(ReleaseHoldOutcome.RELEASED, hold)
+    return _about(ReleaseHoldOutcome.RELEASED, hold, sale)
 
 
 def expire_hold(command: ExpireHold, sale: SaleState | None, now: Instant) -> Decision:
@@ -227,19 +228,26 @@ def _hold(
     )
     sale.place(hold)
     sale.events.append(events.hold_placed(hold))
-    return HoldAnswer(PlaceHoldOutcome.HELD, hold)
+    return _about(PlaceHoldOutcome.HELD, hold, sale)
 
 
-def _replayed(command: PlaceHold, hold: Hold) -> HoldAnswer:
+def _replayed(command: PlaceHold, hold: Hold, sale: SaleState) -> HoldAnswer:
     if hold.request_digest != command.request_digest:
         return HoldAnswer(PlaceHoldOutcome.KEY_REUSED)
-    return HoldAnswer(PlaceHoldOutcome.REPLAYED, hold)
+    return _about(PlaceHoldOutcome.REPLAYED, hold, sale)
+
+
+def _about(outcome: Outcome, hold: Hold, sale: SaleState) -> HoldAnswer:
+    renewals_max = sale.terms.renewals_max if sale.terms is not None else 0
+    return HoldAnswer(
+        outcome,
+        hold,
+        currency=sale.catalogue.currency,
+        renewals_left=max(0, renewals_max - len(hold.renewals)),
+    )
 
 
 def _own_hold(command: RenewHold | ReleaseHold, sale: SaleState | None) -> Hold | None:
     """The hold that a person names, if it is that person's; others' holds do not exist for her."""
     hold = sale.holds.get(command.hold) if sale is not None else None
     return hold if hold is not None and hold.person == command.person else None
-
-
-Decide = Callable[[InventoryCommand, SaleState | None, Instant], Decision]

@@ -33,3 +33,10 @@ class PlaceOrderOutcome(Outcome):
     HOLD_EXPIRED = Kind.GONE, "The hold has expired."
     PAYMENT_REQUIRED = Kind.REFUSED, "The hold has a price, and this server takes no payments yet."
     CONFIRMED = Kind.DONE, "The order is confirmed."
+
+
+@unique
+class ReadOrderOutcome(Outcome):
+    """The refusal of a read."""
+
+    UNKNOWN_ORDER = Kind.ABSENT, "You have no such order."

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import asyncpg
-
 from sunseo.booking.commands import InventoryCommand
 from sunseo.booking.hall import SaleState
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.rules import Order, OrderAnswer, OrderBook, OrderState, place_order
 from sunseo.core.clock import Instant
-from sunseo.postgres.connection import Transaction
+from sunseo.postgres.connection import Row, Transaction
 from sunseo.postgres.queries import load_queries
 
 QUERIES = load_queries("sunseo.checkout")
@@ -60,7 +58,7 @@ class OrderParticipant:
         await tx.fetch(QUERIES["place_orders"], *zip(*rows, strict=True))
 
 
-def order_of(row: asyncpg.Record) -> Order:
+def order_of(row: Row) -> Order:
     return Order(
         sale=(row["organisation"], row["sale"]),
         order=row["order_id"],

@@ -34,6 +34,7 @@ class Order(msgspec.Struct, frozen=True):
 class OrderAnswer(msgspec.Struct, frozen=True):
     outcome: PlaceOrderOutcome
     order: Order | None = None
+    currency: str = ""
 
 
 class OrderBook(msgspec.Struct):
@@ -52,7 +53,7 @@ def place_order(
     if (order := book.named(command.effect)) is not None:
         if order.request_digest != command.request_digest:
             return OrderAnswer(PlaceOrderOutcome.KEY_REUSED)
-        return OrderAnswer(PlaceOrderOutcome.REPLAYED, order)
+        return OrderAnswer(PlaceOrderOutcome.REPLAYED, order, _currency_of(sale))
     hold = sale.holds.get(command.hold) if sale is not None else None
     if sale is None or hold is None or hold.person != command.person:
         return OrderAnswer(PlaceOrderOutcome.UNKNOWN_HOLD)
@@ -82,7 +83,11 @@ def place_order(
     )
     book.placed[order.order] = order
     sale.events.append(order_confirmed(order, hold.draws))
-    return OrderAnswer(PlaceOrderOutcome.CONFIRMED, order)
+    return OrderAnswer(PlaceOrderOutcome.CONFIRMED, order, _currency_of(sale))
+
+
+def _currency_of(sale: SaleState | None) -> str:
+    return sale.catalogue.currency if sale is not None else ""
 
 
 def order_confirmed(order: Order, draws: tuple[tuple[int, int], ...]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ FROM entry;
 
 -- name: read_tails
 -- Read what has come since the version that a reader has of each sale, in order.
-SELECT asked.organisation, asked.sale, tail.version, tail.recorded_at, tail.events
+SELECT
+    asked.sale, tail.version, tail.events,
+    extract(epoch FROM clock_timestamp() - tail.recorded_at)::double precision AS age_s
 FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS asked (organisation, sale, version)
 CROSS JOIN LATERAL (
     SELECT j.version, j.recorded_at, j.events

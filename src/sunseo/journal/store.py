@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.core.clock import Instant
 from sunseo.postgres.connection import Transaction
-from sunseo.postgres.queries import load_queries
+from sunseo.postgres.queries import load_cold_queries, load_queries
 
 _QUERIES = load_queries("sunseo.journal")
+_COLD = load_cold_queries("sunseo.journal")
 _encode = msgspec.json.Encoder().encode
 
 Event = dict[str, Any]
@@ -35,4 +37,18 @@ async def append(tx: Transaction, entries: Sequence[Entry], now: Instant) -> Non
         [entry.version for entry in entries],
         [_encode(entry.events).decode() for entry in entries],
         now,
+    )
+
+
+async def append_cold(connection: AsyncConnection, entry: Entry, now: Instant) -> None:
+    """Write an operator's entry; the sale is locked and its version was raised to the entry's."""
+    await connection.execute(
+        _COLD["append_entry"],
+        {
+            "organisation": entry.organisation,
+            "sale": entry.sale,
+            "version": entry.version,
+            "recorded_at": now,
+            "events": _encode(entry.events).decode(),
+        },
     )

@@ -13,7 +13,7 @@ On failure  An error that leaves the connection unusable closes it; the next tra
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import msgspec
@@ -47,6 +47,12 @@ KEYED_PLANS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
+
+
+class Row(Protocol):
+    """A row by column names, whichever driver read it."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
 
 
 class Transaction:

@@ -1,0 +1,179 @@
+-- The statements of set-up and of persons' reads. They run on the cold pool, so that they can
+-- never starve a lane.
+
+-- name: add_sale
+-- Create a sale.
+INSERT INTO sales (
+    organisation, name, template, currency, time_zone, opens_at, closes_at, hold_ttl_s,
+    renewals_max, order_limit, occasion_limit, person_limit
+)
+VALUES (
+    :organisation, :name, :template, :currency, :time_zone, :opens_at, :closes_at, :hold_ttl_s,
+    :renewals_max, :order_limit, :occasion_limit, :person_limit
+)
+RETURNING sale;
+
+-- name: add_occasions
+-- Add a sale's occasions, numbered from one in the order given.
+INSERT INTO occasions (organisation, sale, occasion, name, starts_at)
+SELECT CAST(:organisation AS integer), CAST(:sale AS bigint), given.place, given.name, given.starts_at
+FROM unnest(CAST(:names AS text[]), CAST(:starts AS timestamptz[]))
+    WITH ORDINALITY AS given (name, starts_at, place);
+
+-- name: add_price_classes
+-- Add a sale's price classes, numbered from one in the order given.
+INSERT INTO price_classes (organisation, sale, price_class, name, price)
+SELECT CAST(:organisation AS integer), CAST(:sale AS bigint), given.place, given.name, given.price
+FROM unnest(CAST(:names AS text[]), CAST(:prices AS bigint[]))
+    WITH ORDINALITY AS given (name, price, place);
+
+-- name: lock_sale
+-- Lock one sale for a change by an operator, which is then the only lock held on it.
+SELECT version, catalogue_version, paused
+FROM sales
+WHERE organisation = :organisation AND sale = :sale
+FOR NO KEY UPDATE;
+
+-- name: read_numbers
+-- Read which numbers a sale's parts have, to number on and to check references.
+SELECT
+    COALESCE((SELECT max(s.seat) FROM seats AS s
+        WHERE s.organisation = :organisation AND s.sale = :sale), 0) AS last_seat,
+    COALESCE((SELECT max(t.stock) FROM stocks AS t
+        WHERE t.organisation = :organisation AND t.sale = :sale), 0) AS last_stock,
+    COALESCE((SELECT max(p.product) FROM products AS p
+        WHERE p.organisation = :organisation AND p.sale = :sale), 0) AS last_product,
+    COALESCE((SELECT max(o.occasion) FROM occasions AS o
+        WHERE o.organisation = :organisation AND o.sale = :sale), 0) AS last_occasion,
+    COALESCE((SELECT max(c.price_class) FROM price_classes AS c
+        WHERE c.organisation = :organisation AND c.sale = :sale), 0) AS last_price_class;
+
+-- name: add_seats
+-- Add seats, numbered on from the last one in the order given.
+INSERT INTO seats (
+    organisation, sale, seat, occasion, price_class, section, row_name, label, x, y
+)
+SELECT
+    CAST(:organisation AS integer), CAST(:sale AS bigint), :last_seat + given.place,
+    given.occasion, given.price_class, given.section, given.row_name, given.label, given.x, given.y
+FROM unnest(
+    CAST(:occasions AS integer[]), CAST(:price_classes AS integer[]), CAST(:sections AS text[]),
+    CAST(:rows AS text[]), CAST(:labels AS text[]), CAST(:xs AS real[]), CAST(:ys AS real[])
+) WITH ORDINALITY
+    AS given (occasion, price_class, section, row_name, label, x, y, place);
+
+-- name: add_stocks
+-- Add stocks, numbered on from the last one in the order given.
+INSERT INTO stocks (organisation, sale, stock, occasion, name, starts_at, ends_at, capacity)
+SELECT
+    CAST(:organisation AS integer), CAST(:sale AS bigint), :last_stock + given.place,
+    given.occasion, given.name, given.starts_at, given.ends_at, given.capacity
+FROM unnest(
+    CAST(:occasions AS integer[]), CAST(:names AS text[]), CAST(:starts AS timestamptz[]),
+    CAST(:ends AS timestamptz[]), CAST(:capacities AS bigint[])
+) WITH ORDINALITY AS given (occasion, name, starts_at, ends_at, capacity, place);
+
+-- name: add_products
+-- Add products, numbered on from the last one in the order given.
+INSERT INTO products (organisation, sale, product, name, price)
+SELECT
+    CAST(:organisation AS integer), CAST(:sale AS bigint), :last_product + given.place,
+    given.name, given.price
+FROM unnest(CAST(:names AS text[]), CAST(:prices AS bigint[]))
+    WITH ORDINALITY AS given (name, price, place);
+
+-- name: add_draws
+-- Say what each product draws on.
+INSERT INTO product_draws (organisation, sale, product, stock, units)
+SELECT
+    CAST(:organisation AS integer), CAST(:sale AS bigint), given.product, given.stock, given.units
+FROM unnest(
+    CAST(:products AS integer[]), CAST(:stocks AS integer[]), CAST(:units AS integer[])
+) AS given (product, stock, units);
+
+-- name: set_paused
+-- Pause a sale or let it go on.
+UPDATE sales
+SET paused = :paused
+WHERE organisation = :organisation AND sale = :sale;
+
+-- name: raise_versions
+-- Raise a locked sale's versions.
+UPDATE sales
+SET version = version + 1, catalogue_version = catalogue_version + :catalogue_step
+WHERE organisation = :organisation AND sale = :sale
+RETURNING version;
+
+-- name: read_sale
+-- Read a sale with what it offers.
+SELECT
+    s.*, clock_timestamp() AS now,
+    (SELECT COALESCE(jsonb_agg(jsonb_build_object('occasion', o.occasion, 'name', o.name,
+            'starts_at', o.starts_at) ORDER BY o.occasion), '[]')
+        FROM occasions AS o WHERE o.organisation = s.organisation AND o.sale = s.sale)
+        AS occasions,
+    (SELECT COALESCE(jsonb_agg(jsonb_build_object('price_class', c.price_class, 'name', c.name,
+            'price', c.price) ORDER BY c.price_class), '[]')
+        FROM price_classes AS c WHERE c.organisation = s.organisation AND c.sale = s.sale)
+        AS price_classes,
+    (SELECT COALESCE(jsonb_agg(jsonb_build_object('product', p.product, 'name', p.name,
+            'price', p.price, 'draws',
+            (SELECT jsonb_agg(jsonb_build_object('stock', d.stock, 'units', d.units)
+                    ORDER BY d.stock)
+                FROM product_draws AS d WHERE d.organisation = p.organisation
+                    AND d.sale = p.sale AND d.product = p.product))
+            ORDER BY p.product), '[]')
+        FROM products AS p WHERE p.organisation = s.organisation AND p.sale = s.sale)
+        AS products
+FROM sales AS s
+WHERE s.organisation = :organisation AND s.sale = :sale;
+
+-- name: read_seats
+-- Read the seats of one occasion, in the order of the availability bitmap.
+SELECT s.seat, s.price_class, s.section, s.row_name, s.label, s.x, s.y
+FROM seats AS s
+WHERE s.organisation = :organisation AND s.sale = :sale AND s.occasion = :occasion
+ORDER BY s.seat;
+
+-- name: read_holds
+-- Read a person's holds in a sale, the newest first, or the one that is asked for.
+SELECT h.*, s.currency, s.renewals_max, clock_timestamp() AS now
+FROM holds AS h
+JOIN sales AS s USING (organisation, sale)
+WHERE h.organisation = :organisation AND h.sale = :sale AND h.person = :person
+    AND (CAST(:hold AS uuid) IS NULL OR h.hold = :hold)
+ORDER BY h.placed_at DESC
+LIMIT :rows_max;
+
+-- name: find_past_due
+-- Find the oldest past-due holds of an organisation, for the expirer.
+SELECT h.sale, h.hold
+FROM holds AS h
+WHERE h.organisation = :organisation AND h.state = 'open'
+    AND h.expires_at <= statement_timestamp()
+ORDER BY h.expires_at
+LIMIT :rows_max;
+
+-- name: read_availability_seats
+-- Read the state of every seat of a sale, an occasion a row: 0 free, 1 held, 2 sold.
+SELECT
+    s.occasion, array_agg(s.seat ORDER BY s.seat) AS seats,
+    string_agg(CASE WHEN s.hold IS NULL THEN '0' WHEN s.expires_at IS NOT NULL THEN '1'
+        ELSE '2' END, '' ORDER BY s.seat) AS states
+FROM seats AS s
+WHERE s.organisation = :organisation AND s.sale = :sale
+GROUP BY s.occasion
+ORDER BY s.occasion;
+
+-- name: read_availability_stocks
+-- Read the counters of every stock of a sale.
+SELECT t.stock, t.occasion, t.name, t.capacity, t.held, t.sold
+FROM stocks AS t
+WHERE t.organisation = :organisation AND t.sale = :sale
+ORDER BY t.stock;
+
+-- name: read_version
+-- Read a sale's version, in the snapshot of the other reads.
+SELECT version, paused
+FROM sales
+WHERE organisation = :organisation AND sale = :sale;

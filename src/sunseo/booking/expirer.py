@@ -1,0 +1,44 @@
+"""Return the units of holds whose time has run out.
+
+State       None: expiry is data, and the past-due holds are found anew every turn.
+Guarantee   A unit returns at most once, however many expirers run: the lane decides on the locked
+            row. Buyers need not wait for an expirer, since a batch reclaims what is in its way;
+            an expirer keeps the journal, and so everybody's view, close behind the clock.
+Clock       PostgreSQL's.
+On failure  What one turn did not expire, the next one finds again.
+"""
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from sunseo.booking.commands import ExpireHold, ExpireHoldOutcome
+from sunseo.booking.lanes import InventoryLanes
+from sunseo.booking.setup import QUERIES
+
+TURN_HOLDS_MAX = 500  # about one batch: a mass expiry shall not crowd buyers out of the lane
+
+
+class Expirer:
+    """One organisation's, in one process."""
+
+    def __init__(self, engine: AsyncEngine, organisation: int, lanes: InventoryLanes) -> None:
+        self._engine = engine
+        self._organisation = organisation
+        self._lanes = lanes
+
+    async def run_once(self) -> int:
+        """Expire the oldest past-due holds; returns how many it found, up to the most at once."""
+        async with self._engine.connect() as connection:
+            found = await connection.execute(
+                QUERIES["find_past_due"],
+                {"organisation": self._organisation, "rows_max": TURN_HOLDS_MAX},
+            )
+            past_due = found.all()
+        answers = await asyncio.gather(
+            *(
+                self._lanes.submit(ExpireHold((self._organisation, row.sale), row.hold))
+                for row in past_due
+            )
+        )
+        return sum(answer.result.outcome is ExpireHoldOutcome.EXPIRED for answer in answers)

@@ -1,0 +1,254 @@
+"""The HTTP face of holds and availability."""
+
+from typing import Literal
+
+import msgspec
+
+from sunseo.booking.availability import AvailabilityBoard
+from sunseo.booking.batch import InventoryAnswer
+from sunseo.booking.bodies import HoldBody, HoldList, HoldRequest, hold_body
+from sunseo.booking.commands import PlaceHoldOutcome, ReleaseHoldOutcome, RenewHoldOutcome
+from sunseo.booking.rules import HoldAnswer
+from sunseo.booking.service import HoldService
+from sunseo.booking.setup import SetupOutcome
+from sunseo.booking.snapshot import Snapshot
+from sunseo.core.lane import Answer, LaterOutcome
+from sunseo.web.endpoint import Answer as WebAnswer
+from sunseo.web.endpoint import Auth, Call, Endpoint, Refusal, Reply
+from sunseo.web.fields import Number32
+
+OCTETS = "application/octet-stream"
+MADE_MAX = 5_000  # answers kept at once; then all are made again
+
+
+class StockAvailability(msgspec.Struct, frozen=True):
+    stock: int
+    occasion: int
+    name: str
+    capacity: int
+    free: int
+    held: int
+    sold: int
+
+
+class OccasionAvailability(msgspec.Struct, frozen=True):
+    """Seats of one occasion; `states` has one digit a seat, in the order of the seat list."""
+
+    occasion: int
+    free: int
+    held: int
+    sold: int
+    states: str
+
+
+class Availability(msgspec.Struct, frozen=True):
+    """What is free, at most about a tenth of a second old; `version` is the ETag."""
+
+    sale: int
+    version: int
+    paused: bool
+    occasions: list[OccasionAvailability]
+    stocks: list[StockAvailability]
+
+
+class AvailabilityQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`form=bitmap` gives two bits a seat as octets, of one occasion or of all in turn."""
+
+    form: Literal["json", "bitmap"] | None = None
+    occasion: Number32 | None = None
+
+
+def hold_endpoints(service: HoldService, board: AvailabilityBoard) -> list[Endpoint]:
+    handlers = HoldHandlers(service)
+    availability = AvailabilityHandlers(board)
+    return [
+        Endpoint(
+            name="place_hold",
+            method="POST",
+            path="/v1/sales/{sale:int}/holds",
+            summary="Hold seats and products, all of them or none",
+            handler=handlers.place,
+            request=HoldRequest,
+            response=HoldBody,
+            success=201,
+            outcomes=(*PlaceHoldOutcome, *LaterOutcome),
+            auth=Auth.PERSON,
+            idempotent_key=True,
+        ),
+        Endpoint(
+            name="list_holds",
+            method="GET",
+            path="/v1/sales/{sale:int}/holds",
+            summary="List your own holds in a sale",
+            handler=handlers.list_own,
+            response=HoldList,
+            auth=Auth.PERSON,
+        ),
+        Endpoint(
+            name="read_hold",
+            method="GET",
+            path="/v1/sales/{sale:int}/holds/{hold:uuid}",
+            summary="Read one of your own holds",
+            handler=handlers.read,
+            response=HoldBody,
+            outcomes=(RenewHoldOutcome.UNKNOWN_HOLD,),
+            auth=Auth.PERSON,
+        ),
+        Endpoint(
+            name="renew_hold",
+            method="POST",
+            path="/v1/sales/{sale:int}/holds/{hold:uuid}/renew",
+            summary="Give a hold its full time again",
+            handler=handlers.renew,
+            response=HoldBody,
+            outcomes=(*RenewHoldOutcome, *LaterOutcome),
+            auth=Auth.PERSON,
+            idempotent_key=True,
+        ),
+        Endpoint(
+            name="release_hold",
+            method="POST",
+            path="/v1/sales/{sale:int}/holds/{hold:uuid}/release",
+            summary="Let go of a hold before its time",
+            description="Releasing twice is the same as once, whatever the key.",
+            handler=handlers.release,
+            response=HoldBody,
+            outcomes=(*ReleaseHoldOutcome, *LaterOutcome),
+            auth=Auth.PERSON,
+            idempotent_key=True,
+        ),
+        Endpoint(
+            name="read_availability",
+            method="GET",
+            path="/v1/sales/{sale:int}/availability",
+            summary="See what is free",
+            description="Two forms: JSON, and a bitmap of two bits a seat (0 free, 1 held, 2 "
+            "sold), four seats a byte, the first in the lowest bits, in the order of the seat "
+            "list. Ask with `?form=bitmap` or `Accept: application/octet-stream`; with "
+            "`If-None-Match` an unchanged version is answered 304.",
+            handler=availability.read,
+            response=Availability,
+            outcomes=(SetupOutcome.UNKNOWN_SALE, SetupOutcome.UNKNOWN_OCCASION),
+            query=AvailabilityQuery,
+            media=(OCTETS,),
+        ),
+    ]
+
+
+class HoldHandlers:
+    def __init__(self, service: HoldService) -> None:
+        self._service = service
+
+    async def place(self, call: Call) -> WebAnswer:
+        answer = await self._service.place(
+            call.person, call.idempotency_key, call.path["sale"], call.body
+        )
+        return _reply(call, answer)
+
+    async def renew(self, call: Call) -> WebAnswer:
+        answer = await self._service.renew(
+            call.person, call.idempotency_key, call.path["sale"], call.path["hold"]
+        )
+        return _reply(call, answer)
+
+    async def release(self, call: Call) -> WebAnswer:
+        answer = await self._service.release(call.person, call.path["sale"], call.path["hold"])
+        return _reply(call, answer)
+
+    async def list_own(self, call: Call) -> WebAnswer:
+        return Reply(200, HoldList(await self._service.own(call.person, call.path["sale"])))
+
+    async def read(self, call: Call) -> WebAnswer:
+        own = await self._service.own(call.person, call.path["sale"], call.path["hold"])
+        return Reply(200, own[0]) if own else Refusal(RenewHoldOutcome.UNKNOWN_HOLD)
+
+
+def note_times(call: Call, answer: Answer[InventoryAnswer]) -> None:
+    """Put a command's times in lane and database into the request's record."""
+    call.record.lane_wait_s = answer.waited_s
+    call.record.db_s = answer.flush_s
+
+
+def _reply(call: Call, answer: Answer[InventoryAnswer]) -> WebAnswer:
+    note_times(call, answer)
+    result = answer.result
+    if isinstance(result, HoldAnswer):
+        if result.outcome.kind.is_success and result.hold is not None:
+            body = hold_body(result.hold, result.currency, result.renewals_left)
+            return Reply(None, body, outcome=result.outcome)
+        in_the_way = {
+            "seats": result.seats,
+            "products": result.products,
+            "stocks": result.stocks,
+        }
+        return Refusal(
+            result.outcome, extra={what: list(which) for what, which in in_the_way.items() if which}
+        )
+    return Refusal(result.outcome)
+
+
+class AvailabilityHandlers:
+    """Bytes are made once a version and form, and served from memory to all who look."""
+
+    def __init__(self, board: AvailabilityBoard) -> None:
+        self._board = board
+        self._made: dict[tuple[int, str, int | None], tuple[int, bytes]] = {}
+
+    async def read(self, call: Call) -> WebAnswer:
+        sale: int = call.path["sale"]
+        snapshot = await self._board.look(sale)
+        if snapshot is None:
+            return Refusal(SetupOutcome.UNKNOWN_SALE)
+        query: AvailabilityQuery = call.query
+        if query.occasion is not None and query.occasion not in snapshot.seat_maps:
+            return Refusal(SetupOutcome.UNKNOWN_OCCASION)
+        accepts_octets = OCTETS in (call.header("accept") or "")
+        form = query.form or ("bitmap" if accepts_octets else "json")
+
+        etag = f'"{snapshot.version}-{form}-{query.occasion or 0}"'
+        headers = [
+            (b"etag", etag.encode()),
+            (b"cache-control", b"public, max-age=0, s-maxage=1"),
+            (b"vary", b"Accept"),
+        ]
+        if etag in (call.header("if-none-match") or ""):
+            return Reply(304, None, headers)
+        if form == "bitmap":
+            headers.append((b"content-type", OCTETS.encode()))
+        else:
+            headers.append((b"content-type", b"application/json"))
+        return Reply(200, self._bytes_of(sale, snapshot, form, query.occasion), headers)
+
+    def _bytes_of(self, sale: int, snapshot: Snapshot, form: str, occasion: int | None) -> bytes:
+        key = (sale, form, occasion)
+        made = self._made.get(key)
+        if made is None or made[0] != snapshot.version:
+            if len(self._made) >= MADE_MAX:
+                self._made.clear()
+            make = bitmap_of if form == "bitmap" else json_of
+            made = self._made[key] = (snapshot.version, make(sale, snapshot, occasion))
+        return made[1]
+
+
+def bitmap_of(_sale: int, snapshot: Snapshot, occasion: int | None) -> bytes:
+    """The occasions' bitmaps, one after the other, each padded to whole bytes."""
+    return b"".join(
+        seat_map.bitmap
+        for number, seat_map in snapshot.seat_maps.items()
+        if occasion in (None, number)
+    )
+
+
+def json_of(sale: int, snapshot: Snapshot, occasion: int | None) -> bytes:
+    occasions = [
+        OccasionAvailability(number, *seat_map.counts, seat_map.digits)
+        for number, seat_map in snapshot.seat_maps.items()
+        if occasion in (None, number)
+    ]
+    stocks = [
+        StockAvailability(s.stock, s.occasion, s.name, s.capacity, s.free, s.held, s.sold)
+        for s in snapshot.stocks.values()
+        if occasion in (None, s.occasion)
+    ]
+    body = Availability(sale, snapshot.version, snapshot.paused, occasions, stocks)
+    return msgspec.json.encode(body)

@@ -1,0 +1,85 @@
+"""What persons can do with holds: commands for the lane, and cold reads of their own."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from sunseo.booking.batch import InventoryAnswer
+from sunseo.booking.bodies import HoldBody, HoldRequest, hold_body
+from sunseo.booking.commands import PlaceHold, PlaceHoldOutcome, ReleaseHold, RenewHold
+from sunseo.booking.lanes import InventoryLanes
+from sunseo.booking.load import hold_of
+from sunseo.booking.rules import HoldAnswer
+from sunseo.booking.setup import QUERIES
+from sunseo.core.ids import Person, effect_id, request_digest
+from sunseo.core.lane import Answer
+
+OWN_ROWS_MAX = 200  # a person's holds in one sale that one answer lists
+
+
+class HoldService:
+    """One organisation's, in one process."""
+
+    def __init__(
+        self,
+        lanes: InventoryLanes,
+        engine: AsyncEngine,
+        organisation: int,
+        is_suspended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._lanes = lanes
+        self._engine = engine
+        self._organisation = organisation
+        self._is_suspended = is_suspended
+
+    async def place(
+        self, person: Person, key: str, sale: int, request: HoldRequest
+    ) -> Answer[InventoryAnswer]:
+        if self._is_suspended():
+            return Answer(HoldAnswer(PlaceHoldOutcome.SELLING_SUSPENDED), 0.0, 0.0)
+        return await self._lanes.submit(
+            PlaceHold(
+                sale=(self._organisation, sale),
+                effect=effect_id(person, sale, "place_hold", key),
+                person=person.id,
+                seats=request.seats,
+                products=tuple([(q.product, q.quantity) for q in request.products]),
+                request_digest=request_digest(request),
+            )
+        )
+
+    async def renew(
+        self, person: Person, key: str, sale: int, hold: UUID
+    ) -> Answer[InventoryAnswer]:
+        # The hold is part of the operation: one key may renew several holds, each of them once.
+        effect = effect_id(person, sale, f"renew_hold {hold}", key)
+        return await self._lanes.submit(
+            RenewHold((self._organisation, sale), effect, person.id, hold)
+        )
+
+    async def release(self, person: Person, sale: int, hold: UUID) -> Answer[InventoryAnswer]:
+        return await self._lanes.submit(ReleaseHold((self._organisation, sale), person.id, hold))
+
+    async def own(self, person: Person, sale: int, hold: UUID | None = None) -> list[HoldBody]:
+        """Read a person's own holds in a sale, the newest first, or only the one named."""
+        async with self._engine.connect() as connection:
+            found = await connection.execute(
+                QUERIES["read_holds"],
+                {
+                    "organisation": self._organisation,
+                    "sale": sale,
+                    "person": person.id,
+                    "hold": hold,
+                    "rows_max": OWN_ROWS_MAX,
+                },
+            )
+            return [
+                hold_body(
+                    hold_of(row),
+                    row["currency"],
+                    max(0, row["renewals_max"] - len(row["renewals"])),
+                    row["now"],
+                )
+                for row in found.mappings()
+            ]

@@ -1,0 +1,153 @@
+"""What operators send to set up a sale, with every bound that can be checked without a database."""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Meta
+
+from sunseo.web.fields import Label, MinorUnits, Moment, Name, Number32
+
+Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Template = Literal["concert"]
+
+IMPORT_SEATS_MAX = 50_000  # in one request: the sale's row is locked while they are written
+PARTS_MAX = 1_000  # occasions, price classes, stocks or products in one request
+
+
+class NewOccasion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A dated part of the sale, for instance one performance."""
+
+    name: Name
+    starts_at: Moment
+
+
+class NewPriceClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A price that seats share, in minor units of the sale's currency."""
+
+    name: Name
+    price: MinorUnits
+
+
+class NewSale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A sale to create. Occasions and price classes are numbered from one in the order given."""
+
+    template: Template = "concert"
+    name: Name
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)]
+    time_zone: Annotated[str, Meta(min_length=1, max_length=64)]
+    opens_at: Moment
+    closes_at: Moment | None = None
+    hold_ttl_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
+    renewals_max: Annotated[int, Meta(ge=0, le=100)] = 3
+    order_limit: Number32 | None = None
+    occasion_limit: Number32 | None = None
+    person_limit: Number32 | None = None
+    price_classes: Annotated[tuple[NewPriceClass, ...], Meta(min_length=1, max_length=PARTS_MAX)]
+    occasions: Annotated[tuple[NewOccasion, ...], Meta(min_length=1, max_length=PARTS_MAX)]
+
+    def __post_init__(self) -> None:
+        if self.closes_at is not None and self.closes_at <= self.opens_at:
+            raise ValueError("closes_at must be later than opens_at")
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("time_zone must be a name like Asia/Seoul") from None
+
+
+class NewSeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    occasion: Number32
+    price_class: Number32
+    section: Label
+    row: Label
+    label: Label
+    x: Coordinate = 0.0
+    y: Coordinate = 0.0
+
+
+class SeatBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A rectangle of seats: rows and seats are labelled from 1 and laid out on a grid."""
+
+    occasion: Number32
+    price_class: Number32
+    section: Label
+    rows: Annotated[int, Meta(ge=1, le=IMPORT_SEATS_MAX)]
+    seats_per_row: Annotated[int, Meta(ge=1, le=IMPORT_SEATS_MAX)]
+
+    def seats(self) -> list[NewSeat]:
+        return [
+            NewSeat(
+                self.occasion,
+                self.price_class,
+                self.section,
+                str(row),
+                str(place),
+                float(place),
+                float(row),
+            )
+            for row in range(1, self.rows + 1)
+            for place in range(1, self.seats_per_row + 1)
+        ]
+
+
+class NewSeats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seats to add: one by one, in blocks, or both; single seats are numbered first."""
+
+    seats: Annotated[tuple[NewSeat, ...], Meta(max_length=IMPORT_SEATS_MAX)] = ()
+    blocks: Annotated[tuple[SeatBlock, ...], Meta(max_length=PARTS_MAX)] = ()
+
+    def __post_init__(self) -> None:
+        total = len(self.seats) + sum(block.rows * block.seats_per_row for block in self.blocks)
+        if not 1 <= total <= IMPORT_SEATS_MAX:
+            raise ValueError(f"one request adds 1 to {IMPORT_SEATS_MAX} seats, not {total}")
+
+    def all_seats(self) -> list[NewSeat]:
+        return [*self.seats, *(seat for block in self.blocks for seat in block.seats())]
+
+
+class NewStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Counted inventory of an occasion; an appointment slot has a start and an end."""
+
+    occasion: Number32
+    name: Name
+    capacity: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+
+    def __post_init__(self) -> None:
+        if (self.starts_at is None) != (self.ends_at is None):
+            raise ValueError("starts_at and ends_at stand together")
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            raise ValueError("ends_at must be later than starts_at")
+
+
+class Draw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one unit of a product takes from a stock."""
+
+    stock: Number32
+    units: Annotated[int, Meta(ge=1, le=10_000)] = 1
+
+
+class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something to buy by quantity. Products that draw on the same stock share its capacity."""
+
+    name: Name
+    price: MinorUnits
+    draws: Annotated[tuple[Draw, ...], Meta(min_length=1, max_length=100)]
+
+    def __post_init__(self) -> None:
+        stocks = sorted(draw.stock for draw in self.draws)
+        if any(one == other for one, other in pairwise(stocks)):
+            raise ValueError("draws name each stock once")
+
+
+class NewStocks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Stocks and products to add, numbered on in the order given; draws use final numbers."""
+
+    stocks: Annotated[tuple[NewStock, ...], Meta(max_length=PARTS_MAX)] = ()
+    products: Annotated[tuple[NewProduct, ...], Meta(max_length=PARTS_MAX)] = ()
+
+    def __post_init__(self) -> None:
+        if not self.stocks and not self.products:
+            raise ValueError("at least one of stocks and products has entries")
