@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import sunseo
 from sunseo.postgres import embedded_identity
+from sunseo.postgres.binaries import find_binaries
 from sunseo.postgres.embedded import EmbeddedServer, State
 from sunseo.postgres.embedded_error import EmbeddedServerError
 from sunseo.postgres.embedded_identity import Identity
@@ -111,8 +113,24 @@ def supervisor(
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def fresh(tmp_path: Path) -> Path:
+    """A data folder that is still to be made."""
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with an empty database, made once since that takes long."""
+    folder = tmp_path_factory.mktemp("stopped") / "data"
+    with server_in(folder):
+        pass
+    return folder
+
+
+@pytest.fixture
+def data(stopped: Path, tmp_path: Path) -> Path:
+    """A data folder that has been used before."""
+    return shutil.copytree(stopped, tmp_path / "data")
 
 
 @pytest.fixture
@@ -166,16 +184,21 @@ def fill(disk: Path, *, leave: int) -> Path:
 
 
 def await_end(pid: int) -> None:
-    with suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).wait(PATIENCE_S)
+    """Wait for a process's end without taking its exit status from whoever supervises it."""
+    with suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            assert select.select([handle], [], [], PATIENCE_S)[0]
+        finally:
+            os.close(handle)
 
 
 # Starting and stopping
 
 
-def test_rows_are_there_after_a_stop_and_a_start(data: Path) -> None:
+def test_rows_are_there_after_a_stop_and_a_start(fresh: Path) -> None:
     """A stopped server leaves no process and no socket, and a new start finds the rows."""
-    server = server_in(data)
+    server = server_in(fresh)
     dsn = server.start()
     assert server.pid is not None
     query(dsn, "CREATE TABLE kept AS SELECT 7 AS number")
@@ -184,7 +207,7 @@ def test_rows_are_there_after_a_stop_and_a_start(data: Path) -> None:
     assert processes_in(server.layout.cluster) == []
     assert not socket_folder(dsn).exists()
 
-    with server_in(data) as again:
+    with server_in(fresh) as again:
         assert again.dsn == dsn
         assert query(again.dsn, KEPT) == [(7,)]
 
@@ -257,11 +280,11 @@ def test_engine_is_no_superuser_and_its_text_is_utf8(postgres_server: EmbeddedSe
     ) == [(False, False, "UTF8", "C")]
 
 
-def test_settings_reach_a_folder_that_was_made_with_others(data: Path) -> None:
+def test_settings_reach_a_folder_that_was_made_with_others(fresh: Path) -> None:
     """Settings are given at each start: a folder made for tests becomes durable, and small."""
-    with server_in(data) as server:
+    with server_in(fresh) as server:
         assert query(server.dsn, "SHOW fsync") == [("off",)]
-    with EmbeddedServer(data) as server:
+    with EmbeddedServer(fresh) as server:
         shown = query(
             server.dsn,
             "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit',"
@@ -446,6 +469,7 @@ def test_start_right_after_a_killed_supervisor_waits_for_its_postgresql(data: Pa
     killed = Supervisor(data)
     query(killed.dsn, "CREATE TABLE kept AS SELECT 7 AS number")
     killed.process.kill()
+    killed.process.wait()
     with server_in(data) as server:
         assert query(server.dsn, KEPT) == [(7,)]
         assert server.pid != killed.postmaster
@@ -475,6 +499,18 @@ def test_forked_worker_does_not_keep_a_dead_supervisors_lock(data: Path) -> None
             assert query(server.dsn, "SELECT 1") == [(1,)]
             assert psutil.pid_exists(worker)
     await_end(worker)
+
+
+def test_stop_in_a_forked_child_changes_nothing(data: Path) -> None:
+    """A worker that inherited the server cannot stop it by mistake."""
+    with server_in(data) as server:
+        child = os.fork()
+        if child == 0:
+            server.stop()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert query(server.dsn, "SELECT 1") == [(1,)]
+        assert server.restarts == 0
 
 
 def test_number_given_anew_to_a_stranger_does_not_block_the_start(data: Path) -> None:
@@ -512,19 +548,18 @@ def test_same_process_cannot_start_a_folder_twice(data: Path) -> None:
 
 
 def test_folder_of_another_major_version_says_what_to_do(data: Path) -> None:
-    """A cluster of PostgreSQL 16 is not touched, and three ways out are named."""
-    with server_in(data):
-        pass
+    """A cluster of PostgreSQL 14 is not touched, and the ways out are named."""
     version = data / "postgresql" / "PG_VERSION"
-    version.write_text("16\n", "ascii")
+    ours = version.read_text("ascii")
+    version.write_text("14\n", "ascii")
     before = snapshot(data)
 
     line = refusal(data)
-    assert "made by PostgreSQL 16" in line
-    assert all(way in line for way in ("PG_BIN", "pg_upgrade", "pg_dump"))
+    assert "made by PostgreSQL 14" in line
+    assert all(way in line for way in ("PG_BIN", "pg_dump", "pg_restore"))
     assert snapshot(data) == before
 
-    version.write_text("18\n", "ascii")
+    version.write_text(ours, "ascii")
     with server_in(data) as server:
         assert query(server.dsn, "SELECT 1") == [(1,)]
 
@@ -538,32 +573,30 @@ def snapshot(data: Path) -> dict[Path, int]:
     }
 
 
-def test_folder_with_other_things_in_it_is_refused_and_kept(data: Path) -> None:
+def test_folder_with_other_things_in_it_is_refused_and_kept(fresh: Path) -> None:
     """A folder of that name which is no cluster is neither used nor deleted."""
-    (data / "postgresql").mkdir(parents=True)
-    letter = data / "postgresql" / "letter.txt"
+    (fresh / "postgresql").mkdir(parents=True)
+    letter = fresh / "postgresql" / "letter.txt"
     letter.write_text("keep me", "utf-8")
-    assert "is no PostgreSQL cluster" in refusal(data)
+    assert "is no PostgreSQL cluster" in refusal(fresh)
     assert letter.read_text("utf-8") == "keep me"
 
 
-def test_cluster_of_the_operators_own_is_refused(data: Path) -> None:
+def test_cluster_of_the_operators_own_is_refused(fresh: Path) -> None:
     """Sunseo does not move into a PostgreSQL folder that somebody made for himself."""
-    data.mkdir()
-    (data / "PG_VERSION").write_text("18\n", "ascii")
-    assert "is itself a PostgreSQL cluster" in refusal(data)
+    fresh.mkdir()
+    (fresh / "PG_VERSION").write_text("18\n", "ascii")
+    assert "is itself a PostgreSQL cluster" in refusal(fresh)
 
 
-def test_file_in_place_of_the_folder_is_refused(data: Path) -> None:
+def test_file_in_place_of_the_folder_is_refused(fresh: Path) -> None:
     """A file cannot hold a database."""
-    data.write_text("not a folder", "utf-8")
-    assert f"{data} is not a folder" in refusal(data)
+    fresh.write_text("not a folder", "utf-8")
+    assert f"{fresh} is not a folder" in refusal(fresh)
 
 
 def test_damaged_cluster_reports_what_postgresql_said(data: Path) -> None:
     """When PostgreSQL gives up, its own last complaint and the log's place are told."""
-    with server_in(data):
-        pass
     shutil.rmtree(data / "postgresql" / "global")
     line = refusal(data)
     assert line.startswith(f"starting PostgreSQL failed in {data}: ")
@@ -574,32 +607,56 @@ def test_damaged_cluster_reports_what_postgresql_said(data: Path) -> None:
 # Half-made
 
 
-def test_half_made_cluster_is_made_anew(data: Path) -> None:
+def test_half_made_cluster_is_made_anew(fresh: Path) -> None:
     """What an interrupted first start left is removed; it never held anybody's data."""
-    unfinished = data / "postgresql.new-abc"
+    unfinished = fresh / "postgresql.new-abc"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18\n", "ascii")
-    with server_in(data) as server:
+    with server_in(fresh) as server:
         assert query(server.dsn, "SELECT 1") == [(1,)]
     assert not unfinished.exists()
 
 
-def test_supervisor_killed_while_making_the_cluster(data: Path) -> None:
+def test_supervisor_killed_while_making_the_cluster(fresh: Path) -> None:
     """A supervisor cut off in the middle of initdb costs nothing but that start."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, str(data)],
+        [sys.executable, "-c", SUPERVISOR, str(fresh)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
     )
-    while not list(data.glob("postgresql.new-*/base/1")):
+    while not list(fresh.glob("postgresql.new-*/base/1")):
         assert process.poll() is None
     process.kill()
     process.communicate()
-    assert not (data / "postgresql").exists()
+    assert not (fresh / "postgresql").exists()
 
-    with server_in(data) as server:
+    with server_in(fresh) as server:
         assert query(server.dsn, "SELECT 1") == [(1,)]
-    assert list(data.glob("postgresql.new-*")) == []
+    assert list(fresh.glob("postgresql.new-*")) == []
+
+
+# Saved
+
+
+def test_backup_of_the_guide_is_served_from_a_new_folder(data: Path, tmp_path: Path) -> None:
+    """What `pg_basebackup` wrote while the server ran is a cluster for another data folder."""
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    with server_in(data) as server:
+        query(server.dsn, "CREATE TABLE kept AS SELECT 7 AS number")
+        program = find_binaries().folder / "pg_basebackup"
+        source = [
+            "--host",
+            str(socket_folder(server.dsn)),
+            "--username",
+            "postgres",
+            "--checkpoint",
+            "fast",
+        ]
+        subprocess.run([program, *source, "--pgdata", restored / "postgresql"], check=True)
+        query(server.dsn, "DROP TABLE kept")
+    with server_in(restored) as server:
+        assert query(server.dsn, KEPT) == [(7,)]
 
 
 # A full disk
@@ -636,8 +693,11 @@ def test_disk_that_fills_up_while_running(small_disk: Path) -> None:
     with server_in(small_disk / "data") as server:
         query(server.dsn, "CREATE TABLE kept (number integer PRIMARY KEY)")
         ballast = fill(small_disk, leave=1024 * 1024)
+        pid = server.pid
+        assert pid is not None
         acknowledged = asyncio.run(write_until_full(server.dsn))
         assert acknowledged
+        await_end(pid)
         with pytest.raises(EmbeddedServerError, match="the disk is full"):
             server.ensure_running(give_up_on_failure=True)
         assert server.state is State.FAILED

@@ -12,6 +12,7 @@ On failure  The first start raises. Later ones are repeated, with growing pauses
             error when its patience ends.
 """
 
+import os
 import threading
 import time
 from enum import Enum
@@ -35,7 +36,7 @@ from sunseo.postgres.embedded_identity import Identity, choose_identity
 from sunseo.postgres.embedded_lock import FolderLock
 from sunseo.postgres.embedded_orphans import clear_folder
 from sunseo.postgres.embedded_postmaster import OccupiedError, Postmaster, trim_log
-from sunseo.postgres.embedded_socket import create_socket_folder, remove_socket_folder
+from sunseo.postgres.embedded_socket import create_socket_folder, is_listening, remove_socket_folder
 
 START_S = 120.0
 """Longest wait for a start; recovery after `kill -9` replays at most `max_wal_size`."""
@@ -48,7 +49,7 @@ OCCUPIED_PAUSE_S = 0.1
 STOP_GRACE_S = 30.0
 """For a fast shutdown, which writes a last checkpoint. Then SIGQUIT, and recovery next time."""
 
-RESTART_PAUSES_S = (0.0, 0.2, 1.0, 2.0, 5.0)
+RESTART_PAUSES_S = (0.0, 0.1, 0.5, 2.0, 5.0)
 """Pauses before the first, second, … restart in a row; the last one stays."""
 
 STEADY_S = 10.0
@@ -88,6 +89,7 @@ class EmbeddedServer:
         self.durable = durable
         self.restarts = 0
         self.last_recovery_s: float | None = None
+        self._owner = os.getpid()
         self._binaries = binaries
         self._stop_grace_s = stop_grace_s
         self._lock = FolderLock(self.layout.lock)
@@ -133,6 +135,7 @@ class EmbeddedServer:
         """
         if self._thread is not None:
             return self.ensure_running()
+        self._owner = os.getpid()
         binaries = self._binaries or find_binaries()
         create_data_folder(self.layout.data)
         self._lock.acquire()
@@ -154,7 +157,7 @@ class EmbeddedServer:
         """
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            while not (self._state is State.RUNNING and self.pid is not None):
+            while not self._is_up():
                 if self._state is State.STOPPED:
                     raise EmbeddedServerError("the embedded PostgreSQL has been stopped")
                 if self._state is State.FAILED and self._error and give_up_on_failure:
@@ -168,8 +171,22 @@ class EmbeddedServer:
                 self._changed.wait(min(0.05, max(0.0, deadline - time.monotonic())))
         return self.dsn
 
+    def _is_up(self) -> bool:
+        # A killed postmaster is silent a moment before the system calls it dead.
+        return (
+            self._state is State.RUNNING
+            and self.pid is not None
+            and self._socket_folder is not None
+            and is_listening(self._socket_folder)
+        )
+
     def stop(self) -> None:
-        """Stop PostgreSQL and give the folder back. Does nothing if it was not started."""
+        """Stop PostgreSQL and give the folder back.
+
+        Does nothing if it was not started, nor in a forked child, which owns none of it.
+        """
+        if self._owner != os.getpid():
+            return
         self._stopping.set()
         if self._postmaster is not None:
             self._postmaster.stop(self._stop_grace_s)

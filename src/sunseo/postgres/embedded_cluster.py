@@ -122,9 +122,9 @@ def _check_version(cluster: Path, binaries: Binaries) -> None:
     if found != str(binaries.major):
         raise EmbeddedServerError(
             f"{cluster} was made by PostgreSQL {found}, but {binaries.folder} is PostgreSQL"
-            f" {binaries.major}: point PG_BIN at the programs of PostgreSQL {found} to go on with"
-            f" it, or move the data to {binaries.major} with pg_upgrade, or with pg_dump and"
-            " pg_restore (docs/guides/embedded-postgresql.md)"
+            f" {binaries.major}: set PG_BIN to the programs of PostgreSQL {found} to go on with it,"
+            f" or move the data to {binaries.major} with pg_dump and pg_restore"
+            " (docs/guides/embedded-postgresql.md)"
         )
 
 

@@ -7,6 +7,7 @@ named after the data folder.
 
 import hashlib
 import os
+import socket
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from sunseo.postgres.embedded_identity import Identity
 
 SOCKET_PATH_BYTES_MAX = 103
 """Linux allows 107, macOS and the BSDs 103."""
+
+KNOCK_S = 1.0
 
 SOCKET = f".s.PGSQL.{PORT}"
 LOCK = f"{SOCKET}.lock"
@@ -39,6 +42,19 @@ def create_socket_folder(
     raise EmbeddedServerError(
         "no folder is short enough for PostgreSQL's socket; set XDG_RUNTIME_DIR to a short one"
     )
+
+
+def is_listening(folder: Path) -> bool:
+    """Whether somebody answers at the socket; PostgreSQL does not mind being hung up on."""
+    with socket.socket(socket.AF_UNIX) as knock:
+        knock.settimeout(KNOCK_S)
+        try:
+            knock.connect(os.fspath(folder / SOCKET))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # a full queue: busy, but there
+            return True
+    return True
 
 
 def remove_socket_folder(folder: Path) -> None:
