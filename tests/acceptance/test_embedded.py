@@ -659,6 +659,24 @@ def test_backup_of_the_guide_is_served_from_a_new_folder(data: Path, tmp_path: P
         assert query(server.dsn, KEPT) == [(7,)]
 
 
+def test_dump_of_the_guide_is_restored_over_a_migrated_database(
+    postgres_server: EmbeddedServer, database_dsn: str, tmp_path: Path
+) -> None:
+    """A dump replaces what is in another migrated database, and belongs to the engine's role."""
+    name = make_url(database_dsn).database or ""
+    programs = find_binaries().folder
+    place = ["--host", str(socket_folder(database_dsn)), "--username", "postgres"]
+    dump = str(tmp_path / "sunseo.dump")
+    query(database_dsn, "UPDATE organisations SET name = 'saved'")
+    saving = [str(programs / "pg_dump"), *place, "--format", "custom", "--file", dump, name]
+    subprocess.run(saving, check=True)
+    query(database_dsn, "UPDATE organisations SET name = 'later'")
+
+    restoring = ["--dbname", name, "--clean", "--if-exists", "--exit-on-error", dump]
+    subprocess.run([programs / "pg_restore", *place, *restoring], check=True)
+    assert query(database_dsn, "SELECT name FROM organisations") == [("saved",)]
+
+
 # A full disk
 
 
