@@ -78,7 +78,7 @@ async def faults(
 
     has_outbox = await conn.fetchval("SELECT to_regclass('outbox') IS NOT NULL")
     events = await conn.fetchval(OUTBOX_EVENTS if has_outbox else JOURNAL_EVENTS, timeout=120)
-    holds = await conn.fetchval(HOLDS, None)  # what is taken beforehand has no event
+    holds = await conn.fetchval(HOLDS, None)  # what was there beforehand has no event
     if events != holds:
         found.append(f"{holds} holds but {events} events")
     if not has_outbox and (gaps := await conn.fetchval(JOURNAL_GAPS)):

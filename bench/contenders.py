@@ -94,17 +94,17 @@ peers = [
     Contender(
         "fastapi_sqlalchemy",
         "(a) FastAPI + SQLAlchemy, FOR UPDATE",
-        Server.GRANIAN,
+        Server.UVICORN,
         app="bench.peers.fastapi_sqlalchemy:app",
-        pool=10,
+        pool=20,
         scripts=(PEERS / "peers.sql",),
     ),
     Contender(
         "fastapi_optimistic",
         "(b) the same, optimistic version column",
-        Server.GRANIAN,
+        Server.UVICORN,
         app="bench.peers.fastapi_optimistic:app",
-        pool=10,
+        pool=20,
         scripts=(PEERS / "peers.sql", PEERS / "row_versions.sql"),
     ),
     Contender(

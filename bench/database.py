@@ -84,6 +84,8 @@ class BenchDatabase:
         async with self.connected(name) as conn:
             await load(conn, hall, first=1)
             await load(conn, halls.warm_up(), first=WARM_UP_SALE)
+            for script in halls.HISTORY:
+                await conn.execute(script, halls.HISTORY_SALE, halls.HISTORY_HOLDS)
         async with self.as_superuser(name) as conn:
             await conn.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
             await conn.execute("VACUUM (FREEZE, ANALYZE)")
@@ -128,7 +130,7 @@ def template_of(hall: Hall) -> str:
 async def load(conn: "asyncpg.Connection[asyncpg.Record]", hall: Hall, *, first: int) -> None:
     """Fill in a hall's sales, set by set."""
     span: Sequence[int] = (first, first + hall.sales - 1)
-    await conn.execute(halls.SALES, *span, hall.occasion_limit, hall.person_limit)
+    await conn.execute(halls.SALES, *span, hall.occasion_limit, hall.person_limit, hall.hold_ttl_s)
     await conn.execute(halls.OCCASIONS, *span)
     await conn.execute(halls.PRICE_CLASSES, *span)
     if hall.seats:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,10 @@ from bench.workloads import Workload
 
 DATABASE = "bench_run"
 WARM_UP_S = 1.0
+WARM_UP_CLIENTS = 64
+CALM_DOWN_S_MAX = 10.0
+CALM_SAMPLE_S = 0.2
+CALM_CORES = 0.1
 BATCH_METRIC = "sunseo_lane_batch"
 
 
@@ -83,9 +87,11 @@ async def measure(bench: Bench, contender: Contender, workload: Workload, seed: 
             bench.folder / f"{contender.name}.log",
             f"http://127.0.0.1:{port}/livez",
         ) as server:
+            watched = {"server": server} | ({"store": store} if store else {})
             await warm_up(bench, workload, port)
+            await calm_down(list(watched.values()))
             seen, cores = await asyncio.to_thread(
-                watched_load, bench, workload, port, seed, server, store
+                watched_load, bench, workload, port, seed, watched
             )
             batch = mean_batch(port) if contender.server is Server.OURS else None
         faults = await find_faults(bench, contender, workload, seen, valkey_port)
@@ -108,23 +114,24 @@ async def warm_up(bench: Bench, workload: Workload, port: int) -> None:
         "BENCH_RUN": "warm-up-",
         "BENCH_SEED": "1",
     }
-    await asyncio.to_thread(
-        load.send,
-        port,
-        workload.connections,
-        WARM_UP_S,
-        environment,
-        bench.folder / "warm-up.json",
-    )
+    clients = min(workload.connections, WARM_UP_CLIENTS)
+    out = bench.folder / "warm-up.json"
+    await asyncio.to_thread(load.send, port, clients, WARM_UP_S, environment, out)
+
+
+async def calm_down(processes: Sequence[psutil.Process]) -> None:
+    """Wait until what the warm-up left in flight is done, so that nobody starts with a backlog."""
+    deadline = time.monotonic() + CALM_DOWN_S_MAX
+    while time.monotonic() < deadline:
+        before = sum(cpu_seconds(process) for process in processes)
+        await asyncio.sleep(CALM_SAMPLE_S)
+        busy = (sum(cpu_seconds(process) for process in processes) - before) / CALM_SAMPLE_S
+        if busy < CALM_CORES:
+            return
 
 
 def watched_load(
-    bench: Bench,
-    workload: Workload,
-    port: int,
-    seed: int,
-    server: psutil.Process,
-    store: psutil.Process | None,
+    bench: Bench, workload: Workload, port: int, seed: int, watched: Mapping[str, psutil.Process]
 ) -> tuple[Load, dict[str, float]]:
     """Send the crowd and note how many cores were busy meanwhile, and with what."""
     environment = workload.script_environment() | {
@@ -132,7 +139,6 @@ def watched_load(
         "BENCH_RUN": f"run-{seed}-",
         "BENCH_SEED": str(seed),
     }
-    watched = {"server": server} | ({"store": store} if store else {})
     before = {name: cpu_seconds(process) for name, process in watched.items()}
     machine_before = busy_seconds()
     began = time.monotonic()
@@ -166,9 +172,7 @@ async def find_faults(
 
 def mean_batch(port: int) -> float | None:
     """Read from our own metrics how many commands a batch had on average."""
-    with urllib.request.urlopen(  # noqa: S310 - our own server on loopback
-        f"http://127.0.0.1:{port}/metrics", timeout=10
-    ) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     sums = dict.fromkeys(("sum", "count"), 0.0)
     for part in sums:

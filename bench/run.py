@@ -32,6 +32,7 @@ from bench.tokens import write_tokens
 from bench.workloads import PERSONS, Workload, workloads
 
 FOLDER = ROOT / "build" / "bench"
+PAPER_COLUMNS = 150  # where the table goes to a file
 LIMIT_RUNS_MAX = 3  # of a limit: they vary little
 CONNECTIONS = "connections"
 TOLD_PACKAGES = (
@@ -112,7 +113,8 @@ class Session:
         runs: list[Run] = []
         for number in range(1, self.given.runs + 1):
             for contender in self.contenders:
-                runs.append(await self.one(contender, workload, number))
+                run = await self.one(contender, workload, number)
+                runs.append(run)
         limits = await self.limits(workload, runs)
         return report.results(workload, runs, limits, settings)
 
@@ -168,6 +170,8 @@ def processor() -> str:
 def main() -> int:
     given = options()
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = PAPER_COLUMNS
     try:
         require_wrk()
     except LoadError as missing:

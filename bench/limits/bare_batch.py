@@ -6,7 +6,6 @@ prints its figures as JSON.
 """
 
 import argparse
-import asyncio
 import random
 import time
 from collections import defaultdict
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -24,11 +23,10 @@ import uvloop
 
 from bench.halls import Hall
 from bench.workloads import PERSONS, Workload, workloads
+from sunseo.postgres.connection import KEYED_PLANS
 
-QUERIES = dict(
-    (block.split("\n", 1)[0].strip(), block.split("\n", 1)[1])
-    for block in Path(__file__).with_suffix(".sql").read_text().split("-- name: ")[1:]
-)
+BLOCKS = Path(__file__).with_suffix(".sql").read_text().split("-- name: ")[1:]
+QUERIES = {name.strip(): query for name, _, query in (block.partition("\n") for block in BLOCKS)}
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
@@ -73,7 +71,7 @@ async def apply(conn: Connection, hall: Hall, batch: list[Command]) -> int:
         now: datetime = await conn.fetchval("SELECT clock_timestamp()")
         await conn.fetch(QUERIES["find_holds"], [c.sale for c in batch], [c.hold for c in batch])
         if batch:
-            await write(conn, hall, batch, counters, versions, now)
+            await write(conn, hall, batch, Locked(counters, versions, now))
     return len(batch)
 
 
@@ -111,14 +109,16 @@ async def lock_sales(conn: Connection, batch: list[Command]) -> dict[int, int]:
     return {row["sale"]: row["version"] for row in rows}
 
 
-async def write(
-    conn: Connection,
-    hall: Hall,
-    batch: list[Command],
-    counters: Counters,
-    versions: dict[int, int],
-    now: datetime,
-) -> None:
+class Locked(NamedTuple):
+    """What a batch has locked and read."""
+
+    counters: Counters
+    versions: dict[int, int]
+    now: datetime
+
+
+async def write(conn: Connection, hall: Hall, batch: list[Command], locked: Locked) -> None:
+    counters, versions, now = locked
     until = now + timedelta(seconds=600)
     sales = [c.sale for c in batch]
     holds = [c.hold for c in batch]
@@ -157,7 +157,7 @@ async def write(
 
 
 async def run(url: str, workload: Workload, batch_size: int, seconds: float) -> dict[str, float]:
-    conn = await asyncpg.connect(url)
+    conn = await asyncpg.connect(url, server_settings=KEYED_PLANS)  # as our own lanes have it
     stream = commands(workload, random.Random(1))
     asked = placed = batches = 0
     try:

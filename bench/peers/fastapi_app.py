@@ -17,13 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bench.peers.identity import (
     ORGANISATION,
-    BadToken,
+    BadTokenError,
     PeerSettings,
     hold_id,
     person_of,
     request_digest,
 )
-from bench.peers.rules import Ask, Refusal, Refused, problem
+from bench.peers.rules import Ask, Refusal, RefusedError, problem
 from sunseo.core.ids import Person
 
 Place = Callable[[AsyncEngine, Ask], Awaitable[tuple[bool, dict[str, Any]]]]
@@ -98,7 +98,7 @@ def create_app(place: Place) -> FastAPI:
     async def signed_in(authorization: Annotated[str | None, Header()] = None) -> Person:
         return person_of(authorization, settings)
 
-    @app.exception_handler(BadToken)
+    @app.exception_handler(BadTokenError)
     async def unauthorized(_request: object, _error: Exception) -> Response:
         return ProblemResponse({"title": "Unauthorized", "status": 401}, status_code=401)
 
@@ -116,7 +116,7 @@ def create_app(place: Place) -> FastAPI:
     ) -> Any:
         try:
             is_new, view = await place(engine, ask_of(person, sale, body, idempotency_key))
-        except Refused as refusal:
+        except RefusedError as refusal:
             return refused(refusal.refusal)
         if not is_new:
             response.status_code = 200

@@ -26,7 +26,7 @@ from bench.peers.rules import (
     Ask,
     Claim,
     Refusal,
-    Refused,
+    RefusedError,
     Row,
     claim_of,
     exceeds_limit,
@@ -40,7 +40,7 @@ PAUSE_S = 0.002  # doubles each time up to the cap, with full jitter
 PAUSE_S_MAX = 0.1
 
 
-class MovedOn(Exception):
+class MovedOnError(Exception):
     """A row changed between reading and writing."""
 
 
@@ -49,13 +49,13 @@ async def place_hold(engine: AsyncEngine, ask: Ask) -> tuple[bool, dict[str, Any
         try:
             async with engine.begin() as conn:
                 return await place_in_transaction(conn, ask)
-        except MovedOn:
+        except MovedOnError:
             pass
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) not in WORTH_ANOTHER_TRY:
                 raise
         await asyncio.sleep(random.uniform(0, min(PAUSE_S_MAX, PAUSE_S * 2**attempt)))
-    raise Refused(Refusal.LATER)
+    raise RefusedError(Refusal.LATER)
 
 
 async def place_in_transaction(conn: AsyncConnection, ask: Ask) -> tuple[bool, dict[str, Any]]:
@@ -63,7 +63,7 @@ async def place_in_transaction(conn: AsyncConnection, ask: Ask) -> tuple[bool, d
     sale = await load_sale_and_hold(conn, ask)
     if sale is not None and sale.hold is not None:
         if sale.request_digest != ask.digest:
-            raise Refused(Refusal.KEY_REUSED)
+            raise RefusedError(Refusal.KEY_REUSED)
         return False, hold_view(ask, sale, sale.currency, sale.renewals_max)
 
     now = datetime.now(UTC)
@@ -71,9 +71,9 @@ async def place_in_transaction(conn: AsyncConnection, ask: Ask) -> tuple[bool, d
     draws = await load_draws(conn, ask)
     claim = claim_of(ask, seats, draws)
     if sale.order_limit is not None and claim.units > sale.order_limit:
-        raise Refused(Refusal.ORDER_LIMIT_REACHED)
+        raise RefusedError(Refusal.ORDER_LIMIT_REACHED)
     if is_any_taken(seats, now):
-        raise Refused(Refusal.SEAT_TAKEN)
+        raise RefusedError(Refusal.SEAT_TAKEN)
     uses = await load_uses(conn, ask, claim.uses(sale))
     stocks = await load_stocks(conn, ask, claim)
     seen = {
@@ -105,10 +105,10 @@ async def load_uses(conn: AsyncConnection, ask: Ask, uses: dict[int, tuple[int, 
     if exceeds_limit(uses, {row.occasion: row.units for row in rows}):
         past_due = {**sql.key_of(ask), "person_id": ask.person, "stock_numbers": []}
         if not await conn.scalar(sql.reclaim, past_due):
-            raise Refused(Refusal.LIMIT_REACHED)
+            raise RefusedError(Refusal.LIMIT_REACHED)
         rows = list(await conn.execute(sql.uses_with_version, where))
         if exceeds_limit(uses, {row.occasion: row.units for row in rows}):
-            raise Refused(Refusal.LIMIT_REACHED)
+            raise RefusedError(Refusal.LIMIT_REACHED)
     return rows
 
 
@@ -122,7 +122,7 @@ async def load_stocks(conn: AsyncConnection, ask: Ask, claim: Claim) -> list[Row
             return rows
         if is_last_try or not await conn.scalar(sql.reclaim, {**where, "person_id": None}):
             break
-    raise Refused(Refusal.SOLD_OUT)
+    raise RefusedError(Refusal.SOLD_OUT)
 
 
 async def write_hold(
@@ -161,7 +161,7 @@ async def write_hold(
 async def write_unchanged(conn: AsyncConnection, statement: Any, values: dict[str, Any]) -> None:
     written = await conn.execute(statement, values)
     if written.rowcount != 1:
-        raise MovedOn
+        raise MovedOnError
 
 
 app = create_app(place_hold)

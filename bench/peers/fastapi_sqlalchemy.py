@@ -17,7 +17,7 @@ from bench.peers.rules import (
     Ask,
     Claim,
     Refusal,
-    Refused,
+    RefusedError,
     Row,
     claim_of,
     exceeds_limit,
@@ -41,7 +41,7 @@ async def place_hold(engine: AsyncEngine, ask: Ask) -> tuple[bool, dict[str, Any
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) not in WORTH_ANOTHER_TRY:
                 raise
-    raise Refused(Refusal.LATER)
+    raise RefusedError(Refusal.LATER)
 
 
 async def place_in_transaction(conn: AsyncConnection, ask: Ask) -> tuple[bool, dict[str, Any]]:
@@ -49,7 +49,7 @@ async def place_in_transaction(conn: AsyncConnection, ask: Ask) -> tuple[bool, d
     sale = await load_sale_and_hold(conn, ask)
     if sale is not None and sale.hold is not None:
         if sale.request_digest != ask.digest:
-            raise Refused(Refusal.KEY_REUSED)
+            raise RefusedError(Refusal.KEY_REUSED)
         return False, hold_view(ask, sale, sale.currency, sale.renewals_max)
 
     now = datetime.now(UTC)
@@ -57,9 +57,9 @@ async def place_in_transaction(conn: AsyncConnection, ask: Ask) -> tuple[bool, d
     draws = await load_draws(conn, ask)
     claim = claim_of(ask, seats, draws)
     if sale.order_limit is not None and claim.units > sale.order_limit:
-        raise Refused(Refusal.ORDER_LIMIT_REACHED)
+        raise RefusedError(Refusal.ORDER_LIMIT_REACHED)
     if is_any_taken(seats, now):
-        raise Refused(Refusal.SEAT_TAKEN)
+        raise RefusedError(Refusal.SEAT_TAKEN)
     await lock_uses(conn, ask, claim.uses(sale))
     await lock_stocks(conn, ask, claim)
 
@@ -102,7 +102,7 @@ async def lock_uses(conn: AsyncConnection, ask: Ask, uses: dict[int, tuple[int, 
         if not exceeds_limit(uses, {row.occasion: row.units for row in found}):
             return
         if is_last_try or not await conn.scalar(sql.reclaim, past_due):
-            raise Refused(Refusal.LIMIT_REACHED)
+            raise RefusedError(Refusal.LIMIT_REACHED)
 
 
 async def lock_stocks(conn: AsyncConnection, ask: Ask, claim: Claim) -> None:
@@ -114,7 +114,7 @@ async def lock_stocks(conn: AsyncConnection, ask: Ask, claim: Claim) -> None:
         if all(row.held + row.sold + claim.stocks[row.stock] <= row.capacity for row in found):
             return
         if is_last_try or not await conn.scalar(sql.reclaim, {**where, "person_id": None}):
-            raise Refused(Refusal.SOLD_OUT)
+            raise RefusedError(Refusal.SOLD_OUT)
 
 
 async def write_hold(conn: AsyncConnection, ask: Ask, claim: Claim, sale: Row) -> dict[str, Any]:
@@ -138,18 +138,18 @@ async def write_hold(conn: AsyncConnection, ask: Ask, claim: Claim, sale: Row) -
     if uses:
         await conn.execute(
             sql.count_use,
-            [
+            sql.one_or_many(
                 {**key, "person_id": ask.person, "occasion_number": occasion, "more": units}
                 for occasion, (units, _) in uses.items()
-            ],
+            ),
         )
     if claim.stocks:
         await conn.execute(
             sql.draw_stock,
-            [
+            sql.one_or_many(
                 {**key, "stock_number": stock, "more": units}
                 for stock, units in claim.stocks.items()
-            ],
+            ),
         )
     await conn.execute(sql.record_event, sql.event_row(ask, claim))
     return view_of(ask, row, sale)

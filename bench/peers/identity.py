@@ -16,7 +16,7 @@ from sunseo.core.ids import Person, digest_id, effect_id
 ORGANISATION = 1
 
 
-class BadToken(Exception):
+class BadTokenError(Exception):
     """The bearer token is absent, not signed by the issuer, or past its time."""
 
 
@@ -44,7 +44,7 @@ class PeerSettings:
 def person_of(authorization: str | None, settings: PeerSettings) -> Person:
     """Check a bearer token in full (signature, issuer, expiry) and name the person."""
     if authorization is None or not authorization.startswith("Bearer "):
-        raise BadToken
+        raise BadTokenError
     try:
         claims = jwt.decode(
             authorization[7:],
@@ -54,7 +54,7 @@ def person_of(authorization: str | None, settings: PeerSettings) -> Person:
             options={"require": ["iss", "sub", "exp"]},
         )
     except jwt.InvalidTokenError as invalid:
-        raise BadToken from invalid
+        raise BadTokenError from invalid
     return Person.named(ORGANISATION, settings.jwt_issuer, claims["sub"])
 
 

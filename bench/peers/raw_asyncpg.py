@@ -11,7 +11,7 @@ import asyncpg
 
 from bench.peers.identity import PeerSettings
 from bench.peers.rules import Ask
-from bench.peers.starlette_app import HoldView, Place, ProductAsk, create_app
+from bench.peers.sunseo_app import HoldView, LazyApp, Place, ProductAsk
 
 PLACE_HOLD = "SELECT * FROM place_hold($1, $2, $3, $4, $5, $6, $7, $8)"
 TRIES_MAX = 4
@@ -78,4 +78,4 @@ def view_of(ask: Ask, row: asyncpg.Record) -> HoldView | None:
     )
 
 
-app = create_app(opening)
+app = LazyApp(opening)

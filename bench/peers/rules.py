@@ -48,7 +48,7 @@ class Refusal(Enum):
 REFUSAL_BY_CODE = {refusal.code: refusal for refusal in Refusal}
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Carries a refusal out of a transaction, which thereby rolls back."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -102,11 +102,11 @@ class Claim:
 
 def refuse_if_closed(sale: Row, now: datetime) -> None:
     if sale is None:
-        raise Refused(Refusal.UNKNOWN_SALE)
+        raise RefusedError(Refusal.UNKNOWN_SALE)
     if now < sale.opens_at or (sale.closes_at is not None and now >= sale.closes_at):
-        raise Refused(Refusal.SALE_NOT_OPEN)
+        raise RefusedError(Refusal.SALE_NOT_OPEN)
     if sale.paused:
-        raise Refused(Refusal.SALE_PAUSED)
+        raise RefusedError(Refusal.SALE_PAUSED)
 
 
 def claim_of(ask: Ask, seats: Sequence[Row], draws: Sequence[Row]) -> Claim:
@@ -118,10 +118,10 @@ def claim_of(ask: Ask, seats: Sequence[Row], draws: Sequence[Row]) -> Claim:
         draws: what its products draw on: `product`, `price`, `stock`, `units`, `occasion`.
     """
     if len(seats) != len(ask.seats):
-        raise Refused(Refusal.UNKNOWN_SEAT)
+        raise RefusedError(Refusal.UNKNOWN_SEAT)
     prices = {draw.product: draw.price for draw in draws}
     if len(prices) != len(ask.quantities):
-        raise Refused(Refusal.UNKNOWN_PRODUCT)
+        raise RefusedError(Refusal.UNKNOWN_PRODUCT)
 
     claim = Claim()
     for seat in seats:

@@ -1,8 +1,23 @@
 """The statements of the FastAPI peers, built once so that SQLAlchemy compiles each once."""
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, and_, any_, bindparam, func, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from bench.peers.rules import Ask, Claim
@@ -18,9 +33,9 @@ from bench.peers.tables import (
     stocks,
 )
 
-ORG = bindparam("org", type_=Integer)
-SALE = bindparam("sale_number")
-PERSON = bindparam("person_id")
+ORG: BindParameter[int] = bindparam("org", type_=Integer)
+SALE: BindParameter[int] = bindparam("sale_number")
+PERSON: BindParameter[UUID] = bindparam("person_id")
 
 
 def numbers(name: str) -> Any:
@@ -57,20 +72,30 @@ sale_and_hold = (
 )
 """The sale, and beside it the hold of that id if it is placed already."""
 
-_seat_columns = (seats.c.seat, seats.c.occasion, seats.c.hold, seats.c.expires_at)
-_priced_seats = lambda *columns: (
-    select(*_seat_columns, *columns, price_classes.c.price)
-    .join(
-        price_classes,
-        and_(
-            price_classes.c.organisation == seats.c.organisation,
-            price_classes.c.sale == seats.c.sale,
-            price_classes.c.price_class == seats.c.price_class,
-        ),
+
+def _priced_seats(*more: ColumnElement[Any]) -> Select[Any]:
+    return (
+        select(
+            seats.c.seat,
+            seats.c.occasion,
+            seats.c.hold,
+            seats.c.expires_at,
+            *more,
+            price_classes.c.price,
+        )
+        .join(
+            price_classes,
+            and_(
+                price_classes.c.organisation == seats.c.organisation,
+                price_classes.c.sale == seats.c.sale,
+                price_classes.c.price_class == seats.c.price_class,
+            ),
+        )
+        .where(in_sale(seats), seats.c.seat == numbers("seat_numbers"))
+        .order_by(seats.c.seat)
     )
-    .where(in_sale(seats), seats.c.seat == numbers("seat_numbers"))
-    .order_by(seats.c.seat)
-)
+
+
 seats_for_update = _priced_seats().with_for_update(of=seats)
 seats_with_version = _priced_seats(seats.c.row_version)
 
@@ -166,8 +191,14 @@ def key_of(ask: Ask) -> dict[str, Any]:
     return {"org": ask.organisation, "sale_number": ask.sale}
 
 
-def use_rows(ask: Ask, uses: dict[int, tuple[int, int]]) -> list[dict[str, Any]]:
-    return [
+def one_or_many(rows: Iterable[dict[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+    """Give one row as a plain statement's values: it takes fewer messages than a list of one."""
+    listed = list(rows)
+    return listed[0] if len(listed) == 1 else listed
+
+
+def use_rows(ask: Ask, uses: dict[int, tuple[int, int]]) -> Any:
+    return one_or_many(
         {
             "organisation": ask.organisation,
             "sale": ask.sale,
@@ -177,7 +208,7 @@ def use_rows(ask: Ask, uses: dict[int, tuple[int, int]]) -> list[dict[str, Any]]
             "units_max": limit,
         }
         for occasion, (_, limit) in uses.items()
-    ]
+    )
 
 
 def hold_row(

@@ -27,7 +27,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from bench.peers.identity import PeerSettings
 from bench.peers.rules import Ask
-from bench.peers.starlette_app import HoldView, Place, ProductAsk, create_app
+from bench.peers.sunseo_app import HoldView, LazyApp, Place, ProductAsk
 
 SCRIPT = Path(__file__).with_name("place_hold.lua")
 
@@ -87,4 +87,4 @@ async def place_hold(client: Redis, sha: str, ask: Ask) -> tuple[str, HoldView |
     )
 
 
-app = create_app(opening)
+app = LazyApp(opening)
