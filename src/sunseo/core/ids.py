@@ -12,6 +12,11 @@ import msgspec
 
 ID_BYTES = 16
 
+# Version 8 and its variant (RFC 9562): "the contents are our own". Python's UUID sets no version
+# above 5 before 3.14.
+_VERSION_BITS = 0xF << 76 | 0x3 << 62
+_VERSION_8 = 0x8 << 76 | 0x2 << 62
+
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -62,10 +67,11 @@ def request_digest(body: msgspec.Struct | None) -> UUID:
 
 
 def digest_id(domain: bytes, *fields: str | bytes) -> UUID:
-    """Hash length-prefixed fields into a UUID (version 8, RFC 9562: contents are our own)."""
+    """Hash length-prefixed fields into a UUID (version 8)."""
     parts = [len(domain).to_bytes(4, "big"), domain]
     for field in fields:
         encoded = field if isinstance(field, bytes) else field.encode()
         parts.append(len(encoded).to_bytes(4, "big"))
         parts.append(encoded)
-    return UUID(bytes=sha256(b"".join(parts)).digest()[:ID_BYTES], version=8)
+    digest = int.from_bytes(sha256(b"".join(parts)).digest()[:ID_BYTES], "big")
+    return UUID(int=digest & ~_VERSION_BITS | _VERSION_8)
