@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from sunseo.web.fields import INT64_MAX
 from sunseo.web.problems import INVALID_FIELD, MALFORMED_JSON, ProblemError, ProblemType
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # an opening before computers is a slip of the keyboard
@@ -238,10 +237,9 @@ def _fault(kind: inspect.Type) -> str | None:
         case inspect.IntType():
             low = kind.ge if kind.ge is not None else kind.gt
             high = kind.le if kind.le is not None else kind.lt
-            bounded = low is not None and high is not None
-            if bounded and low >= -INT64_MAX and high <= INT64_MAX:  # type: ignore[operator]  # neither is None here
+            if low is not None and high is not None:  # msgspec itself keeps bounds in 64 bits
                 return None
-            return "bound the number within 64 bits, for instance with fields.Number32"
+            return "bound the number on both sides, for instance with fields.Number32"
         case inspect.StrType() | inspect.ListType() | inspect.VarTupleType() | inspect.DictType():
             return None if kind.max_length is not None else "give it a max_length"
         case inspect.DateTimeType():
