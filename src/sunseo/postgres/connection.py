@@ -11,7 +11,7 @@ On failure  An error that leaves the connection unusable closes it; the next tra
             in a transaction by itself, should this process hang.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -47,6 +47,13 @@ KEYED_PLANS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
+
+
+CONNECTION_BROKEN = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg sees of a server that was killed in mid-sentence
+    asyncpg.PostgresConnectionError,
+)
 
 
 class Row(Protocol):
@@ -88,12 +95,14 @@ class LaneConnection:
         dsn: str,
         *,
         limits: ConnectionLimits | None = None,
-        on_connect: Callable[[], None] = lambda: None,
     ) -> None:
         self._dsn = dsn
         self._limits = limits or ConnectionLimits()
-        self._on_connect = on_connect
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -101,7 +110,7 @@ class LaneConnection:
         try:
             async with connection.transaction():
                 yield Transaction(connection)
-        except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
+        except (OSError, *CONNECTION_BROKEN):
             self.drop()
             raise
 
@@ -124,7 +133,6 @@ class LaneConnection:
                 statement_cache_size=self._limits.statement_cache,
                 server_settings=self._server_settings(),
             )
-            self._on_connect()
         return self._connection
 
     def _server_settings(self) -> dict[str, str]:

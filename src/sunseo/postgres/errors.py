@@ -18,7 +18,7 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(error, asyncpg.InterfaceError):
         # An argument that cannot be encoded is a ValueError as well; the rest is the connection.
         return Fault.DATA if isinstance(error, ValueError) else Fault.INFRASTRUCTURE
-    if isinstance(error, OSError | TimeoutError | EOFError):
+    if isinstance(error, OSError | TimeoutError | EOFError | asyncpg.InternalClientError):
         return Fault.INFRASTRUCTURE
     return Fault.DATA
 

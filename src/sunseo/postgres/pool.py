@@ -5,6 +5,7 @@ Guarantee   Cold reads and set-up can never starve a lane: they share no connect
 On failure  A caller that gets no connection in time is told so at once and holds nothing.
 """
 
+from sqlalchemy import QueuePool
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -34,3 +35,9 @@ def create_cold_engine(
             },
         },
     )
+
+
+def open_connections(engine: AsyncEngine) -> int:
+    """How many connections the engine's pool has open, busy or idle."""
+    pool = engine.pool
+    return pool.checkedin() + pool.checkedout() if isinstance(pool, QueuePool) else 0

@@ -1,0 +1,132 @@
+"""The command line. Mistakes in its use end with one line and exit code 2."""
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from sunseo import __version__
+from sunseo.invariants.command import run_verify
+from sunseo.operators.keys import create_key
+from sunseo.postgres.embedded import EmbeddedServer
+from sunseo.postgres.embedded_error import EmbeddedServerError
+from sunseo.postgres.embedded_running import running_dsn
+from sunseo.postgres.migrate import upgrade
+from sunseo.postgres.pool import create_cold_engine
+from sunseo.settings import Settings, SettingsError, load_settings
+from sunseo.supervisor import serve as serve_until_told
+from sunseo.supervisor import use_spawned_workers
+
+MISUSE = 2
+
+app = typer.Typer(
+    name="sunseo",
+    help="A waiting room and booking engine for openings where everyone arrives at once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="Operator keys.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+ConfigOption = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
+DataOption = Annotated[Path | None, typer.Option(help="Folder of the embedded PostgreSQL.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except (SettingsError, EmbeddedServerError) as error:
+        refuse(str(error))
+    except OSError as error:
+        refuse(f"{error.strerror or error}")
+
+
+def refuse(line: str) -> NoReturn:
+    """Say in one line what was wrong, and exit as for misuse."""
+    print(f"sunseo: {line}", file=sys.stderr)
+    raise SystemExit(MISUSE)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer requests.")] = None,
+) -> None:
+    """Serve the API; starts PostgreSQL as well, unless a database_url is set."""
+    settings = load_settings(os.environ, config, data=data, host=host, port=port, workers=workers)
+    use_spawned_workers()
+    serve_until_told(settings, announce=lambda line: print(line, file=sys.stderr, flush=True))
+
+
+@app.command()
+def migrate(config: ConfigOption = None, data: DataOption = None) -> None:
+    """Bring the database's schema up to this version."""
+    settings = load_settings(os.environ, config, data=data)
+    with ExitStack() as stack:
+        upgrade(_database(settings, stack))
+    print("The schema is current.")
+
+
+@keys.command("create")
+def create_operator_key(
+    name: Annotated[str, typer.Argument(help="Whom or what the key is for.")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an operator key and print it: this once, for it is stored nowhere."""
+    settings = load_settings(os.environ, config, data=data)
+    with ExitStack() as stack:
+        key = asyncio.run(_create_key(_database(settings, stack), settings.organisation, name))
+    print(json.dumps({"name": name, "key": key}) if as_json else key)
+
+
+@app.command()
+def verify(
+    sale: Annotated[list[int] | None, typer.Option(help="Only this sale; may repeat.")] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every invariant in the stored data; exit code 1 if one is violated."""
+    settings = load_settings(os.environ, config, data=data)
+    with ExitStack() as stack:
+        dsn = _database(settings, stack)
+        code = asyncio.run(run_verify(dsn, settings.organisation, sale, as_json))
+    raise typer.Exit(code)
+
+
+def _database(settings: Settings, stack: ExitStack) -> str:
+    """Where the database is: the one set, the running server's own, or started for this command."""
+    if settings.database_url is not None:
+        return settings.database_url
+    if (running := running_dsn(settings.data)) is not None:
+        return running
+    server = stack.enter_context(EmbeddedServer(settings.data))
+    upgrade(server.dsn)
+    return server.dsn
+
+
+async def _create_key(dsn: str, organisation: int, name: str) -> str:
+    engine = create_cold_engine(dsn, size=1)
+    try:
+        return await create_key(engine, organisation, name)
+    finally:
+        await engine.dispose()

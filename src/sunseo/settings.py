@@ -1,0 +1,120 @@
+"""Every setting, read once: from a TOML file, and over that from the environment.
+
+A setting `jwt_issuer` is the TOML key `jwt_issuer` and the variable `SUNSEO_JWT_ISSUER`. There are
+no default secrets.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import platformdirs
+from msgspec import Meta
+
+PREFIX = "SUNSEO_"
+SECRET_CHARACTERS_MIN = 32
+
+Secret = Annotated[str, Meta(min_length=SECRET_CHARACTERS_MIN)]
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+
+
+class SettingsError(ValueError):
+    """One line: which setting is wrong, and what would be right."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """See docs/guides/settings.md for the same in prose."""
+
+    # Where things are
+    data: Path = Path(platformdirs.user_data_dir("sunseo"))  # of the embedded PostgreSQL
+    database_url: str | None = None  # postgresql://… of your own PostgreSQL instead
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+    organisation: Positive = 1
+
+    # How much
+    workers: Annotated[int, Meta(ge=1, le=256)] = 1  # processes that answer requests
+    lanes: Annotated[int, Meta(ge=1, le=16)] = 1  # of inventory, in each worker
+    lane_wait_max_s: Seconds = 3.0  # expected wait above which newcomers are told to come later
+    statement_cache: Annotated[int, Meta(ge=0)] = 100  # 0 behind PgBouncer before 1.21
+
+    # Who may
+    secret: Secret | None = None  # signs guest sessions; made and kept in `data` when embedded
+    guest_session_s: Positive = 86_400
+    jwt_issuer: str | None = None  # of the host's tokens: claim `iss`
+    jwt_secret: Secret | None = None  # shared with that issuer, for HS256
+    jwt_audience: str | None = None  # demanded as claim `aud` when set
+    metrics_public: bool = True  # false asks for an operator key at /metrics
+
+    # What runs beside requests
+    expire_every_s: Seconds = 0.25
+    tail_every_s: Seconds = 0.1
+    event_log: Path | None = None  # copies the journal into this file, a line an event
+    disk_pause_below_mb: Positive = 512  # free space under which no new holds are taken
+    disk_resume_above_mb: Positive = 1024
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __post_init__(self) -> None:
+        if (self.jwt_issuer is None) != (self.jwt_secret is None):
+            raise ValueError("jwt_issuer and jwt_secret stand together")
+        if self.jwt_audience is not None and self.jwt_issuer is None:
+            raise ValueError("jwt_audience stands with jwt_issuer and jwt_secret")
+        if self.disk_resume_above_mb < self.disk_pause_below_mb:
+            raise ValueError("disk_resume_above_mb must not be below disk_pause_below_mb")
+        if self.database_url is not None and self.secret is None:
+            raise ValueError(
+                "with a database_url, set secret as well (openssl rand -hex 32): "
+                "every server on that database signs guest sessions with it"
+            )
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.database_url is None
+
+
+def load_settings(
+    environment: Mapping[str, str], file: Path | None = None, **given: Any
+) -> Settings:
+    """Read the settings; what is `given` (and not None) overrides environment, then file.
+
+    Raises:
+        SettingsError: something is unknown, missing or out of range.
+    """
+    merged: dict[str, Any] = _from_file(file) if file is not None else {}
+    merged |= _from_environment(environment)
+    merged |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return msgspec.convert(merged, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"settings: {str(error).replace(' - at `$.', ': `')}") from None
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"settings: cannot read {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings: {file} is not TOML: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and value != ""
+    }
+    unknown = found.keys() - set(Settings.__struct_fields__)
+    if unknown:
+        named = ", ".join(sorted(PREFIX + name.upper() for name in unknown))
+        raise SettingsError(f"settings: there is no such setting: {named}")
+    return found
+
+
+def _decode(wanted: type, value: Any) -> Any:
+    if wanted is Path and isinstance(value, str | Path):
+        return Path(value).expanduser()
+    raise NotImplementedError(f"a setting of type {wanted} cannot be read")

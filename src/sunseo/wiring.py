@@ -1,0 +1,235 @@
+"""Build every part of a worker in order, and stop them cleanly: the only file that knows them all.
+
+State       A worker is BUILT, STARTED, then STOPPED.
+Guarantee   What is started last is stopped first: no new turns of background loops, then the lanes
+            drain (every caller gets an answer), then connections close.
+On failure  A worker starts without the database and is not ready until the database is there.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from sunseo.booking.availability import AvailabilityBoard
+from sunseo.booking.batch import InventoryFlush
+from sunseo.booking.expirer import TURN_HOLDS_MAX, Expirer
+from sunseo.booking.lanes import InventoryLane, InventoryLanes
+from sunseo.booking.routes import hold_endpoints
+from sunseo.booking.service import HoldService
+from sunseo.booking.setup import Setup
+from sunseo.booking.setup_routes import setup_endpoints
+from sunseo.checkout.participant import OrderParticipant
+from sunseo.checkout.routes import order_endpoints
+from sunseo.checkout.service import OrderService
+from sunseo.core.clock import ClockGuard
+from sunseo.core.lane import Lane, LaneLimits, Later
+from sunseo.core.loops import Repeat
+from sunseo.core.processes import exit_with_parent
+from sunseo.journal.log_sink import LogSink
+from sunseo.journal.tail import JournalTail
+from sunseo.operators.keys import find_digest
+from sunseo.postgres.connection import ConnectionLimits, LaneConnection
+from sunseo.postgres.disk import DiskState, DiskWatch
+from sunseo.postgres.errors import fault_of
+from sunseo.postgres.migrate import applied_revision, is_current
+from sunseo.postgres.pool import create_cold_engine, open_connections
+from sunseo.settings import Settings
+from sunseo.telemetry.logs import Logs
+from sunseo.telemetry.metrics import Metrics
+from sunseo.web.app import App, build_app
+from sunseo.web.auth import Authenticator
+from sunseo.web.endpoint import Auth, Endpoint
+from sunseo.web.guests import guest_endpoints
+from sunseo.web.health import health_endpoints
+from sunseo.web.limits import Limits
+from sunseo.web.operators import OperatorKeys
+from sunseo.web.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
+
+HOUSEKEEPING_EVERY_S = 1.0
+
+
+class WorkerPlan(msgspec.Struct, frozen=True):
+    """What the supervisor hands to a worker."""
+
+    settings: Settings
+    dsn: str
+    secret: str
+    metrics_folder: Path
+    disk: Path | None  # to be watched; none where PostgreSQL is not ours
+
+
+class Worker:
+    """All parts of one worker process."""
+
+    def __init__(self, plan: WorkerPlan, metrics: Metrics, logs: Logs) -> None:
+        self._plan = plan
+        self._settings = plan.settings
+        self._organisation = plan.settings.organisation
+        self._metrics = metrics
+        self._logs = logs
+        self._logger = logs.logger("worker")
+        self._disk = _disk_watch(plan)
+        self._engine = create_cold_engine(plan.dsn)
+        self._tail_connection = self._connection()
+        self._lane_connections = [self._connection() for _ in range(plan.settings.lanes)]
+        self._lanes = InventoryLanes(
+            [self._lane(number, held) for number, held in enumerate(self._lane_connections)]
+        )
+        self._board = AvailabilityBoard(
+            self._engine,
+            self._organisation,
+            JournalTail(self._tail_connection),
+            on_lag=metrics.journal_tail_lag_seconds.set,
+        )
+        self._expirer = Expirer(self._engine, self._organisation, self._lanes)
+        self._loops = self._make_loops()
+
+    def app(self) -> App:
+        settings = self._settings
+        operators = OperatorKeys(
+            lambda key_id: find_digest(self._engine, self._organisation, key_id)
+        )
+        guests = GuestIssuer(self._plan.secret.encode(), lifetime_s=settings.guest_session_s)
+        verifiers: list[PersonVerifier] = [guests]
+        if settings.jwt_issuer is not None and settings.jwt_secret is not None:
+            verifiers.append(
+                SharedSecretVerifier(
+                    settings.jwt_issuer, settings.jwt_secret.encode(), settings.jwt_audience
+                )
+            )
+        return build_app(
+            self._endpoints(guests),
+            Authenticator(Persons(self._organisation, verifiers), operators),
+            limits=Limits(),
+            metrics=self._metrics,
+            logs=self._logs,
+            lifespan=self._lifespan,
+        )
+
+    def _endpoints(self, guests: GuestIssuer) -> list[Endpoint]:
+        organisation = self._organisation
+        holds = HoldService(self._lanes, self._engine, organisation, self._is_suspended)
+        checks = {
+            "database": self._check_database,
+            "lanes": self._check_lanes,
+            "disk": self._check_disk,
+        }
+        return [
+            *guest_endpoints(organisation, guests),
+            *setup_endpoints(Setup(self._engine, organisation), self._engine, organisation),
+            *hold_endpoints(holds, self._board),
+            *order_endpoints(OrderService(self._lanes, self._engine, organisation)),
+            *health_endpoints(
+                checks,
+                self._metrics,
+                metrics_auth=Auth.PUBLIC if self._settings.metrics_public else Auth.OPERATOR,
+            ),
+        ]
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
+        self._lanes.start()
+        for loop in self._loops:
+            loop.start()
+        try:
+            yield
+        finally:
+            for loop in reversed(self._loops):
+                await loop.stop()
+            await self._lanes.stop()
+            for connection in (*self._lane_connections, self._tail_connection):
+                await connection.close()
+            await self._engine.dispose()
+            self._logs.writer.close()
+
+    def _connection(self) -> LaneConnection:
+        limits = ConnectionLimits(statement_cache=self._settings.statement_cache)
+        return LaneConnection(self._plan.dsn, limits=limits)
+
+    def _lane(self, number: int, connection: LaneConnection) -> InventoryLane:
+        clock = ClockGuard(self._note_step_back)
+        return Lane(
+            InventoryFlush(connection, [OrderParticipant()], on_clock=clock.observe),
+            later=Later,
+            fault_of=fault_of,
+            limits=LaneLimits(wait_max_s=self._settings.lane_wait_max_s),
+            meter=self._metrics.lane(f"inventory-{number}"),
+        )
+
+    def _make_loops(self) -> Sequence[Repeat]:
+        settings = self._settings
+        loops = [
+            self._loop("availability", self._board.run_once, settings.tail_every_s),
+            self._loop("expirer", self._expire, settings.expire_every_s),
+            self._loop("housekeeping", self._keep_house, HOUSEKEEPING_EVERY_S),
+        ]
+        if settings.event_log is not None:
+            sink = LogSink(self._engine, self._organisation, settings.event_log)
+            loops.append(self._loop("log_sink", sink.run_once, settings.tail_every_s))
+        return loops
+
+    def _loop(self, name: str, turn: Callable[[], Awaitable[bool]], every_s: float) -> Repeat:
+        return Repeat(turn, every_s=every_s, name=name, on_error=self._note_failure)
+
+    async def _expire(self) -> bool:
+        expired = await self._expirer.run_once()
+        self._metrics.holds_expired.inc(expired)
+        return expired >= TURN_HOLDS_MAX
+
+    async def _keep_house(self) -> bool:
+        """Report connections and watch the disk."""
+        in_use = self._metrics.database_connections.labels
+        in_use("lane").set(sum(held.is_connected for held in self._lane_connections))
+        in_use("tail").set(self._tail_connection.is_connected)
+        in_use("cold").set(open_connections(self._engine))
+        if self._disk is not None:
+            self._metrics.disk_low.set(self._disk.check() is DiskState.LOW)
+        return False
+
+    def _is_suspended(self) -> bool:
+        return self._disk is not None and self._disk.state is DiskState.LOW
+
+    def _note_failure(self, loop: str, error: Exception) -> None:
+        self._metrics.loop_failures.labels(loop).inc()
+        self._logger.warning("loop_failed", loop=loop, error=f"{type(error).__name__}: {error}")
+
+    def _note_step_back(self, step: timedelta) -> None:
+        self._metrics.clock_stepped_back.inc()
+        self._logger.error("clock_stepped_back", seconds=step.total_seconds())
+
+    async def _check_database(self) -> bool | str:
+        try:
+            revision = await applied_revision(self._engine)
+        except (SQLAlchemyError, OSError) as error:
+            return f"PostgreSQL does not answer ({type(error).__name__})"
+        return is_current(revision) or "the schema is not current: run `sunseo migrate`"
+
+    async def _check_lanes(self) -> bool | str:
+        wait_s = self._lanes.expected_wait_s
+        return wait_s <= self._settings.lane_wait_max_s or f"commands wait {wait_s:.1f} s"
+
+    async def _check_disk(self) -> bool | str:
+        return not self._is_suspended() or "the disk is nearly full: no new holds are taken"
+
+
+def _disk_watch(plan: WorkerPlan) -> DiskWatch | None:
+    if plan.disk is None:
+        return None
+    megabyte = 1024 * 1024
+    return DiskWatch(
+        plan.disk,
+        plan.settings.disk_pause_below_mb * megabyte,
+        plan.settings.disk_resume_above_mb * megabyte,
+    )
+
+
+def load_worker(_target: str, plan: WorkerPlan) -> App:
+    """Build a worker's application: called by the server in each worker process."""
+    exit_with_parent()
+    metrics = Metrics.open(plan.metrics_folder)
+    return Worker(plan, metrics, Logs(plan.settings.log_level)).app()
