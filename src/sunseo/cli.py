@@ -14,8 +14,8 @@ from sunseo import __version__
 from sunseo.invariants.command import run_verify
 from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded import EmbeddedServer
-from sunseo.postgres.embedded_error import EmbeddedServerError
-from sunseo.postgres.embedded_running import running_dsn
+from sunseo.postgres.embedded.error import EmbeddedServerError
+from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.migrate import upgrade
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.settings import Settings, SettingsError, load_settings

@@ -25,12 +25,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import sunseo
-from sunseo.postgres import embedded_identity
-from sunseo.postgres.binaries import find_binaries
-from sunseo.postgres.embedded import EmbeddedServer, State
-from sunseo.postgres.embedded_error import EmbeddedServerError
-from sunseo.postgres.embedded_identity import Identity
-from sunseo.postgres.embedded_orphans import processes_in
+from sunseo.postgres.embedded import EmbeddedServer, State, identity
+from sunseo.postgres.embedded.binaries import find_binaries
+from sunseo.postgres.embedded.error import EmbeddedServerError
+from sunseo.postgres.embedded.identity import Identity
+from sunseo.postgres.embedded.orphans import processes_in
 from tests.postgres_fixture import database_dsn, postgres_server, query
 
 __all__ = ["database_dsn", "postgres_server"]
@@ -824,7 +823,7 @@ def test_root_without_namespaces_runs_it_as_nobody(
     open_python: str, common_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a container forbids user namespaces, the user nobody serves and owns the cluster."""
-    monkeypatch.setattr(embedded_identity, "_works", forbidden)
+    monkeypatch.setattr(identity, "_works", forbidden)
     with server_in(common_folder / "data") as server:
         assert query(server.dsn, "SELECT 1") == [(1,)]
         assert server.pid is not None
@@ -841,7 +840,7 @@ def test_roots_own_cluster_is_given_to_nobody_where_it_must(
     data = common_folder / "data"
     with server_in(data) as server:
         query(server.dsn, "CREATE TABLE kept AS SELECT 7 AS number")
-    monkeypatch.setattr(embedded_identity, "_works", forbidden)
+    monkeypatch.setattr(identity, "_works", forbidden)
     with server_in(data) as server:
         assert query(server.dsn, KEPT) == [(7,)]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sunseo.postgres.binaries import Binaries, find_binaries
-from sunseo.postgres.embedded_error import EmbeddedServerError
+from sunseo.postgres.embedded.binaries import Binaries, find_binaries
+from sunseo.postgres.embedded.error import EmbeddedServerError
 
 
 def make_server(folder: Path, version: str, said: str = "postgres (PostgreSQL) {}") -> Path:

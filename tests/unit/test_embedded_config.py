@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sunseo.postgres.binaries import Binaries
-from sunseo.postgres.embedded_config import (
+from sunseo.postgres.embedded.binaries import Binaries
+from sunseo.postgres.embedded.config import (
     MEGABYTE,
     Setting,
     files,
@@ -13,8 +13,8 @@ from sunseo.postgres.embedded_config import (
     settings,
     shared_buffers,
 )
-from sunseo.postgres.embedded_error import explain, is_still_occupied, last_complaint, read_tail
-from sunseo.postgres.embedded_identity import Identity
+from sunseo.postgres.embedded.error import explain, is_still_occupied, last_complaint, read_tail
+from sunseo.postgres.embedded.identity import Identity
 
 NOBODY_ELSE = Identity("same", 1000, 1000)
 

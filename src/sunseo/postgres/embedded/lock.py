@@ -10,7 +10,7 @@ import os
 import weakref
 from pathlib import Path
 
-from sunseo.postgres.embedded_error import EmbeddedServerError, explain_os_error
+from sunseo.postgres.embedded.error import EmbeddedServerError, explain_os_error
 
 
 class FolderLock:

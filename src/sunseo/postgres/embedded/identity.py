@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sunseo.postgres import embedded_launch
+from sunseo.postgres.embedded import launch
 
 OVERFLOW_UID = 65534
 """What a user without a mapping is called inside a user namespace (kernel.overflowuid)."""
@@ -26,7 +26,7 @@ PROBE_S = 20.0
 
 @dataclass(frozen=True)
 class Identity:
-    """The user that PostgreSQL becomes, in the words of `embedded_launch`."""
+    """The user that PostgreSQL becomes, in the words of `launch`."""
 
     name: str
     uid: int
@@ -34,7 +34,7 @@ class Identity:
 
     def command(self, death_signal: signal.Signals, program: Path, *rest: str) -> Sequence[str]:
         """The command line that starts `program` as this user, tied to the calling thread."""
-        launcher = [sys.executable, "-I", "-S", embedded_launch.__file__]
+        launcher = [sys.executable, "-I", "-S", launch.__file__]
         return [*launcher, str(os.getpid()), self.name, str(int(death_signal)), str(program), *rest]
 
     def give(self, path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from sunseo.postgres.embedded_error import EmbeddedServerError
+from sunseo.postgres.embedded.error import EmbeddedServerError
 
 QUIT_S = 3.0
 """For an immediate shutdown, which saves nothing and therefore takes no time."""

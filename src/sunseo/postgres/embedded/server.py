@@ -23,20 +23,20 @@ from urllib.parse import quote
 
 import structlog
 
-from sunseo.postgres.binaries import Binaries, find_binaries
-from sunseo.postgres.embedded_cluster import (
+from sunseo.postgres.embedded.binaries import Binaries, find_binaries
+from sunseo.postgres.embedded.cluster import (
     Layout,
     create_data_folder,
     ensure_cluster,
     write_config,
 )
-from sunseo.postgres.embedded_config import PORT
-from sunseo.postgres.embedded_error import EmbeddedServerError
-from sunseo.postgres.embedded_identity import Identity, choose_identity
-from sunseo.postgres.embedded_lock import FolderLock
-from sunseo.postgres.embedded_orphans import clear_folder
-from sunseo.postgres.embedded_postmaster import OccupiedError, Postmaster, trim_log
-from sunseo.postgres.embedded_socket import create_socket_folder, is_listening, remove_socket_folder
+from sunseo.postgres.embedded.config import PORT
+from sunseo.postgres.embedded.error import EmbeddedServerError
+from sunseo.postgres.embedded.identity import Identity, choose_identity
+from sunseo.postgres.embedded.lock import FolderLock
+from sunseo.postgres.embedded.orphans import clear_folder
+from sunseo.postgres.embedded.postmaster import OccupiedError, Postmaster, trim_log
+from sunseo.postgres.embedded.socket import create_socket_folder, is_listening, remove_socket_folder
 
 START_S = 120.0
 """Longest wait for a start; recovery after `kill -9` replays at most `max_wal_size`."""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import psutil
 
-from sunseo.postgres.binaries import Binaries
-from sunseo.postgres.embedded_identity import Identity
+from sunseo.postgres.embedded.binaries import Binaries
+from sunseo.postgres.embedded.identity import Identity
 
 PORT = 5432
 """Part of the socket's name only; nothing listens on the network."""

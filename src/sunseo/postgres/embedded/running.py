@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import psutil
 
-from sunseo.postgres.embedded_cluster import Layout
-from sunseo.postgres.embedded_orphans import is_ready
+from sunseo.postgres.embedded.cluster import Layout
+from sunseo.postgres.embedded.orphans import is_ready
 
 # Lines of PostgreSQL's own postmaster.pid, counted from zero.
 _PID, _PORT, _SOCKET_FOLDER = 0, 3, 4

@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 from typing import Self
 
-from sunseo.postgres.binaries import Binaries
-from sunseo.postgres.embedded_cluster import Layout, server_environment
-from sunseo.postgres.embedded_config import CONFIG
-from sunseo.postgres.embedded_error import (
+from sunseo.postgres.embedded.binaries import Binaries
+from sunseo.postgres.embedded.cluster import Layout, server_environment
+from sunseo.postgres.embedded.config import CONFIG
+from sunseo.postgres.embedded.error import (
     EmbeddedServerError,
     explain,
     explain_os_error,
@@ -27,8 +27,8 @@ from sunseo.postgres.embedded_error import (
     last_complaint,
     read_tail,
 )
-from sunseo.postgres.embedded_identity import Identity
-from sunseo.postgres.embedded_orphans import is_ready
+from sunseo.postgres.embedded.identity import Identity
+from sunseo.postgres.embedded.orphans import is_ready
 
 READY_POLL_S = 0.01
 QUIT_S = 5.0

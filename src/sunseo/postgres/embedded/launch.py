@@ -1,6 +1,6 @@
-"""Become PostgreSQL: a program of its own, started as `python -I -S embedded_launch.py …`.
+"""Become PostgreSQL: a program of its own, started as `python -I -S launch.py …`.
 
-    embedded_launch.py PARENT_PID IDENTITY SIGNAL PROGRAM ARGUMENT…
+    launch.py PARENT_PID IDENTITY SIGNAL PROGRAM ARGUMENT…
 
 PostgreSQL refuses to run as root, and it must not outlive its supervisor. Both are arranged here,
 between fork and exec, in a fresh process: doing it in the supervisor's own fork (`preexec_fn`)

@@ -18,10 +18,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sunseo.postgres import embedded_config as config
-from sunseo.postgres.binaries import Binaries
-from sunseo.postgres.embedded_error import EmbeddedServerError, explain, explain_os_error
-from sunseo.postgres.embedded_identity import Identity
+from sunseo.postgres.embedded import config
+from sunseo.postgres.embedded.binaries import Binaries
+from sunseo.postgres.embedded.error import EmbeddedServerError, explain, explain_os_error
+from sunseo.postgres.embedded.identity import Identity
 
 INITDB_S = 120.0
 """Longest wait for `initdb`: about one second on a good disk, far more on a poor one."""
@@ -96,7 +96,7 @@ def ensure_cluster(
 def write_config(
     cluster: Path, socket_folder: Path, binaries: Binaries, identity: Identity, *, durable: bool
 ) -> None:
-    """Write the configuration of this start; see `embedded_config`."""
+    """Write the configuration of this start; see `config`."""
     chosen = config.settings(binaries, socket_folder, cluster.resolve(), durable=durable)
     try:
         for name, text in config.files(chosen, identity).items():

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sunseo.postgres.embedded_error import EmbeddedServerError
+from sunseo.postgres.embedded.error import EmbeddedServerError
 
 MAJOR_MIN = 15
 """The oldest major version that the engine is written for."""

@@ -12,9 +12,9 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sunseo.postgres.embedded_config import PORT
-from sunseo.postgres.embedded_error import EmbeddedServerError, explain_os_error
-from sunseo.postgres.embedded_identity import Identity
+from sunseo.postgres.embedded.config import PORT
+from sunseo.postgres.embedded.error import EmbeddedServerError, explain_os_error
+from sunseo.postgres.embedded.identity import Identity
 
 SOCKET_PATH_BYTES_MAX = 103
 """Linux allows 107, macOS and the BSDs 103."""
