@@ -112,7 +112,7 @@ peers = [
         "(c) our web stack, one raw statement a request",
         Server.GRANIAN,
         app="bench.peers.raw_asyncpg:app",
-        pool=10,
+        pool=16,
         scripts=(PEERS / "peers.sql", PEERS / "raw_place_hold.sql"),
     ),
     Contender(
