@@ -62,6 +62,7 @@ def build_app(
     metrics: Metrics,
     logs: Logs,
     lifespan: Lifespan | None = None,
+    is_outage: Callable[[Exception], bool] | None = None,
 ) -> "App":
     """Join the endpoint tables of all capabilities into one application.
 
@@ -72,6 +73,8 @@ def build_app(
         metrics: of this process.
         logs: of this process.
         lifespan: entered when a worker starts and left when it has drained.
+        is_outage: whether an exception out of a handler means that something it needs is away;
+            then the answer is 503, not 500.
 
     Raises:
         ValueError: the table contradicts itself.
@@ -80,7 +83,15 @@ def build_app(
     table = list(endpoints)
     catalogue = Catalogue.of(table)
     table += describe(table, catalogue)
-    return App(table, authenticator, limits=limits, metrics=metrics, logs=logs, lifespan=lifespan)
+    return App(
+        table,
+        authenticator,
+        limits=limits,
+        metrics=metrics,
+        logs=logs,
+        lifespan=lifespan,
+        is_outage=is_outage,
+    )
 
 
 class _Methods:
@@ -119,8 +130,10 @@ class App:
         metrics: Metrics,
         logs: Logs,
         lifespan: Lifespan | None,
+        is_outage: Callable[[Exception], bool] | None,
     ) -> None:
         self._limits = limits
+        self._is_outage = is_outage
         self._patrol = Patrol(limits, metrics.http_under_way.set)
         self._logs = logs
         self._logger = logs.logger("web")
@@ -191,18 +204,23 @@ class App:
             problem = TOO_SLOW if record.reading else TOOK_TOO_LONG
             close = ((b"connection", b"close"),) if record.reading else ()
             raise ProblemError(problem, headers=close) from None
-        except UnavailableError:
-            self._logger.warning("unavailable", request_id=record.request_id, exc_info=True)
-            raise ProblemError(UNAVAILABLE) from None
         except (ProblemError, ClientGoneError):
             raise
-        except Exception:
-            self._logger.exception(
-                "unexpected_error", request_id=record.request_id, route=record.route
-            )
-            raise ProblemError(INTERNAL_ERROR) from None
+        except Exception as error:  # noqa: BLE001 - the outer edge: whatever it is, it is answered
+            raise self._failure(error, record) from None
         finally:
             self._patrol.leave(record)
+
+    def _failure(self, error: Exception, record: Record) -> ProblemError:
+        """Log an exception out of a handler; the caller learns no more than whose turn it is."""
+        about = {"request_id": record.request_id, "route": record.route}
+        known_outage = self._is_outage is not None and self._is_outage(error)
+        if known_outage or isinstance(error, UnavailableError):
+            # A line, not a traceback: an outage makes one for every request.
+            self._logger.warning("unavailable", error=type(error).__name__, **about)
+            return ProblemError(UNAVAILABLE)
+        self._logger.error("unexpected_error", exc_info=error, **about)
+        return ProblemError(INTERNAL_ERROR)
 
     def _refusal(self, refusal: Refusal, record: Record) -> Rendered:
         problem = type_of(refusal.outcome)

@@ -100,9 +100,17 @@ def openapi_document(endpoints: Sequence[Endpoint], catalogue: Catalogue) -> Jso
         "paths": paths,
         "components": {
             "schemas": {**components, "Problem": _PROBLEM},
+            "examples": {problem.code: _example(problem) for problem in catalogue},
             "securitySchemes": _SCHEMES,
         },
-        "x-problems": {problem.code: problem for problem in catalogue},
+    }
+
+
+def _example(problem: ProblemType) -> Json:
+    return {
+        "summary": problem.title,
+        "description": problem.advice,
+        "value": document(problem, None, _EXAMPLE_REQUEST_ID, {}),
     }
 
 
@@ -192,10 +200,7 @@ def _refusal(problems: list[ProblemType]) -> Json:
             "application/problem+json": {
                 "schema": {"$ref": "#/components/schemas/Problem"},
                 "examples": {
-                    problem.code: {
-                        "summary": problem.title,
-                        "value": document(problem, None, _EXAMPLE_REQUEST_ID, {}),
-                    }
+                    problem.code: {"$ref": f"#/components/examples/{problem.code}"}
                     for problem in problems
                 },
             }

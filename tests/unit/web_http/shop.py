@@ -98,6 +98,7 @@ class Shop:
             metrics=self.metrics,
             logs=self.logs,
             lifespan=self.live,
+            is_outage=lambda error: isinstance(error, ConnectionError),
         )
 
     def table(self) -> list[Endpoint]:
