@@ -23,7 +23,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, unique
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -185,6 +185,7 @@ class Lane(Generic[C, R]):
         self._monotonic = monotonic
         self._pause = pause
         self._waiting: deque[_Entry[C, R]] = deque()
+        self._deferred: list[_Entry[C, R]] = []  # by the batch in flight, in order of arrival
         self._arrival = asyncio.Event()
         self._flush_began: float | None = None
         self._recent_flush_s = 0.0
@@ -193,13 +194,15 @@ class Lane(Generic[C, R]):
 
     def start(self) -> None:
         self._runner = asyncio.get_running_loop().create_task(self._run(), name="lane")
+        self._runner.add_done_callback(self._turn_away)
 
     async def stop(self) -> None:
         """Refuse newcomers, settle all that waits, and end."""
         self._draining = True
         self._arrival.set()
         if self._runner is not None:
-            await self._runner
+            # Not awaited by itself: a caller who gives up stopping must not cut the runner short.
+            await asyncio.wait({self._runner})
             self._runner = None
 
     async def submit(self, command: C) -> Answer[R]:
@@ -242,18 +245,23 @@ class Lane(Generic[C, R]):
         return None
 
     async def _run(self) -> None:
-        try:
-            while not (self._draining and not self._waiting):
-                await self._arrival.wait()
-                self._arrival.clear()
-                while batch := self._take_batch():
+        while not (self._draining and not self._waiting):
+            await self._arrival.wait()
+            self._arrival.clear()
+            while batch := self._take_batch():
+                try:
                     await self._apply(batch)
-        finally:
-            # Only reached with work left over if this task itself was cancelled.
-            self._draining = True
-            for entry in self._waiting:
-                entry.settle(self._later(Reason.STOPPING), 0.0)
-            self._waiting.clear()
+                finally:
+                    # All at once, since a bisected batch puts off commands part by part.
+                    self._waiting.extendleft(reversed(self._deferred))
+                    self._deferred.clear()
+
+    def _turn_away(self, _runner: "asyncio.Task[None]") -> None:
+        """Settle what is left over when the runner has ended: none, unless it was cancelled."""
+        self._draining = True
+        for entry in self._waiting:
+            entry.settle(self._later(Reason.STOPPING), 0.0)
+        self._waiting.clear()
 
     def _take_batch(self) -> list[_Entry[C, R]]:
         now = self._monotonic()
@@ -315,6 +323,7 @@ class Lane(Generic[C, R]):
     async def _flush_watched(self, commands: list[C]) -> Sequence[R | Defer[C]]:
         """Flush, never cancelled by a caller, and torn loose by the watchdog when it hangs."""
         flight = asyncio.ensure_future(self._flush(commands))
+        flight.add_done_callback(_retrieve)  # should this task be cancelled before it has landed
         await asyncio.wait({flight}, timeout=self._limits.flush_timeout_s)
         if not flight.done():
             self._flush.abandon()
@@ -348,14 +357,19 @@ class Lane(Generic[C, R]):
     def _settle(
         self, part: list[_Entry[C, R]], results: Sequence[R | Defer[C]], flush_s: float
     ) -> None:
-        deferred: list[_Entry[C, R]] = []
+        deferred_before = len(self._deferred)
         for entry, result in zip(part, results, strict=True):
             if isinstance(result, Defer):
                 entry.command = result.command
                 entry.defers += 1
-                deferred.append(entry)
+                self._deferred.append(entry)
             else:
                 entry.settle(result, flush_s)
-        if deferred:
-            self._meter.deferred(len(deferred))
-            self._waiting.extendleft(reversed(deferred))
+        if deferred := len(self._deferred) - deferred_before:
+            self._meter.deferred(deferred)
+
+
+def _retrieve(flight: "asyncio.Future[Any]") -> None:
+    """Take note of a flush's error, so that asyncio does not report it as unheard."""
+    if not flight.cancelled():
+        flight.exception()

@@ -1,0 +1,174 @@
+"""A database on paper for lanes: it commits, fails, loses answers and hangs as it is told."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from enum import Enum
+
+import msgspec
+
+from sunseo.core.lane import Answer, Defer, Lane, LaneLimits, Later, LaterOutcome, Reason
+from sunseo.postgres.errors import fault_of
+
+
+class Ending(Enum):
+    """How a scripted flush ends."""
+
+    COMMITS = "commits"
+    FAILS = "fails"  # before the commit: nothing is done
+    LOSES_ACK = "loses the acknowledgement"  # after the commit: all of it is done
+    HANGS = "hangs until its connection is dropped"
+    HANGS_DEAF = "hangs and does not even notice that"
+
+
+class Behaviour(msgspec.Struct, frozen=True):
+    ending: Ending = Ending.COMMITS
+    takes_s: float = 0.01
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A command of the tests, numbered in order of arrival."""
+
+    number: int
+    is_poison: bool = False
+    defers: int = 0
+
+
+class PoisonError(ValueError):
+    """What one command alone is to blame for."""
+
+
+Result = str | Later
+Word = str | Reason | BaseException
+
+
+class PaperDatabase:
+    """A `Flush` that keeps a history of what it was asked and what it committed."""
+
+    def __init__(self, script: Sequence[Behaviour] = (), *, takes_s: float = 0.01) -> None:
+        self._script = list(script)
+        self._usual = Behaviour(takes_s=takes_s)
+        self.calls: list[list[int]] = []
+        self.committed: list[int] = []  # in order of their first commit
+        self.commits: Counter[int] = Counter()
+        self.acks_lost: Counter[int] = Counter()
+        self.deferred: set[int] = set()
+        self.abandoned = 0
+        self._dropped = asyncio.Event()
+        self._is_flying = False
+
+    def abandon(self) -> None:
+        self.abandoned += 1
+        self._dropped.set()
+
+    async def __call__(self, commands: Sequence[Order]) -> Sequence[Result | Defer[Order]]:
+        assert not self._is_flying, "two flushes of one lane are in flight"
+        self._is_flying = True
+        self._dropped.clear()
+        behaviour = self._script.pop(0) if self._script else self._usual
+        self.calls.append([order.number for order in commands])
+        try:
+            return await self._transact(commands, behaviour)
+        finally:
+            self._is_flying = False
+
+    async def _transact(
+        self, commands: Sequence[Order], behaviour: Behaviour
+    ) -> Sequence[Result | Defer[Order]]:
+        await asyncio.sleep(behaviour.takes_s)
+        if behaviour.ending is Ending.HANGS:
+            await self._dropped.wait()
+            raise ConnectionAbortedError("dropped by the watchdog")
+        if behaviour.ending is Ending.HANGS_DEAF:
+            await asyncio.Event().wait()
+        if behaviour.ending is Ending.FAILS:
+            raise ConnectionResetError("lost before the commit")
+        for order in commands:
+            if order.is_poison:
+                raise PoisonError(order.number)
+
+        results = [self._apply(order) for order in commands]
+        if behaviour.ending is Ending.LOSES_ACK:
+            self.acks_lost.update(o.number for o in commands if not o.defers)
+            raise ConnectionResetError("lost after the commit")
+        return results
+
+    def _apply(self, order: Order) -> Result | Defer[Order]:
+        if order.defers:
+            self.deferred.add(order.number)
+            return Defer(msgspec.structs.replace(order, defers=order.defers - 1))
+        self.commits[order.number] += 1
+        if order.number in self.committed:
+            return "replayed"
+        self.committed.append(order.number)
+        return "done"
+
+
+class Ears:
+    """A `LaneMeter` that remembers."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.waits: list[float] = []
+        self.refusals: Counter[Reason] = Counter()
+        self.retries = 0
+        self.bisections = 0
+        self.deferrals = 0
+        self.depths: list[int] = []
+
+    def flushed(self, batch: int, flush_s: float) -> None:
+        assert flush_s >= 0
+        self.batches.append(batch)
+
+    def waited(self, wait_s: float) -> None:
+        self.waits.append(wait_s)
+
+    def refused(self, reason: Reason) -> None:
+        self.refusals[reason] += 1
+
+    def retried(self) -> None:
+        self.retries += 1
+
+    def bisected(self) -> None:
+        self.bisections += 1
+
+    def deferred(self, commands: int) -> None:
+        self.deferrals += commands
+
+    def depth(self, waiting: int) -> None:
+        self.depths.append(waiting)
+
+
+PaperLane = Lane[Order, Result]
+
+
+def paper_lane(
+    database: PaperDatabase, limits: LaneLimits | None = None, meter: Ears | None = None
+) -> PaperLane:
+    """Make and start a lane on the running virtual loop's clock."""
+    lane: PaperLane = Lane(
+        database,
+        later=Later,
+        fault_of=fault_of,
+        limits=limits,
+        meter=meter,
+        monotonic=asyncio.get_running_loop().time,
+    )
+    lane.start()
+    return lane
+
+
+def said(result: Result) -> str | Reason:
+    """The result in one comparable word."""
+    if isinstance(result, Later):
+        assert isinstance(result.outcome, LaterOutcome)
+        return result.reason
+    return result
+
+
+def words(answers: Sequence[Answer[Result] | BaseException]) -> dict[int, Word]:
+    """What became of each command, by its number: the word, or the error."""
+    return {
+        number: answer if isinstance(answer, BaseException) else said(answer.result)
+        for number, answer in enumerate(answers, 1)
+    }
