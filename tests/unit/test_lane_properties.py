@@ -91,10 +91,7 @@ async def live(arriving: Sequence[Arrival], script: Sequence[Behaviour]) -> Hist
     return History(
         database,
         ears,
-        {
-            n: a if isinstance(a, BaseException) else said(a.result)
-            for n, a in enumerate(answers, 1)
-        },
+        words(answers),
     )
 
 
