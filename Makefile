@@ -1,0 +1,96 @@
+# Everything that is done with this checkout, set-up included. What must be there before:
+#
+#     apt-get install -y git make python3-venv
+#
+# Paths are relative and programs are run as modules, since a checkout may lie in a folder whose
+# name has spaces in it. The network is needed once; stamps remember what has been set up, and for
+# which folder, so that a checkout which was moved is set up anew.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+PYTEST_PROCESSES ?= 2
+PLACE := $(shell pwd | cksum | cut -d ' ' -f 1)
+
+UV := .uv/bin/uv
+RUN := .venv/bin/python
+UV_STAMP := .uv/.ready-$(UV_VERSION)
+RUN_STAMP := .venv/.ready-to-run-$(PLACE)
+ALL_STAMP := .venv/.ready-to-work-$(PLACE)
+
+# The caller's own virtual environment and settings of uv are none of our business.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+export UV_PYTHON := $(PYTHON)
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_LINK_MODE := copy
+export UV_NO_PROGRESS := 1
+# A user without a home of her own keeps the downloads in the checkout.
+ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" 2>/dev/null && \
+	test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" && echo yes),yes)
+export UV_CACHE_DIR := .uv/cache
+export PIP_NO_CACHE_DIR := 1
+endif
+
+.PHONY: help demo test bench lint fmt clean
+
+help:  ## Say what can be made
+	@echo 'make demo    sell out a concert to a crowd, and check the result'
+	@echo 'make test    check style, types and layers, and run all tests'
+	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
+	@echo 'make lint    check style, types and layers only'
+	@echo 'make fmt     format the code'
+	@echo 'make clean   remove what was set up and built'
+
+demo: $(RUN_STAMP)  ## DEMO="--visitors 200" gives options
+	@$(RUN) -m sunseo demo $(DEMO)
+
+test: lint  ## TEST="tests/unit -k lane" chooses tests
+	$(RUN) -m pytest -n $(PYTEST_PROCESSES) $(TEST)
+
+bench: $(ALL_STAMP)  ## BENCH="--quick" gives options
+	$(RUN) -m bench.run $(BENCH)
+
+lint: $(ALL_STAMP)
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+	$(RUN) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+fmt: $(ALL_STAMP)
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+clean:
+	rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What is needed to run Sunseo; then what is needed to work on it.
+$(RUN_STAMP): pyproject.toml uv.lock $(UV_STAMP)
+	@echo 'Setting up .venv ...'
+	@$(call sync,--no-default-groups --inexact)
+	@touch $@
+
+$(ALL_STAMP): $(RUN_STAMP)
+	@$(call sync,--all-groups)
+	@touch $@
+
+# From what was downloaded before where that is enough, so that an edit needs no network.
+sync = $(UV) sync --quiet --locked --offline $(1) 2>/dev/null || $(UV) sync --quiet --locked $(1)
+
+$(UV_STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'Sunseo needs Python 3.11 or newer as "$(PYTHON)"; here is:' \
+			"$$($(PYTHON) --version 2>&1 || true)" >&2; \
+		echo 'Another one can be named: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'This Python has no venv. On Debian: apt-get install -y git make python3-venv' >&2; \
+		exit 1; }
+	@echo 'Fetching uv $(UV_VERSION) ...'
+	@$(PYTHON) -m venv --clear .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv==$(UV_VERSION)' || { \
+		echo 'uv could not be fetched: the first time needs the network.' >&2; exit 1; }
+	@touch $@
