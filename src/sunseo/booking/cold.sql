@@ -140,7 +140,7 @@ ORDER BY s.seat;
 SELECT h.*, s.currency, s.renewals_max, clock_timestamp() AS now
 FROM holds AS h
 JOIN sales AS s USING (organisation, sale)
-WHERE h.organisation = :organisation AND h.sale = :sale AND h.person = :person
+WHERE h.organisation = :organisation AND h.sale = :sale AND h.person = :person AND h.units > 0
     AND (CAST(:hold AS uuid) IS NULL OR h.hold = :hold)
 ORDER BY h.placed_at DESC
 LIMIT :rows_max;

@@ -2,6 +2,10 @@
 -- Every key begins with the organisation, then the sale where there is one. Rows that commands
 -- lock (sales, seats, stocks, person_uses, holds) carry no foreign keys, so that no lock is ever
 -- taken that the lock order does not name.
+--
+-- Indexes beside the keys are partial, though their condition may always hold (`units > 0`): the
+-- planner may use such an index only for a statement that repeats its condition. So a lookup by key
+-- on a table without statistics cannot be led astray by another index that begins alike.
 
 CREATE TABLE organisations (
     organisation integer NOT NULL,
@@ -152,7 +156,7 @@ CREATE TABLE holds (
 ) WITH (fillfactor = 80);
 CREATE INDEX holds_open_by_expiry ON holds (organisation, expires_at) WHERE state = 'open';
 CREATE INDEX holds_open_by_sale ON holds (organisation, sale, expires_at) WHERE state = 'open';
-CREATE INDEX holds_by_person ON holds (organisation, sale, person, placed_at);
+CREATE INDEX holds_by_person ON holds (organisation, sale, person, placed_at) WHERE units > 0;
 
 CREATE TABLE orders (
     organisation integer NOT NULL,
@@ -166,11 +170,12 @@ CREATE TABLE orders (
     request_digest uuid NOT NULL,
     confirmed_at timestamptz NOT NULL,
     CONSTRAINT orders_key PRIMARY KEY (organisation, sale, order_id),
-    CONSTRAINT orders_one_per_hold UNIQUE (organisation, sale, hold),
     CONSTRAINT orders_state_known CHECK (state IN ('confirmed')),
     CONSTRAINT orders_amount_not_negative CHECK (amount >= 0)
 );
-CREATE INDEX orders_by_person ON orders (organisation, sale, person, confirmed_at);
+CREATE UNIQUE INDEX orders_one_per_hold ON orders (organisation, sale, hold) WHERE amount >= 0;
+CREATE INDEX orders_by_person ON orders (organisation, sale, person, confirmed_at)
+    WHERE amount >= 0;
 
 CREATE TABLE journal (
     organisation integer NOT NULL,
