@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Annotated[int, Meta(ge=1, le=256)] = 1  # processes that answer requests
     lanes: Annotated[int, Meta(ge=1, le=16)] = 1  # of inventory, in each worker
     lane_wait_max_s: Seconds = 3.0  # expected wait above which newcomers are told to come later
+    requests_max: Annotated[int, Meta(ge=16, le=100_000)] = 8192  # under way in each worker
+    body_bytes_max: Annotated[int, Meta(ge=1024)] = 65_536  # of a request; imports take more
     statement_cache: Annotated[int, Meta(ge=0)] = 100  # 0 behind PgBouncer before 1.21
 
     # Who may

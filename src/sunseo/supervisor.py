@@ -25,8 +25,8 @@ from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import upgrade
 from sunseo.settings import Settings
 from sunseo.telemetry.metrics import prepare
-from sunseo.web.limits import Limits, granian_options
-from sunseo.wiring import WorkerPlan, load_worker
+from sunseo.web.limits import granian_options
+from sunseo.wiring import WorkerPlan, limits_of, load_worker
 
 SECRET_FILE = "secret"  # noqa: S105 - the name of a file
 WORKERS_KILL_TIMEOUT_S = 30  # for a worker to drain: above the handlers' own time-out
@@ -91,7 +91,7 @@ def _serve_until_told(settings: Settings, plan: WorkerPlan) -> None:
             workers=settings.workers,
             workers_kill_timeout=WORKERS_KILL_TIMEOUT_S,
             log_enabled=False,
-            **granian_options(Limits()),
+            **granian_options(limits_of(settings)),
         )
         try:
             server.serve(target_loader=partial(load_worker, plan=plan))

@@ -6,6 +6,7 @@ Guarantee   What is started last is stopped first: no new turns of background lo
 On failure  A worker starts without the database and is not ready until the database is there.
 """
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sunseo.booking.availability import AvailabilityBoard
 from sunseo.booking.batch import InventoryFlush
-from sunseo.booking.expirer import TURN_HOLDS_MAX, Expirer
+from sunseo.booking.expirer import Expirer
 from sunseo.booking.lanes import InventoryLane, InventoryLanes
 from sunseo.booking.routes import hold_endpoints
 from sunseo.booking.service import HoldService
@@ -27,7 +28,7 @@ from sunseo.checkout.participant import OrderParticipant
 from sunseo.checkout.routes import order_endpoints
 from sunseo.checkout.service import OrderService
 from sunseo.core.clock import ClockGuard
-from sunseo.core.lane import Lane, LaneLimits, Later
+from sunseo.core.lane import Fault, Lane, LaneLimits, Later
 from sunseo.core.loops import Repeat
 from sunseo.core.processes import exit_with_parent
 from sunseo.journal.log_sink import LogSink
@@ -35,7 +36,7 @@ from sunseo.journal.tail import JournalTail
 from sunseo.operators.keys import find_digest
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.disk import DiskState, DiskWatch
-from sunseo.postgres.errors import fault_of
+from sunseo.postgres.errors import fault_of, is_outage, sqlstate_class_of
 from sunseo.postgres.migrate import applied_revision, is_current
 from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.settings import Settings
@@ -51,6 +52,7 @@ from sunseo.web.operators import OperatorKeys
 from sunseo.web.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
 
 HOUSEKEEPING_EVERY_S = 1.0
+SINK_EVERY_S = 0.5  # a turn asks every sale for news; nobody waits for the log
 
 
 class WorkerPlan(msgspec.Struct, frozen=True):
@@ -86,7 +88,9 @@ class Worker:
             JournalTail(self._tail_connection),
             on_lag=metrics.journal_tail_lag_seconds.set,
         )
-        self._expirer = Expirer(self._engine, self._organisation, self._lanes)
+        self._expirer = Expirer(
+            self._engine, self._organisation, self._lanes, on_turn=self._note_expired
+        )
         self._loops = self._make_loops()
 
     def app(self) -> App:
@@ -105,10 +109,11 @@ class Worker:
         return build_app(
             self._endpoints(guests),
             Authenticator(Persons(self._organisation, verifiers), operators),
-            limits=Limits(),
+            limits=limits_of(settings),
             metrics=self._metrics,
             logs=self._logs,
             lifespan=self._lifespan,
+            is_outage=is_outage,
         )
 
     def _endpoints(self, guests: GuestIssuer) -> list[Endpoint]:
@@ -156,7 +161,7 @@ class Worker:
         return Lane(
             InventoryFlush(connection, [OrderParticipant()], on_clock=clock.observe),
             later=Later,
-            fault_of=fault_of,
+            fault_of=self._judge,
             limits=LaneLimits(wait_max_s=self._settings.lane_wait_max_s),
             meter=self._metrics.lane(f"inventory-{number}"),
         )
@@ -165,21 +170,16 @@ class Worker:
         settings = self._settings
         loops = [
             self._loop("availability", self._board.run_once, settings.tail_every_s),
-            self._loop("expirer", self._expire, settings.expire_every_s),
+            self._loop("expirer", self._expirer.run_once, settings.expire_every_s),
             self._loop("housekeeping", self._keep_house, HOUSEKEEPING_EVERY_S),
         ]
         if settings.event_log is not None:
             sink = LogSink(self._engine, self._organisation, settings.event_log)
-            loops.append(self._loop("log_sink", sink.run_once, settings.tail_every_s))
+            loops.append(self._loop("log_sink", sink.run_once, SINK_EVERY_S))
         return loops
 
     def _loop(self, name: str, turn: Callable[[], Awaitable[bool]], every_s: float) -> Repeat:
         return Repeat(turn, every_s=every_s, name=name, on_error=self._note_failure)
-
-    async def _expire(self) -> bool:
-        expired = await self._expirer.run_once()
-        self._metrics.holds_expired.inc(expired)
-        return expired >= TURN_HOLDS_MAX
 
     async def _keep_house(self) -> bool:
         """Report connections and watch the disk."""
@@ -193,6 +193,16 @@ class Worker:
 
     def _is_suspended(self) -> bool:
         return self._disk is not None and self._disk.state is DiskState.LOW
+
+    def _note_expired(self, expired: int, late_s: float) -> None:
+        self._metrics.holds_expired.inc(expired)
+        self._metrics.expirer_lag_seconds.set(late_s)
+
+    def _judge(self, error: Exception) -> Fault:
+        """Count what a flush ran into, and say whose fault it is."""
+        self._metrics.database_errors.labels(sqlstate_class_of(error)).inc()
+        self._logger.warning("flush_failed", error=f"{type(error).__name__}: {error}")
+        return fault_of(error)
 
     def _note_failure(self, loop: str, error: Exception) -> None:
         self._metrics.loop_failures.labels(loop).inc()
@@ -228,8 +238,23 @@ def _disk_watch(plan: WorkerPlan) -> DiskWatch | None:
     )
 
 
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        body_bytes_max=settings.body_bytes_max,
+        concurrency_max=settings.requests_max,
+        connections_max=2 * settings.requests_max,
+    )
+
+
 def load_worker(_target: str, plan: WorkerPlan) -> App:
     """Build a worker's application: called by the server in each worker process."""
     exit_with_parent()
     metrics = Metrics.open(plan.metrics_folder)
-    return Worker(plan, metrics, Logs(plan.settings.log_level)).app()
+    logs = Logs(plan.settings.log_level)
+    logs.writer.on_dropped = metrics.log_lines_dropped.inc
+    logs.bridge()
+    app = Worker(plan, metrics, logs).app()
+    # What is there now stays: the collector need not look through it again and again.
+    gc.collect()
+    gc.freeze()
+    return app

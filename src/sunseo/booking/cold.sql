@@ -147,7 +147,9 @@ LIMIT :rows_max;
 
 -- name: find_past_due
 -- Find the oldest past-due holds of an organisation, for the expirer.
-SELECT h.sale, h.hold
+SELECT
+    h.sale, h.hold,
+    CAST(extract(epoch FROM statement_timestamp() - h.expires_at) AS double precision) AS late_s
 FROM holds AS h
 WHERE h.organisation = :organisation AND h.state = 'open'
     AND h.expires_at <= statement_timestamp()

@@ -9,6 +9,7 @@ On failure  What one turn did not expire, the next one finds again.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,13 +23,21 @@ TURN_HOLDS_MAX = 500  # about one batch: a mass expiry shall not crowd buyers ou
 class Expirer:
     """One organisation's, in one process."""
 
-    def __init__(self, engine: AsyncEngine, organisation: int, lanes: InventoryLanes) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        organisation: int,
+        lanes: InventoryLanes,
+        on_turn: Callable[[int, float], None] = lambda _expired, _late_s: None,
+    ) -> None:
+        """`on_turn` is told how many were expired, and how late the oldest of them was."""
         self._engine = engine
         self._organisation = organisation
         self._lanes = lanes
+        self._on_turn = on_turn
 
-    async def run_once(self) -> int:
-        """Expire the oldest past-due holds; returns how many it found, up to the most at once."""
+    async def run_once(self) -> bool:
+        """Expire the oldest past-due holds; returns whether there may be more."""
         async with self._engine.connect() as connection:
             found = await connection.execute(
                 QUERIES["find_past_due"],
@@ -41,4 +50,6 @@ class Expirer:
                 for row in past_due
             )
         )
-        return sum(answer.result.outcome is ExpireHoldOutcome.EXPIRED for answer in answers)
+        expired = sum(answer.result.outcome is ExpireHoldOutcome.EXPIRED for answer in answers)
+        self._on_turn(expired, past_due[0].late_s if past_due else 0.0)
+        return len(past_due) == TURN_HOLDS_MAX

@@ -1,6 +1,8 @@
 """What an exception out of PostgreSQL means to the house."""
 
 import asyncpg
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from sunseo.core.lane import Fault
 
@@ -28,3 +30,19 @@ def constraint_of(error: Exception) -> str | None:
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return error.constraint_name
     return None
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether an exception means that PostgreSQL is away, out of a lane or of a cold path."""
+    if isinstance(error, OperationalError | InterfaceError | NoConnectionError):
+        return True
+    if isinstance(error, SQLAlchemyError):
+        return isinstance(error.__cause__, Exception) and is_outage(error.__cause__)
+    return fault_of(error) is Fault.INFRASTRUCTURE
+
+
+def sqlstate_class_of(error: Exception) -> str:
+    """The first two characters of an error's SQLSTATE; `none` where no server sent one."""
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate:
+        return error.sqlstate[:2]
+    return "none"

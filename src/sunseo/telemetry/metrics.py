@@ -198,12 +198,6 @@ class Metrics:
             "Seconds since the journal's tail was last read to its end, the slowest worker.",
             "livemax",
         )
-        self.journal_sink_lag_versions = self._gauge(
-            "journal_sink_lag_versions",
-            "Versions that a consumer of the journal is behind, over all sales.",
-            "livemax",
-            "consumer",
-        )
 
     def _define_house(self) -> None:
         self.holds_expired = self._counter(

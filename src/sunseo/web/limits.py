@@ -35,7 +35,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     head_timeout_s: float = 30.0  # also how long an idle keep-alive connection stays
     body_timeout_s: float = 10.0
     handler_timeout_s: float = 20.0  # above a lane's own deadline, which answers better
-    concurrency_max: int = 4096  # requests under way in one worker
+    concurrency_max: int = 8192  # requests under way in one worker
     connections_max: int = 16_384  # open connections of one worker, idle ones too
     retry_after_shortest_s: int = 1
     retry_after_longest_s: int = 4
