@@ -22,7 +22,7 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 
 from sunseo.postgres.embedded import EmbeddedServer
-from sunseo.postgres.migrate import upgrade
+from sunseo.postgres.migrate import head_revision, upgrade
 from sunseo.settings import Settings
 from sunseo.telemetry.metrics import prepare
 from sunseo.web.limits import granian_options
@@ -64,7 +64,7 @@ def prepare_plan(
         announce(f"PostgreSQL is up, its data lies in {settings.data}")
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sunseo-metrics-")))
     prepare(folder)
-    return WorkerPlan(settings, dsn, secret_of(settings), folder, disk)
+    return WorkerPlan(settings, dsn, secret_of(settings), folder, disk, head_revision())
 
 
 def secret_of(settings: Settings) -> str:

@@ -37,7 +37,7 @@ from sunseo.operators.keys import find_digest
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.disk import DiskState, DiskWatch
 from sunseo.postgres.errors import fault_of, is_outage, sqlstate_class_of
-from sunseo.postgres.migrate import applied_revision, is_current
+from sunseo.postgres.migrate import applied_revision
 from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.settings import Settings
 from sunseo.telemetry.logs import Logs
@@ -63,6 +63,7 @@ class WorkerPlan(msgspec.Struct, frozen=True):
     secret: str
     metrics_folder: Path
     disk: Path | None  # to be watched; none where PostgreSQL is not ours
+    revision: str | None  # of the schema, without which a worker is not ready
 
 
 class Worker:
@@ -217,7 +218,9 @@ class Worker:
             revision = await applied_revision(self._engine)
         except (SQLAlchemyError, OSError) as error:
             return f"PostgreSQL does not answer ({type(error).__name__})"
-        return is_current(revision) or "the schema is not current: run `sunseo migrate`"
+        if revision != self._plan.revision:
+            return "the schema is not current: run `sunseo migrate`"
+        return True
 
     async def _check_lanes(self) -> bool | str:
         wait_s = self._lanes.expected_wait_s
