@@ -18,6 +18,7 @@ from sunseo.postgres.embedded.error import EmbeddedServerError
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.migrate import upgrade
 from sunseo.postgres.pool import create_cold_engine
+from sunseo.rehearsal.demo import DemoOptions, run_demo
 from sunseo.settings import Settings, SettingsError, load_settings
 from sunseo.supervisor import serve as serve_until_told
 from sunseo.supervisor import use_spawned_workers
@@ -111,6 +112,23 @@ def verify(
         dsn = _database(settings, stack)
         code = asyncio.run(run_verify(dsn, settings.organisation, sale, as_json))
     raise typer.Exit(code)
+
+
+@app.command()
+def demo(
+    *,
+    visitors: Annotated[int, typer.Option(min=1, max=10_000, help="Buyers at once.")] = 500,
+    seats: Annotated[int, typer.Option(min=1, max=25_000, help="Seats on each date.")] = 2_000,
+    seed: Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Keep the data, in this folder.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Of the server.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Sell out a concert to a crowd on a throw-away server, then verify the result."""
+    options = DemoOptions(
+        visitors=visitors, seats=seats, seed=seed, data=data, workers=workers, as_json=as_json
+    )
+    raise typer.Exit(run_demo(options))
 
 
 def _database(settings: Settings, stack: ExitStack) -> str:
