@@ -195,7 +195,7 @@ class Metrics:
         )
         self.journal_tail_lag_seconds = self._gauge(
             "journal_tail_lag_seconds",
-            "Seconds since the journal's tail was last read to its end, the slowest worker.",
+            "Seconds from a change until the availability of the slowest worker showed it, lately.",
             "livemax",
         )
 
