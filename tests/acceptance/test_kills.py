@@ -1,0 +1,60 @@
+"""`kill -9` in mid-sale: of a worker, of PostgreSQL, of the supervisor.
+
+A crowd buys over HTTP and repeats every intent with its key until it is answered. Afterwards what
+was acknowledged is in the database, once, and nothing else is.
+"""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from chaos.audit import audit
+from chaos.crowd import Crowd, Sale
+from chaos.kills import Kind, kill
+from tests.acceptance.serving import Serving, running, token
+
+BUYERS = 50
+WARM = 60  # successes before the kill: a sale in full swing
+AFTER = 60  # and after it
+REPLAYED = 40
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A server with two workers, which outlives every kill of this file."""
+    with running(tmp_path_factory.mktemp("kills") / "data", workers=2) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def operator(server: Serving) -> str:
+    return server.create_key()
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_kill_in_mid_sale_loses_and_doubles_nothing(
+    server: Serving, operator: str, kind: Kind
+) -> None:
+    """Everything acknowledged is kept, nothing happens twice, and the sale goes on."""
+    seats = 3_000
+    sale = Sale(
+        server.create_concert(operator, rows=60, seats_per_row=50, standing=5_000, person_limit=4),
+        seats,
+    )
+    crowd = Crowd(server.url, [sale], token, buyers=BUYERS, seed=7)
+    async with crowd.buying():
+        await crowd.successes(WARM)
+        told = await kill(server, crowd, kind, random.Random(7))
+        await crowd.successes(AFTER)
+
+    found = await audit(server.dsn(), crowd.answered, [sale.number])
+    assert found.lost == []
+    assert found.duplicated == []
+    assert found.acknowledged >= WARM + AFTER
+    assert not {trouble for trouble in crowd.troubles if trouble.startswith("500")}
+    assert crowd.unadvised == 0
+    assert await crowd.replay(a for a in crowd.answered[-REPLAYED:] if a.is_success) == []
+    verified = server.run("verify", "--json", "--sale", str(sale.number))
+    assert verified.returncode == 0, verified.stdout
+    print(told, crowd.troubles)
