@@ -8,6 +8,7 @@ Guarantee   Afterwards no process works in the cluster, and no `postmaster.pid` 
 
 import contextlib
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ QUIT_S = 3.0
 """For an immediate shutdown, which saves nothing and therefore takes no time."""
 
 KILL_S = 5.0
+END_POLL_S = 0.01
 
 
 def pid_in_file(cluster: Path) -> int | None:
@@ -80,4 +82,17 @@ def _end(processes: Sequence[psutil.Process], number: signal.Signals, patience_s
     for process in alive:
         with contextlib.suppress(psutil.Error):
             process.send_signal(number)
-    psutil.wait_procs(alive, timeout=patience_s)
+    deadline = time.monotonic() + patience_s
+    while any(_still_runs(process) for process in alive) and time.monotonic() < deadline:
+        time.sleep(END_POLL_S)
+
+
+def _still_runs(process: psutil.Process) -> bool:
+    """Whether a process, not perhaps a later one with its number, has more to do than be reaped.
+
+    These are orphans: to reap them is up to the system, which in a container may take seconds.
+    """
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
