@@ -50,6 +50,7 @@ class Visit:
         self._sight = sight
         self._door = sight.door
         self._token = ""
+        self._has_waited = False
 
     async def run(self) -> None:
         """Come, try, and leave: with an order, without one by choice, or because it is over."""
@@ -58,7 +59,8 @@ class Visit:
             await self._door.guest() if buyer.is_guest else self._sight.host.token_of(buyer)
         )
         while (hold := await self._hold(buyer.party)) is not None:
-            match buyer.ending:
+            # Who has waited for what others let go does not let go of it herself.
+            match Ending.BUYS if self._has_waited else buyer.ending:
                 case Ending.VANISHES:
                     return
                 case Ending.RELEASES:
@@ -94,6 +96,7 @@ class Visit:
                 return None
             if (basket := choose(self._buyer, view, units, attempt)) is not None:
                 return basket
+            self._has_waited = True
             await asyncio.sleep(self._buyer.dice.uniform(*WAIT_FOR_RETURNS_S))
 
     async def _place(self, basket: Basket) -> Reply:
