@@ -1,7 +1,7 @@
 """Peer (a), what people write today: one transaction a request, rows locked by FOR UPDATE.
 
 FastAPI, Pydantic v2 and SQLAlchemy 2 (asyncpg). Core statements, not the ORM's unit of work, which
-would cost about as much again in Python. Counters are inserted first, then locked; locks are taken
+would only add Python to every request. Counters are inserted first, then locked; locks are taken
 in the order seat, person, stock; a deadlock or a doubly placed hold is tried again.
 """
 
