@@ -16,14 +16,14 @@ CLAIMS_MAX = 200  # seats, or products, in one hold; a sale's own order limit is
 QUANTITY_MAX = 10_000
 
 
-class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Quantity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """So many of a product."""
 
     product: Number32
     quantity: Annotated[int, Meta(ge=1, le=QUANTITY_MAX)] = 1
 
 
-class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Seats and products to hold, all of them or none."""
 
     seats: Annotated[tuple[Number32, ...], Meta(max_length=CLAIMS_MAX)] = ()
@@ -38,7 +38,7 @@ class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("products name each product once")
 
 
-class HoldBody(msgspec.Struct, frozen=True):
+class HoldBody(msgspec.Struct, frozen=True, gc=False):
     """A hold as its owner sees it. `amount` is in minor units; times are RFC 3339 in UTC."""
 
     hold: UUID

@@ -14,7 +14,7 @@ Event = dict[str, Any]
 
 def hold_placed(hold: Hold) -> Event:
     return _hold_event("HoldPlaced", hold) | {
-        "person": str(hold.person),
+        "person": hold.person,
         "units": hold.units,
         "amount": hold.amount,
         "expires_at": to_millis(hold.expires_at),
@@ -33,7 +33,7 @@ def hold_renewed(hold: Hold) -> Event:
     return {
         "type": "HoldRenewed",
         "v": 1,
-        "hold": str(hold.hold),
+        "hold": hold.hold,
         "expires_at": to_millis(hold.expires_at),
     }
 
@@ -42,7 +42,7 @@ def _hold_event(name: str, hold: Hold) -> Event:
     return {
         "type": name,
         "v": 1,
-        "hold": str(hold.hold),
+        "hold": hold.hold,
         "seats": hold.seats,
         "draws": hold.draws,
     }

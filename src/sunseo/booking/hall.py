@@ -28,7 +28,7 @@ class HoldState(Enum):
     ORDERED = "ordered"
 
 
-class Hold(msgspec.Struct):
+class Hold(msgspec.Struct, gc=False):
     """A claim, as stored. What it claims never changes; only its end and its time do."""
 
     sale: SaleKey
@@ -53,7 +53,7 @@ class Hold(msgspec.Struct):
         return self.state is HoldState.OPEN and self.expires_at <= now
 
 
-class Seat(msgspec.Struct):
+class Seat(msgspec.Struct, gc=False):
     occasion: int
     price_class: int
     hold: UUID | None
@@ -61,7 +61,7 @@ class Seat(msgspec.Struct):
     moved: bool = False
 
 
-class Stock(msgspec.Struct):
+class Stock(msgspec.Struct, gc=False):
     capacity: int
     held: int
     sold: int
@@ -72,7 +72,7 @@ class Stock(msgspec.Struct):
         return self.capacity - self.held - self.sold
 
 
-class Use(msgspec.Struct):
+class Use(msgspec.Struct, gc=False):
     """What one person has on one occasion, or over the whole sale."""
 
     units: int
@@ -95,7 +95,7 @@ class Terms(msgspec.Struct, frozen=True):
         return self.opens_at <= now and (self.closes_at is None or now < self.closes_at)
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """What seats and products amount to: stock, limits and money."""
 
     units: int

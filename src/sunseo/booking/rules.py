@@ -26,7 +26,7 @@ from sunseo.core.clock import Instant
 from sunseo.core.outcome import Outcome
 
 
-class HoldAnswer(msgspec.Struct, frozen=True):
+class HoldAnswer(msgspec.Struct, frozen=True, gc=False):
     """An outcome with what it is about.
 
     `seats`, `products` and `stocks` name those that stood in the way; `currency` and

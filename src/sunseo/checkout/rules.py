@@ -94,9 +94,9 @@ def order_confirmed(order: Order, draws: tuple[tuple[int, int], ...]) -> dict[st
     return {
         "type": "OrderConfirmed",
         "v": 1,
-        "order": str(order.order),
-        "hold": str(order.hold),
-        "person": str(order.person),
+        "order": order.order,
+        "hold": order.hold,
+        "person": order.person,
         "seats": order.seats,
         "draws": draws,
         "amount": order.amount,

@@ -20,7 +20,7 @@ _VERSION_8 = 0x8 << 76 | 0x2 << 62
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
-class Person(msgspec.Struct, frozen=True):
+class Person(msgspec.Struct, frozen=True, gc=False):
     """Who is asking: a subject as vouched for by an issuer, within an organisation.
 
     `id` is the pseudonym under which the person is stored and logged.
