@@ -28,6 +28,10 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_LINK_MODE := copy
 export UV_NO_PROGRESS := 1
+# The system's certificates where there are any: behind a company's proxy only they are right.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS := 1
+endif
 # A user without a home of her own keeps the downloads in the checkout.
 ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" 2>/dev/null && \
 	test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}/uv" && echo yes),yes)
