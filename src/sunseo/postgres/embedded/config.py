@@ -6,6 +6,7 @@ version of Sunseo reaches folders that were made by an earlier one. An operator'
 still has the last word.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -82,6 +83,9 @@ def _recovery() -> Iterable[Setting]:
     yield Setting("checkpoint_timeout", "5min", "bounds the replay after a quiet time as well")
     yield Setting("checkpoint_completion_target", "0.9", "spreads the writing; no stall mid-sale")
     yield Setting("wal_level", "replica", "allows pg_basebackup and a standby")
+    if sys.platform == "linux":
+        # Before replay, all files are flushed: one by one took up to 3 s, at once 10 ms.
+        yield Setting("recovery_init_sync_method", "syncfs", "recovery begins at once")
     yield Setting("restart_after_crash", "on", "a killed backend does not end the server")
 
 
