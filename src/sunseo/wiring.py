@@ -7,6 +7,7 @@ On failure  A worker starts without the database and is not ready until the data
 """
 
 import gc
+import multiprocessing
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -252,7 +253,8 @@ def limits_of(settings: Settings) -> Limits:
 
 def load_worker(_target: str, plan: WorkerPlan) -> App:
     """Build a worker's application: called by the server in each worker process."""
-    exit_with_parent()
+    supervisor = multiprocessing.parent_process()
+    exit_with_parent(parent=supervisor.pid if supervisor is not None else None)
     metrics = Metrics.open(plan.metrics_folder)
     logs = Logs(plan.settings.log_level)
     logs.writer.on_dropped = metrics.log_lines_dropped.inc

@@ -8,14 +8,19 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def exit_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+def exit_with_parent(number: signal.Signals = signal.SIGTERM, *, parent: int | None = None) -> None:
     """Ask Linux to send a signal to this process when its parent dies, however that ends.
 
     Elsewhere it does nothing: there, a parent that was killed leaves its children behind.
+
+    Args:
+        number: the signal.
+        parent: who the parent was when this process began. Without it, a parent that has died
+            before this call is not missed.
     """
     if not sys.platform.startswith("linux"):
         return
-    parent = os.getppid()
+    parent = os.getppid() if parent is None else parent
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number))
     if os.getppid() != parent:  # it died before we asked
         os.kill(os.getpid(), number)

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from structlog.typing import FilteringBoundLogger, WrappedLogger
+from structlog.typing import FilteringBoundLogger, Processor, WrappedLogger
 
 from sunseo.telemetry.lines import LineWriter
 
@@ -62,12 +62,7 @@ class Logs:
         """A structlog logger whose lines carry `logger: name`."""
         logger: FilteringBoundLogger = structlog.wrap_logger(
             _Sink(self.writer),
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", key="time"),
-                structlog.processors.format_exc_info,
-                _to_line,
-            ],
+            processors=_PROCESSORS,
             wrapper_class=structlog.make_filtering_bound_logger(LEVELS[self.level]),
             cache_logger_on_first_use=True,
         ).bind(logger=name, pid=self.pid)
@@ -85,6 +80,15 @@ class Logs:
         root.handlers[:] = [_Bridge(self.logger("root"))]
         root.setLevel(LEVELS[self.level])
 
+    def take_over(self) -> None:
+        """Send what goes to structlog's own loggers in this process the same way."""
+        structlog.configure(
+            processors=[_add_origin, *_PROCESSORS],
+            wrapper_class=structlog.make_filtering_bound_logger(LEVELS[self.level]),
+            logger_factory=lambda *names: _Sink(self.writer, *names),
+            cache_logger_on_first_use=False,
+        )
+
     def close(self) -> None:
         """Write out everything that waits. Call it last, in the process that logged."""
         self.writer.close()
@@ -97,7 +101,8 @@ def now() -> datetime:
 class _Sink:
     """What structlog calls at the end of its chain."""
 
-    def __init__(self, writer: LineWriter) -> None:
+    def __init__(self, writer: LineWriter, name: str | None = None) -> None:
+        self.name = name
         self._write = writer.write
         self._hurry = writer.hurry
 
@@ -118,6 +123,20 @@ def _to_line(
     _: WrappedLogger, __: str, event: MutableMapping[str, Any]
 ) -> tuple[tuple[bytes], dict[str, Any]]:
     return (_encode(dict(event)) + b"\n",), {}
+
+
+def _add_origin(
+    sink: WrappedLogger, _: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    return {"logger": sink.name, "pid": os.getpid(), **event}
+
+
+_PROCESSORS: tuple[Processor, ...] = (
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", key="time"),
+    structlog.processors.format_exc_info,
+    _to_line,
+)
 
 
 class _Bridge(logging.Handler):

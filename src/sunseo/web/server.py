@@ -1,0 +1,83 @@
+"""Granian's worker processes, replaced for as long as it takes.
+
+Granian alone gives up: it ends the whole server when a worker dies within 5.5 s of the death before
+it, and it can miss a death or a signal that comes while it deals with another.
+
+State       A worker is ALIVE, or DEAD until the pause before its replacement is over.
+Guarantee   Every worker that dies is replaced, at once unless it keeps dying young, and the others
+            go on meanwhile. A signal to stop is never missed.
+Clock       Monotonic.
+On failure  Workers that cannot even start are tried again and again, with growing pauses.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from granian.server.mp import MPServer
+
+REPLACE_PAUSES_S = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0)
+"""Before replacing a worker that died young so many times in a row; the last one stays."""
+
+YOUNG_S = 10.0
+"""Longer than a worker takes to start on a busy machine."""
+
+LOOK_S = 1.0
+"""Between looks at the workers, should a death not have woken us."""
+
+OnDeath = Callable[[int, int | None, float], object]
+"""Told the number of a worker that died, its exit code (negative: a signal), and its age in s."""
+
+
+class WorkerServer(MPServer):
+    """Granian's server of several processes; see the module.
+
+    Args:
+        on_death: told of every worker that ended without being asked to.
+        options: Granian's own.
+    """
+
+    def __init__(self, *, on_death: OnDeath, **options: Any) -> None:
+        super().__init__(**options)
+        self._on_death = on_death
+        self._due: dict[int, float] = {}
+        self._deaths_in_row: dict[int, int] = {}
+
+    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+        while not self.interrupt_signal:
+            self.main_loop_interrupt.wait(self._patience_s())
+            self.main_loop_interrupt.clear()  # before looking, so that what comes now wakes us
+            self.interrupt_children.clear()  # Granian's own list, from which it makes an exit code
+            if self.reload_signal:
+                self._reload(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # Granian's
+            for index in self._due_now():
+                if self.interrupt_signal:
+                    return
+                self._respawn_workers([index], spawn_target, target_loader)
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Stop the workers; one that went by itself, on the same signal, is no failure."""
+        self.interrupt_children.clear()
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # Granian's
+
+    def _patience_s(self) -> float:
+        if not self._due:
+            return LOOK_S
+        return min(LOOK_S, max(0.0, min(self._due.values()) - time.monotonic()))
+
+    def _due_now(self) -> list[int]:
+        """Note who has died, and return whose replacement may not wait any longer."""
+        now = time.monotonic()
+        for worker in self.wrks:
+            if worker.idx not in self._due and not worker.inner.is_alive():
+                self._due[worker.idx] = now + self._pause_s(worker.idx, now - worker.birth)
+                self._on_death(worker.inner.pid, worker.inner.exitcode, now - worker.birth)
+        due = [index for index, at in self._due.items() if at <= now]
+        for index in due:
+            del self._due[index]
+        return due
+
+    def _pause_s(self, index: int, age_s: float) -> float:
+        row = self._deaths_in_row.get(index, 0) + 1 if age_s < YOUNG_S else 0
+        self._deaths_in_row[index] = row
+        return REPLACE_PAUSES_S[min(row, len(REPLACE_PAUSES_S) - 1)]
