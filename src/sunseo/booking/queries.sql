@@ -140,22 +140,23 @@ WHERE s.organisation = moved.organisation AND s.sale = moved.sale AND s.seat = m
 -- cannot be ragged.
 INSERT INTO holds (
     organisation, sale, hold, person, state, seats, products, product_quantities, stocks,
-    stock_units, use_occasions, use_units, units, amount, request_digest, placed_at, expires_at,
-    ended_at
+    stock_units, use_occasions, use_units, units, amount, request_digest, renewals, placed_at,
+    expires_at, ended_at
 )
 SELECT
     placed.organisation, placed.sale, placed.hold, placed.person, placed.state,
     placed.seats::integer[], placed.products::integer[], placed.product_quantities::integer[],
     placed.stocks::integer[], placed.stock_units::integer[], placed.use_occasions::integer[],
-    placed.use_units::integer[], placed.units, placed.amount, placed.request_digest, $16,
-    placed.expires_at, placed.ended_at
+    placed.use_units::integer[], placed.units, placed.amount, placed.request_digest,
+    placed.renewals::uuid[], $17, placed.expires_at, placed.ended_at
 FROM unnest(
     $1::integer[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::integer[], $14::bigint[],
-    $15::uuid[], $17::timestamptz[], $18::timestamptz[]
+    $15::uuid[], $16::text[], $18::timestamptz[], $19::timestamptz[]
 ) AS placed (
     organisation, sale, hold, person, state, seats, products, product_quantities, stocks,
-    stock_units, use_occasions, use_units, units, amount, request_digest, expires_at, ended_at
+    stock_units, use_occasions, use_units, units, amount, request_digest, renewals, expires_at,
+    ended_at
 );
 
 -- name: move_holds

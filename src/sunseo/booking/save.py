@@ -61,6 +61,7 @@ async def _place_holds(tx: Transaction, holds: list[Hold], now: Instant) -> None
             hold.units,
             hold.amount,
             hold.request_digest,
+            _array(hold.renewals),
         )
         for hold in holds
     ]

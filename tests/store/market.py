@@ -1,0 +1,338 @@
+"""A market on a real database: sales set up as operators do, commands flushed as lanes do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from sunseo.booking.batch import InventoryAnswer, InventoryFlush
+from sunseo.booking.commands import (
+    InventoryCommand,
+    PlaceHold,
+    ReleaseHold,
+    RenewHold,
+    SaleKey,
+)
+from sunseo.booking.hall import Hold, SaleState
+from sunseo.booking.lanes import InventoryLane
+from sunseo.booking.rules import AskAgain, HoldAnswer
+from sunseo.booking.setup import Setup
+from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
+from sunseo.checkout.commands import PlaceOrder
+from sunseo.checkout.participant import OrderParticipant
+from sunseo.core.clock import Instant
+from sunseo.core.ids import Person, digest_id, effect_id
+from sunseo.core.lane import Defer, Lane, LaneLimits, Later
+from sunseo.core.outcome import Outcome
+from sunseo.operators.effects import EffectAnswer
+from sunseo.postgres.connection import ConnectionLimits, LaneConnection, Transaction
+from sunseo.postgres.errors import fault_of
+from sunseo.postgres.pool import create_cold_engine
+
+ORGANISATION = 1
+PATIENCE_S = 20.0  # for what is awaited by event; none of it is a figure
+TURNS_MAX = 9
+
+KIM, LEE = (Person.named(ORGANISATION, "test", name) for name in ("kim", "lee"))
+
+OPENING = datetime.fromisoformat("2026-01-01T00:00:00Z")
+
+
+def person(number: int) -> Person:
+    return Person.named(ORGANISATION, "test", str(number))
+
+
+def place(
+    sale: SaleKey,
+    who: Person,
+    key: str,
+    *seats: int,
+    products: Sequence[tuple[int, int]] = (),
+) -> PlaceHold:
+    body = repr((seats, products))
+    return PlaceHold(
+        sale,
+        effect_id(who, sale[1], "place_hold", key),
+        who.id,
+        seats,
+        tuple(products),
+        digest_id(b"request", body),
+    )
+
+
+def renew(sale: SaleKey, who: Person, key: str, hold: UUID) -> RenewHold:
+    return RenewHold(sale, effect_id(who, sale[1], f"renew_hold {hold}", key), who.id, hold)
+
+
+def release(sale: SaleKey, who: Person, hold: UUID) -> ReleaseHold:
+    return ReleaseHold(sale, who.id, hold)
+
+
+def order(
+    sale: SaleKey, who: Person, key: str, hold: UUID, beneficiary: str | None = None
+) -> PlaceOrder:
+    effect = effect_id(who, sale[1], "place_order", key)
+    digest = digest_id(b"request", str(hold), beneficiary or "")
+    return PlaceOrder(sale, effect, who.id, hold, beneficiary, digest)
+
+
+class PausingParticipant:
+    """Holds a batch still just before its commit, with everything written and locked."""
+
+    commands: tuple[type[InventoryCommand], ...] = ()
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def load(self, _tx: Transaction, _commands: Sequence[InventoryCommand]) -> None:
+        return None
+
+    def decide(
+        self, command: InventoryCommand, _sale: SaleState | None, _state: None, _now: Instant
+    ) -> InventoryAnswer | AskAgain:
+        raise AssertionError(f"{command} is decided elsewhere")
+
+    async def save(self, _tx: Transaction, _state: None) -> None:
+        self.reached.set()
+        await asyncio.wait_for(self.go_on.wait(), PATIENCE_S)
+
+
+class Market:
+    """One database with its sales, and as many workers on it as a test asks for."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.engine = create_cold_engine(dsn)
+        self.setup = Setup(self.engine, ORGANISATION)
+        self._keys = (f"setup-{number}" for number in count(1))
+        self._lane_connections: list[LaneConnection] = []
+        self._raw: list[asyncpg.Connection[asyncpg.Record]] = []
+        self._lanes: list[InventoryLane] = []
+        self._flush: InventoryFlush | None = None
+
+    async def close_lanes(self) -> None:
+        for lane in self._lanes:
+            await lane.stop()
+        for connection in self._lane_connections:
+            await connection.close()
+
+    async def close(self) -> None:
+        await self.close_lanes()
+        for raw in self._raw:
+            await raw.close(timeout=PATIENCE_S)
+        await self.engine.dispose()
+
+    async def sale(
+        self,
+        *,
+        seats: int | Sequence[int] = 0,
+        price: int = 0,
+        stocks: Sequence[int] = (),
+        products: Sequence[dict[int, int]] = (),
+        product_price: int = 0,
+        **terms: Any,
+    ) -> SaleKey:
+        """Create a sale: `seats` by occasion, stock of occasion 1 by capacity, draws by product."""
+        by_occasion = [seats] if isinstance(seats, int) else list(seats)
+        body = {
+            "name": "Concert",
+            "currency": "KRW",
+            "time_zone": "Asia/Seoul",
+            "opens_at": OPENING,
+            "price_classes": [{"name": "R", "price": price}],
+            "occasions": [
+                {"name": f"Day {day}", "starts_at": OPENING} for day, _ in enumerate(by_occasion, 1)
+            ],
+        } | terms
+        created = await self.setup.create_sale("op", next(self._keys), _convert(body, NewSale))
+        sale = done(created)["sale"]
+        blocks = [
+            {
+                "occasion": day,
+                "price_class": 1,
+                "section": "A",
+                "rows": 1,
+                "seats_per_row": seats_of_day,
+            }
+            for day, seats_of_day in enumerate(by_occasion, 1)
+            if seats_of_day
+        ]
+        if blocks:
+            await self.add_seats(sale, {"blocks": blocks})
+        if stocks or products:
+            await self.add_stocks(sale, stocks, products, product_price)
+        return ORGANISATION, sale
+
+    async def add_seats(self, sale: int, body: dict[str, Any]) -> dict[str, Any]:
+        new = _convert(body, NewSeats)
+        return done(await self.setup.add_seats("op", next(self._keys), sale, new))
+
+    async def add_stocks(
+        self,
+        sale: int,
+        stocks: Sequence[int],
+        products: Sequence[dict[int, int]],
+        price: int = 0,
+    ) -> dict[str, Any]:
+        body = {
+            "stocks": [{"occasion": 1, "name": "Standing", "capacity": units} for units in stocks],
+            "products": [
+                {
+                    "name": "Ticket",
+                    "price": price,
+                    "draws": [{"stock": stock, "units": units} for stock, units in draws.items()],
+                }
+                for draws in products
+            ],
+        }
+        new = _convert(body, NewStocks)
+        return done(await self.setup.add_stocks("op", next(self._keys), sale, new))
+
+    def connection(self, dsn: str | None = None, **limits: Any) -> LaneConnection:
+        connection = LaneConnection(dsn or self.dsn, limits=ConnectionLimits(**limits))
+        self._lane_connections.append(connection)
+        return connection
+
+    def flush(self, *more: Any, dsn: str | None = None, **limits: Any) -> InventoryFlush:
+        """A lane's flush on a connection of its own."""
+        return InventoryFlush(self.connection(dsn, **limits), [OrderParticipant(), *more])
+
+    def lane(self, flush: InventoryFlush | None = None, **limits: Any) -> InventoryLane:
+        lane: InventoryLane = Lane(
+            flush or self.flush(), later=Later, fault_of=fault_of, limits=LaneLimits(**limits)
+        )
+        lane.start()
+        self._lanes.append(lane)
+        return lane
+
+    async def ask(self, *commands: InventoryCommand) -> list[Any]:
+        """Answer commands in one batch, and what it puts off in the next ones."""
+        self._flush = self._flush or self.flush()
+        return await ask(self._flush, *commands)
+
+    async def outcomes(self, *commands: InventoryCommand) -> list[Outcome]:
+        return [answer.outcome for answer in await self.ask(*commands)]
+
+    async def held(self, command: PlaceHold) -> Hold:
+        """Place a hold that has to succeed."""
+        (answer,) = await self.ask(command)
+        assert isinstance(answer, HoldAnswer)
+        assert answer.outcome.name == "HELD", answer
+        assert answer.hold is not None
+        return answer.hold
+
+    async def raw(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """A plain connection for what tests do behind the engine's back."""
+        connection = await asyncpg.connect(self.dsn)
+        self._raw.append(connection)
+        return connection
+
+    async def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return [tuple(row) for row in await connection.fetch(query, *arguments)]
+        finally:
+            await connection.close()
+
+    async def value(self, query: str, *arguments: Any) -> Any:
+        return (await self.rows(query, *arguments))[0][0]
+
+    async def let_run_out(self, *holds: UUID) -> None:
+        """Put the end of these holds into the past: time passes without anybody sleeping."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            for hold in holds:
+                async with connection.transaction():
+                    # In the lock order, since batches may be at work on the same rows.
+                    await connection.execute(
+                        "SELECT 1 FROM seats WHERE hold = $1 ORDER BY seat FOR NO KEY UPDATE", hold
+                    )
+                    await connection.execute(
+                        "UPDATE holds SET expires_at = clock_timestamp() - interval '1 ms'"
+                        " WHERE hold = $1",
+                        hold,
+                    )
+                    await connection.execute(
+                        "UPDATE seats SET expires_at = clock_timestamp() - interval '1 ms'"
+                        " WHERE hold = $1 AND expires_at IS NOT NULL",
+                        hold,
+                    )
+        finally:
+            await connection.close()
+
+    async def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything that is stored, to see whether anything moved."""
+        names = await self.rows(
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = 'public' AND table_type = 'BASE TABLE' ORDER BY table_name"
+        )
+        return {
+            name: await self.rows(f"SELECT * FROM {name} AS t ORDER BY t::text")  # noqa: S608 - names from the catalogue
+            for (name,) in names
+        }
+
+    async def until_somebody_waits_for_a_lock(self, waiting: int = 1) -> None:
+        """Come back when so many backends of this database queue for a lock."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    found = await connection.fetchval(
+                        "SELECT count(*) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                    )
+                    if found >= waiting:
+                        return
+                    await asyncio.sleep(0)
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def paused_batch(
+        self, *commands: InventoryCommand
+    ) -> AsyncIterator[tuple[PausingParticipant, "asyncio.Task[list[Any]]"]]:
+        """A batch on another worker that has done all but commit, until it is let go on."""
+        pause = PausingParticipant()
+        batch = asyncio.ensure_future(ask(self.flush(pause), *commands))
+        async with asyncio.timeout(PATIENCE_S):
+            await pause.reached.wait()
+        try:
+            yield pause, batch
+        finally:
+            pause.go_on.set()
+            await batch
+
+
+async def ask(flush: InventoryFlush, *commands: InventoryCommand) -> list[Any]:
+    """Answer commands as a lane does, batch after batch until none is put off."""
+    answers: dict[int, Any] = {}
+    waiting = dict(enumerate(commands))
+    for _ in range(TURNS_MAX):
+        results = await flush(list(waiting.values()))
+        put_off: dict[int, InventoryCommand] = {}
+        for place_in_line, result in zip(waiting, results, strict=True):
+            if isinstance(result, Defer):
+                put_off[place_in_line] = result.command
+            else:
+                answers[place_in_line] = result
+        if not put_off:
+            return [answers[place_in_line] for place_in_line in range(len(commands))]
+        waiting = put_off
+    raise AssertionError(f"put off for ever: {waiting}")
+
+
+def done(answer: EffectAnswer) -> dict[str, Any]:
+    assert answer.outcome.name == "DONE", answer
+    assert answer.result is not None
+    return answer.result
+
+
+def _convert(body: dict[str, Any], into: Any) -> Any:
+    return msgspec.convert(body, into)
