@@ -120,8 +120,8 @@ class Ears:
         assert flush_s >= 0
         self.batches.append(batch)
 
-    def waited(self, wait_s: float) -> None:
-        self.waits.append(wait_s)
+    def waited(self, longest_s: float) -> None:
+        self.waits.append(longest_s)
 
     def refused(self, reason: Reason) -> None:
         self.refusals[reason] += 1

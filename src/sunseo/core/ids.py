@@ -17,6 +17,7 @@ ID_BYTES = 16
 _VERSION_BITS = 0xF << 76 | 0x3 << 62
 _VERSION_8 = 0x8 << 76 | 0x2 << 62
 
+_encode_fields = msgspec.msgpack.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -67,11 +68,6 @@ def request_digest(body: msgspec.Struct | None) -> UUID:
 
 
 def digest_id(domain: bytes, *fields: str | bytes) -> UUID:
-    """Hash length-prefixed fields into a UUID (version 8)."""
-    parts = [len(domain).to_bytes(4, "big"), domain]
-    for field in fields:
-        encoded = field if isinstance(field, bytes) else field.encode()
-        parts.append(len(encoded).to_bytes(4, "big"))
-        parts.append(encoded)
-    digest = int.from_bytes(sha256(b"".join(parts)).digest()[:ID_BYTES], "big")
+    """Hash fields into a UUID (version 8). MessagePack prefixes each with its type and length."""
+    digest = int.from_bytes(sha256(_encode_fields((domain, *fields))).digest()[:ID_BYTES], "big")
     return UUID(int=digest & ~_VERSION_BITS | _VERSION_8)

@@ -155,7 +155,7 @@ class Metrics:
         )
         self.lane_wait_seconds = self._histogram(
             "lane_wait_seconds",
-            "Seconds a command waited in a lane before its flush began.",
+            "Seconds the longest waiting command of a batch waited before its flush began.",
             LANE_BUCKETS_S,
             "lane",
         )

@@ -71,7 +71,7 @@ class SharedSecretVerifier:
         audience: demanded when given; without it, a token that names one is refused.
 
     Raises:
-        WeakSecretError: the secret is shorter than 32 bytes or a public key, or the issuer is empty.
+        WeakSecretError: the secret is short or a public key, or the issuer is empty.
     """
 
     def __init__(
@@ -125,8 +125,8 @@ class SharedSecretVerifier:
             raise InvalidTokenError("The token is not valid yet.")
         if claims.iss != self.issuer:
             raise InvalidTokenError("The token is not valid.")
-        audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
-        if self._audience not in (audiences or [None]):
+        meant_for = [claims.aud] if isinstance(claims.aud, str) else claims.aud or []
+        if (self._audience not in meant_for) if self._audience else meant_for:
             raise InvalidTokenError("The token is not meant for this service.")
         if not claims.sub.isprintable():
             raise InvalidTokenError("The token's `sub` must be printable characters.")

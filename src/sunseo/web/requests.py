@@ -1,6 +1,6 @@
 """What is read from a request's headers before anything is decided."""
 
-import os
+import random
 import re
 
 from sunseo.web.problems import (
@@ -33,7 +33,7 @@ def request_id_of(headers: Headers) -> str:
         and match["trace"] != _NO_TRACE
     ):
         return match["trace"].decode()
-    return os.urandom(16).hex()
+    return f"{random.getrandbits(128):032x}"
 
 
 def refuse_odd_headers(

@@ -264,7 +264,11 @@ async def test_operator_key_opens_operators_endpoints() -> None:
         "sunseo_\xff",
         "sunseo_" + "a" * 4000,
     ],
-)
+    ids=[
+        "other end", "longer", "upper case", "unknown", "no secret", "no end", "no id", "not ASCII",
+        "too long",
+    ],
+)  # fmt: skip
 async def test_wrong_operator_key_is_unauthenticated(key: str) -> None:
     """A key that differs in anything is 401."""
     shop = Shop()
