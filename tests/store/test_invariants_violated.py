@@ -1,6 +1,8 @@
 """Every invariant is broken on purpose, in a real database, and reports the row at fault."""
 # ruff: noqa: S608 - these statements are made of constants, and harm is what they are for
 
+import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -15,7 +17,9 @@ from sunseo.booking.commands import (
 from sunseo.checkout.commands import PlaceOrderOutcome
 from sunseo.invariants.entries import INVARIANTS
 from sunseo.invariants.verify import verify
-from tests.store.shop import ORGANISATION, Shop, hold_of, open_shop, order_of, person
+from sunseo.postgres.embedded import EmbeddedServer
+from tests.postgres_fixture import TEMPLATE, create_database, dsn_of, execute
+from tests.store.shop import ORGANISATION, hold_of, open_shop, order_of, person
 
 
 def sql(*statements: str) -> tuple[str, ...]:
@@ -35,6 +39,8 @@ class Corruption(msgspec.Struct, frozen=True):
     total: int = 1
     what: str = ""
 
+
+HISTORY, CLONE = "invariants_history", "invariants_corrupted"
 
 ANN, BOB, CAT, DAN, EVE, FAY, GIL = (
     str(hold_of(who)) for who in ("ann", "bob", "cat", "dan", "eve", "fay", "gil")
@@ -426,7 +432,8 @@ CORRUPTIONS = (
         "hold-ended-once",
         sql(
             # In the same entry, so that the order of events in it is what tells.
-            "UPDATE journal SET events = (SELECT jsonb_build_array(events -> 0, p.events -> 0)"
+            "UPDATE journal AS j"
+            " SET events = (SELECT jsonb_build_array(j.events -> 0, p.events -> 0)"
             f" FROM journal AS p WHERE p.{event('HoldPlaced', CAT)})"
             f" WHERE {event('HoldReleased', CAT)}",
             'UPDATE journal SET events = \'[{"type": "SalePaused", "v": 1}]\''
@@ -557,35 +564,54 @@ CORRUPTIONS = (
 )
 
 
-async def a_valid_history(shop: Shop) -> int:
+@pytest.fixture(scope="module")
+def history_template(postgres_server: EmbeddedServer) -> Iterator[str]:
+    """A database in which all of it has happened, to be cloned for each test."""
+    create_database(postgres_server, HISTORY, template=TEMPLATE)
+    loop = asyncio.new_event_loop()  # never the current one: pytest-asyncio keeps that
+    try:
+        loop.run_until_complete(make_history(dsn_of(postgres_server, HISTORY)))
+    finally:
+        loop.close()
+    yield HISTORY
+    execute(postgres_server, f"DROP DATABASE {HISTORY} WITH (FORCE)")
+
+
+@pytest.fixture
+def history_dsn(postgres_server: EmbeddedServer, history_template: str) -> Iterator[str]:
+    create_database(postgres_server, CLONE, template=history_template)
+    yield dsn_of(postgres_server, CLONE)
+    execute(postgres_server, f"DROP DATABASE {CLONE} WITH (FORCE)")
+
+
+async def make_history(dsn: str) -> None:
     """Have everything happen that can happen to a hold; one journal entry each."""
-    sale = await shop.open_sale()  # versions 1 to 3
-    assert await shop.place(sale, "eve", 6) is PlaceHoldOutcome.HELD
-    shop.let_time_pass(301)
-    assert await shop.expire(sale, "eve") is ExpireHoldOutcome.EXPIRED
-    assert await shop.place(sale, "ann", 1, 2, products=[(2, 1)]) is PlaceHoldOutcome.HELD
-    assert await shop.place(sale, "bob", 3, 4, products=[(1, 2)]) is PlaceHoldOutcome.HELD
-    assert await shop.order(sale, "bob") is PlaceOrderOutcome.CONFIRMED
-    assert await shop.place(sale, "cat", 5) is PlaceHoldOutcome.HELD
-    assert await shop.release(sale, "cat") is ReleaseHoldOutcome.RELEASED
-    assert await shop.place(sale, "dan", 21, products=[(3, 1)]) is PlaceHoldOutcome.HELD
-    assert await shop.place(sale, "fay", 11) is PlaceHoldOutcome.HELD
-    shop.let_time_pass(10)
-    assert await shop.renew(sale, "fay") is RenewHoldOutcome.RENEWED
-    assert await shop.place(sale, "gil", 12) is PlaceHoldOutcome.HELD
-    assert await shop.order(sale, "gil") is PlaceOrderOutcome.CONFIRMED  # version 15
-    await shop.setup.set_paused("operator", "pause", sale, paused=True)
-    await shop.setup.set_paused("operator", "resume", sale, paused=False)  # version 17
-    return sale
+    async with open_shop(dsn) as shop:
+        sale = await shop.open_sale()  # versions 1 to 3
+        assert await shop.place(sale, "eve", 6) is PlaceHoldOutcome.HELD
+        shop.let_time_pass(301)
+        assert await shop.expire(sale, "eve") is ExpireHoldOutcome.EXPIRED
+        assert await shop.place(sale, "ann", 1, 2, products=[(2, 1)]) is PlaceHoldOutcome.HELD
+        assert await shop.place(sale, "bob", 3, 4, products=[(1, 2)]) is PlaceHoldOutcome.HELD
+        assert await shop.order(sale, "bob") is PlaceOrderOutcome.CONFIRMED
+        assert await shop.place(sale, "cat", 5) is PlaceHoldOutcome.HELD
+        assert await shop.release(sale, "cat") is ReleaseHoldOutcome.RELEASED
+        assert await shop.place(sale, "dan", 21, products=[(3, 1)]) is PlaceHoldOutcome.HELD
+        assert await shop.place(sale, "fay", 11) is PlaceHoldOutcome.HELD
+        shop.let_time_pass(10)
+        assert await shop.renew(sale, "fay") is RenewHoldOutcome.RENEWED
+        assert await shop.place(sale, "gil", 12) is PlaceHoldOutcome.HELD
+        assert await shop.order(sale, "gil") is PlaceOrderOutcome.CONFIRMED  # version 15
+        await shop.setup.set_paused("operator", "pause", sale, paused=True)
+        await shop.setup.set_paused("operator", "resume", sale, paused=False)  # version 17
+        assert sale == 1
 
 
-async def test_the_history_to_be_corrupted_is_clean(database_dsn: str) -> None:
+async def test_the_history_to_be_corrupted_is_clean(history_dsn: str) -> None:
     """All that the tests below find comes from their own corruption."""
-    async with open_shop(database_dsn) as shop:
-        sale = await a_valid_history(shop)
+    async with open_shop(history_dsn) as shop:
         report = await verify(shop.engine, ORGANISATION)
 
-    assert sale == 1
     assert (report.violations, report.not_checked) == ([], [])
     assert report.clean
     assert report.sales == 1
@@ -601,11 +627,10 @@ def test_every_invariant_is_corrupted_here() -> None:
     "corruption", CORRUPTIONS, ids=[f"{c.invariant} {c.what}".strip() for c in CORRUPTIONS]
 )
 async def test_a_corruption_is_reported_by_its_invariant(
-    database_dsn: str, corruption: Corruption
+    history_dsn: str, corruption: Corruption
 ) -> None:
     """The invariant that was broken, and no other, reports the row at fault."""
-    async with open_shop(database_dsn) as shop:
-        await a_valid_history(shop)
+    async with open_shop(history_dsn) as shop:
         await shop.corrupt(*corruption.statements)
         report = await verify(shop.engine, ORGANISATION)
 

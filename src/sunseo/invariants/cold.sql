@@ -5,6 +5,9 @@
 -- Those about sales take many of them at once; every table is narrowed to them by itself, since the
 -- planner does not pass `= ANY` on through a join. What they check is never what they count with:
 -- counters are recounted from holds and orders, and holds from what they name.
+--
+-- All joins are hash joins (see `bound_transaction`), and lists are unnested before they are
+-- joined, so that none takes time in the square of its rows, statistics or not.
 
 -- name: stock_capacity
 -- Find stocks that do not add up.
@@ -16,20 +19,18 @@ WHERE t.organisation = :organisation AND t.sale = ANY(CAST(:sales AS bigint[]))
 -- name: stock_counters
 -- Recount every stock from open holds and from orders, and compare.
 WITH drawn AS (
-    SELECT h.sale, d.stock, d.units, 0 AS sold
+    SELECT h.sale, unnest(h.stocks) AS stock, unnest(h.stock_units) AS held, 0 AS sold
     FROM holds AS h
-    CROSS JOIN LATERAL unnest(h.stocks, h.stock_units) AS d (stock, units)
     WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
         AND h.state = 'open'
     UNION ALL
-    SELECT h.sale, d.stock, 0, d.units
+    SELECT h.sale, unnest(h.stocks), 0, unnest(h.stock_units)
     FROM orders AS o
     JOIN holds AS h USING (organisation, sale, hold)
-    CROSS JOIN LATERAL unnest(h.stocks, h.stock_units) AS d (stock, units)
     WHERE o.organisation = :organisation AND o.sale = ANY(CAST(:sales AS bigint[]))
         AND h.sale = ANY(CAST(:sales AS bigint[]))
 ), recounted AS (
-    SELECT drawn.sale, drawn.stock, sum(drawn.units) AS held, sum(drawn.sold) AS sold
+    SELECT drawn.sale, drawn.stock, sum(drawn.held) AS held, sum(drawn.sold) AS sold
     FROM drawn
     GROUP BY drawn.sale, drawn.stock
 ), kept AS (
@@ -59,9 +60,8 @@ WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
 -- name: hold_owns_seats
 -- Find live holds that do not own a seat they name.
 WITH claimed AS (
-    SELECT h.sale, h.hold, h.state, c.seat
+    SELECT h.sale, h.hold, h.state, unnest(h.seats) AS seat
     FROM holds AS h
-    CROSS JOIN LATERAL unnest(h.seats) AS c (seat)
     WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
         AND h.state IN ('open', 'ordered')
 ), kept AS (
@@ -76,12 +76,15 @@ WHERE kept.hold IS DISTINCT FROM claimed.hold;
 
 -- name: seat_one_claim
 -- Find seats that live holds name more than once.
-SELECT h.sale, c.seat, array_agg(h.hold ORDER BY h.hold) AS holds
-FROM holds AS h
-CROSS JOIN LATERAL unnest(h.seats) AS c (seat)
-WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
-    AND h.state IN ('open', 'ordered')
-GROUP BY h.sale, c.seat
+WITH claimed AS (
+    SELECT h.sale, h.hold, unnest(h.seats) AS seat
+    FROM holds AS h
+    WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
+        AND h.state IN ('open', 'ordered')
+)
+SELECT claimed.sale, claimed.seat, array_agg(claimed.hold ORDER BY claimed.hold) AS holds
+FROM claimed
+GROUP BY claimed.sale, claimed.seat
 HAVING count(*) > 1;
 
 -- name: seat_expiry
@@ -101,13 +104,15 @@ WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
 
 -- name: person_counters
 -- Recount what persons have from live holds, and compare, also where no counter is kept.
-WITH recounted AS (
-    SELECT h.sale, h.person, u.occasion, sum(u.units) AS units
+WITH counted AS (
+    SELECT h.sale, h.person, unnest(h.use_occasions) AS occasion, unnest(h.use_units) AS units
     FROM holds AS h
-    CROSS JOIN LATERAL unnest(h.use_occasions, h.use_units) AS u (occasion, units)
     WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
         AND h.state IN ('open', 'ordered')
-    GROUP BY h.sale, h.person, u.occasion
+), recounted AS (
+    SELECT counted.sale, counted.person, counted.occasion, sum(counted.units) AS units
+    FROM counted
+    GROUP BY counted.sale, counted.person, counted.occasion
 ), kept AS (
     SELECT u.sale, u.person, u.occasion, u.units
     FROM person_uses AS u
@@ -134,10 +139,18 @@ WHERE u.organisation = :organisation AND u.sale = ANY(CAST(:sales AS bigint[]))
 -- name: person_limits
 -- Count what persons have from the seats and products of live holds, and find who has too much.
 WITH live AS (
-    SELECT h.sale, h.hold, h.person, h.seats, h.products, h.product_quantities
+    SELECT h.sale, h.person, h.seats, h.products, h.product_quantities
     FROM holds AS h
     WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
         AND h.state IN ('open', 'ordered')
+), claimed_seats AS (
+    SELECT live.sale, live.person, unnest(live.seats) AS seat
+    FROM live
+), claimed_products AS (
+    SELECT
+        live.sale, live.person, unnest(live.products) AS product,
+        unnest(live.product_quantities) AS quantity
+    FROM live
 ), seat_occasions AS (
     SELECT s.sale, s.seat, s.occasion
     FROM seats AS s
@@ -149,32 +162,32 @@ WITH live AS (
     WHERE d.organisation = :organisation AND d.sale = ANY(CAST(:sales AS bigint[]))
         AND t.sale = ANY(CAST(:sales AS bigint[]))
 ), had AS (
-    SELECT live.sale, live.person, 0 AS occasion, cardinality(live.seats) + COALESCE(
-        (SELECT sum(q.quantity) FROM unnest(live.product_quantities) AS q (quantity)), 0) AS units
-    FROM live
+    SELECT c.sale, c.person, 0 AS occasion, 1 AS units
+    FROM claimed_seats AS c
     UNION ALL
-    SELECT sale, live.person, s.occasion, 1
-    FROM live
-    CROSS JOIN LATERAL unnest(live.seats) AS c (seat)
+    SELECT c.sale, c.person, 0, c.quantity
+    FROM claimed_products AS c
+    UNION ALL
+    SELECT sale, c.person, s.occasion, 1
+    FROM claimed_seats AS c
     JOIN seat_occasions AS s USING (sale, seat)
     UNION ALL
-    SELECT sale, live.person, p.occasion, c.quantity
-    FROM live
-    CROSS JOIN LATERAL unnest(live.products, live.product_quantities) AS c (product, quantity)
+    SELECT sale, c.person, p.occasion, c.quantity
+    FROM claimed_products AS c
     JOIN product_occasions AS p USING (sale, product)
-), limits AS (
-    SELECT s.sale, s.person_limit, s.occasion_limit
-    FROM sales AS s
-    WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
+), recounted AS (
+    SELECT had.sale, had.person, had.occasion, sum(had.units) AS units
+    FROM had
+    GROUP BY had.sale, had.person, had.occasion
 )
 SELECT
-    sale, had.person, had.occasion, sum(had.units) AS units,
-    CASE had.occasion WHEN 0 THEN limits.person_limit ELSE limits.occasion_limit END AS sale_limit
-FROM had
-JOIN limits USING (sale)
-GROUP BY sale, had.person, had.occasion, limits.person_limit, limits.occasion_limit
-HAVING sum(had.units)
-    > CASE had.occasion WHEN 0 THEN limits.person_limit ELSE limits.occasion_limit END;
+    sale, recounted.person, recounted.occasion, recounted.units,
+    CASE recounted.occasion WHEN 0 THEN s.person_limit ELSE s.occasion_limit END AS sale_limit
+FROM recounted
+JOIN sales AS s USING (sale)
+WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
+    AND recounted.units
+        > CASE recounted.occasion WHEN 0 THEN s.person_limit ELSE s.occasion_limit END;
 
 -- name: order_limit
 -- Find holds of more units than one order may have.
@@ -198,25 +211,32 @@ WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
 
 -- name: hold_claims
 -- Find holds that name a seat or a product the sale does not have.
-SELECT h.sale, h.hold, 'seat' AS part, c.seat AS number
-FROM holds AS h
-CROSS JOIN LATERAL unnest(h.seats) AS c (seat)
-WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
-    AND NOT EXISTS (
-        SELECT FROM seats AS s
-        WHERE s.organisation = :organisation AND s.sale = h.sale AND s.seat = c.seat
-            AND s.sale = ANY(CAST(:sales AS bigint[]))
-    )
+WITH placed AS (
+    SELECT h.sale, h.hold, h.seats, h.products
+    FROM holds AS h
+    WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
+), claimed_seats AS (
+    SELECT placed.sale, placed.hold, unnest(placed.seats) AS seat
+    FROM placed
+), claimed_products AS (
+    SELECT placed.sale, placed.hold, unnest(placed.products) AS product
+    FROM placed
+)
+SELECT c.sale, c.hold, 'seat' AS part, c.seat AS number
+FROM claimed_seats AS c
+WHERE NOT EXISTS (
+    SELECT FROM seats AS s
+    WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
+        AND s.sale = c.sale AND s.seat = c.seat
+)
 UNION ALL
-SELECT h.sale, h.hold, 'product', c.product
-FROM holds AS h
-CROSS JOIN LATERAL unnest(h.products) AS c (product)
-WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
-    AND NOT EXISTS (
-        SELECT FROM products AS p
-        WHERE p.organisation = :organisation AND p.sale = h.sale AND p.product = c.product
-            AND p.sale = ANY(CAST(:sales AS bigint[]))
-    );
+SELECT c.sale, c.hold, 'product', c.product
+FROM claimed_products AS c
+WHERE NOT EXISTS (
+    SELECT FROM products AS p
+    WHERE p.organisation = :organisation AND p.sale = ANY(CAST(:sales AS bigint[]))
+        AND p.sale = c.sale AND p.product = c.product
+);
 
 -- name: hold_units
 -- Find holds whose units are not those of their seats and products.
@@ -231,42 +251,65 @@ WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
 
 -- name: hold_draws
 -- Find holds that draw something else on stock than their products do.
-WITH noted AS (
-    SELECT h.sale, h.hold, d.stock, sum(d.units) AS units
+WITH placed AS (
+    SELECT h.sale, h.hold, h.products, h.product_quantities, h.stocks, h.stock_units
     FROM holds AS h
-    CROSS JOIN LATERAL unnest(h.stocks, h.stock_units) AS d (stock, units)
     WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
-    GROUP BY h.sale, h.hold, d.stock
-), asked AS (
-    SELECT h.sale, h.hold, d.stock, sum(c.quantity * d.units) AS units
-    FROM holds AS h
-    CROSS JOIN LATERAL unnest(h.products, h.product_quantities) AS c (product, quantity)
-    JOIN product_draws AS d
-        ON d.organisation = h.organisation AND d.sale = h.sale AND d.product = c.product
-    WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
-        AND d.sale = ANY(CAST(:sales AS bigint[]))
-    GROUP BY h.sale, h.hold, d.stock
+), drawn AS (
+    SELECT
+        placed.sale, placed.hold, unnest(placed.stocks) AS stock,
+        unnest(placed.stock_units) AS units
+    FROM placed
+), noted AS (
+    SELECT drawn.sale, drawn.hold, drawn.stock, sum(drawn.units) AS units
+    FROM drawn
+    GROUP BY drawn.sale, drawn.hold, drawn.stock
+), claimed AS (
+    SELECT
+        placed.sale, placed.hold, unnest(placed.products) AS product,
+        unnest(placed.product_quantities) AS quantity
+    FROM placed
+), recounted AS (
+    SELECT c.sale, c.hold, d.stock, sum(c.quantity * d.units) AS units
+    FROM claimed AS c
+    JOIN product_draws AS d USING (sale, product)
+    WHERE d.organisation = :organisation AND d.sale = ANY(CAST(:sales AS bigint[]))
+    GROUP BY c.sale, c.hold, d.stock
 )
-SELECT sale, hold, stock, noted.units AS units, asked.units AS units_recounted
+SELECT sale, hold, stock, noted.units AS units, recounted.units AS units_recounted
 FROM noted
-FULL JOIN asked USING (sale, hold, stock)
-WHERE noted.units IS DISTINCT FROM asked.units;
+FULL JOIN recounted USING (sale, hold, stock)
+WHERE noted.units IS DISTINCT FROM recounted.units;
 
 -- name: hold_uses
 -- Find holds that count for their person by something else than what they claim.
 WITH placed AS (
     SELECT
         h.sale, h.hold, h.seats, h.products, h.product_quantities, h.use_occasions, h.use_units,
-        s.person_limit, s.occasion_limit
+        s.person_limit IS NOT NULL AS for_sale, s.occasion_limit IS NOT NULL AS for_occasions
     FROM holds AS h
     JOIN sales AS s USING (organisation, sale)
     WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
         AND s.sale = ANY(CAST(:sales AS bigint[]))
-), noted AS (
-    SELECT placed.sale, placed.hold, u.occasion, sum(u.units) AS units
+), counted AS (
+    SELECT
+        placed.sale, placed.hold, unnest(placed.use_occasions) AS occasion,
+        unnest(placed.use_units) AS units
     FROM placed
-    CROSS JOIN LATERAL unnest(placed.use_occasions, placed.use_units) AS u (occasion, units)
-    GROUP BY placed.sale, placed.hold, u.occasion
+), noted AS (
+    SELECT counted.sale, counted.hold, counted.occasion, sum(counted.units) AS units
+    FROM counted
+    GROUP BY counted.sale, counted.hold, counted.occasion
+), claimed_seats AS (
+    SELECT
+        placed.sale, placed.hold, placed.for_sale, placed.for_occasions,
+        unnest(placed.seats) AS seat
+    FROM placed
+), claimed_products AS (
+    SELECT
+        placed.sale, placed.hold, placed.for_sale, placed.for_occasions,
+        unnest(placed.products) AS product, unnest(placed.product_quantities) AS quantity
+    FROM placed
 ), seat_occasions AS (
     SELECT s.sale, s.seat, s.occasion
     FROM seats AS s
@@ -278,24 +321,23 @@ WITH placed AS (
     WHERE d.organisation = :organisation AND d.sale = ANY(CAST(:sales AS bigint[]))
         AND t.sale = ANY(CAST(:sales AS bigint[]))
 ), claimed AS (
-    SELECT placed.sale, placed.hold, 0 AS occasion, cardinality(placed.seats) + COALESCE(
-        (SELECT sum(q.quantity) FROM unnest(placed.product_quantities) AS q (quantity)), 0)
-        AS units
-    FROM placed
-    WHERE placed.person_limit IS NOT NULL
+    SELECT c.sale, c.hold, 0 AS occasion, 1 AS units
+    FROM claimed_seats AS c
+    WHERE c.for_sale
     UNION ALL
-    SELECT sale, placed.hold, s.occasion, 1
-    FROM placed
-    CROSS JOIN LATERAL unnest(placed.seats) AS c (seat)
+    SELECT c.sale, c.hold, 0, c.quantity
+    FROM claimed_products AS c
+    WHERE c.for_sale
+    UNION ALL
+    SELECT sale, c.hold, s.occasion, 1
+    FROM claimed_seats AS c
     JOIN seat_occasions AS s USING (sale, seat)
-    WHERE placed.occasion_limit IS NOT NULL
+    WHERE c.for_occasions
     UNION ALL
-    SELECT sale, placed.hold, p.occasion, c.quantity
-    FROM placed
-    CROSS JOIN LATERAL unnest(placed.products, placed.product_quantities)
-        AS c (product, quantity)
+    SELECT sale, c.hold, p.occasion, c.quantity
+    FROM claimed_products AS c
     JOIN product_occasions AS p USING (sale, product)
-    WHERE placed.occasion_limit IS NOT NULL
+    WHERE c.for_occasions
 ), recounted AS (
     SELECT claimed.sale, claimed.hold, claimed.occasion, sum(claimed.units) AS units
     FROM claimed
@@ -312,7 +354,15 @@ WITH placed AS (
     SELECT h.sale, h.hold, h.amount, h.seats, h.products, h.product_quantities
     FROM holds AS h
     WHERE h.organisation = :organisation AND h.sale = ANY(CAST(:sales AS bigint[]))
-), seat_prices AS (
+), claimed_seats AS (
+    SELECT placed.sale, placed.hold, unnest(placed.seats) AS seat
+    FROM placed
+), claimed_products AS (
+    SELECT
+        placed.sale, placed.hold, unnest(placed.products) AS product,
+        unnest(placed.product_quantities) AS quantity
+    FROM placed
+), seat_prices AS MATERIALIZED (
     SELECT s.sale, s.seat, c.price
     FROM seats AS s
     JOIN price_classes AS c USING (organisation, sale, price_class)
@@ -323,15 +373,12 @@ WITH placed AS (
     FROM products AS p
     WHERE p.organisation = :organisation AND p.sale = ANY(CAST(:sales AS bigint[]))
 ), priced AS (
-    SELECT sale, placed.hold, s.price AS amount
-    FROM placed
-    CROSS JOIN LATERAL unnest(placed.seats) AS c (seat)
+    SELECT sale, c.hold, s.price AS amount
+    FROM claimed_seats AS c
     JOIN seat_prices AS s USING (sale, seat)
     UNION ALL
-    SELECT sale, placed.hold, p.price * c.quantity
-    FROM placed
-    CROSS JOIN LATERAL unnest(placed.products, placed.product_quantities)
-        AS c (product, quantity)
+    SELECT sale, c.hold, p.price * c.quantity
+    FROM claimed_products AS c
     JOIN product_prices AS p USING (sale, product)
 ), recounted AS (
     SELECT priced.sale, priced.hold, sum(priced.amount) AS amount
@@ -448,12 +495,11 @@ WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
 SELECT j.sale, j.version, j.events
 FROM journal AS j
 WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
-    AND NOT (
-        jsonb_typeof(j.events) = 'array' AND j.events <> '[]'
-        AND NOT jsonb_path_exists(
-            j.events, 'strict $[*] ? (!(@.type.type() == "string" && @.v.type() == "number"))'
-        )
-    );
+    AND (jsonb_typeof(j.events) <> 'array' OR j.events = '[]' OR EXISTS (
+        SELECT FROM jsonb_path_query(j.events, 'strict $[*]', silent => true) AS e (event)
+        WHERE jsonb_typeof(e.event -> 'type') IS DISTINCT FROM 'string'
+            OR jsonb_typeof(e.event -> 'v') IS DISTINCT FROM 'number'
+    ));
 
 -- name: hold_placed_once
 -- Find holds without exactly one event that tells of them truly, and events without a hold.
@@ -785,4 +831,5 @@ LIMIT :rows_max;
 SELECT
     set_config('statement_timeout', :statement_ms, true),
     set_config('work_mem', '64MB', true),
-    set_config('enable_nestloop', 'off', true);
+    set_config('enable_nestloop', 'off', true),
+    set_config('enable_mergejoin', 'off', true);
