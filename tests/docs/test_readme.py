@@ -1,0 +1,84 @@
+"""The READMEs' session with curl, run as it is written against a real server."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.serving import clean_up, serving
+from tests.docs.pages import ROOT, Block, blocks_of
+
+BREAK = "-- end of a block --"
+UNKNOWN = "…"
+"""How the pages write a value that differs from run to run."""
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the session is written for curl")
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_session_works_as_written(page: str, tmp_path: Path) -> None:
+    """Every command of the session runs, and every answer shown is the one that comes."""
+    server_block, *session = blocks_of(page)
+    data = tmp_path / "try it"
+    server = serving(data)
+    assert server_block == Block(
+        "server", "sh", ".venv/bin/sunseo serve --data /tmp/sunseo-try --port 8000\n"
+    )
+    try:
+        server.start()
+        outputs = run_session([b for b in session if b.purpose == "run"], data, server.port)
+    finally:
+        clean_up(server)
+
+    turn = -1
+    answers = 0
+    for block in session:
+        if block.purpose == "run":
+            turn += 1
+        else:
+            answers += 1
+            assert same(json.loads(block.text), json.loads(outputs[turn])), outputs[turn]
+    assert answers == 5
+    assert "Clean: " in outputs[-1]
+
+
+def run_session(blocks: list[Block], data: Path, port: int) -> list[str]:
+    """Run the blocks in one shell; what each of them printed."""
+    script = f"\necho; echo '{BREAK}'\n".join(block.text for block in blocks)
+    for written, ours in {
+        ".venv/bin/sunseo": f"'{sys.executable}' -m sunseo",
+        "/tmp/sunseo-try": f"'{data}'",  # noqa: S108 - a reader's folder, replaced by ours
+        "127.0.0.1:8000": f"127.0.0.1:{port}",
+    }.items():
+        assert written in script
+        script = script.replace(written, ours)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [output.strip() for output in done.stdout.split(BREAK)]
+
+
+def same(shown: Any, came: Any) -> bool:
+    """Whether an answer is the one shown, but for values shown as unknown."""
+    if isinstance(shown, dict) and isinstance(came, dict):
+        return shown.keys() == came.keys() and all(same(shown[k], came[k]) for k in shown)
+    return bool(shown in (UNKNOWN, came))
+
+
+def test_both_languages_say_the_same() -> None:
+    """The Korean README has the same session, step by step, and the same headings and links."""
+    english, korean = blocks_of("README.md"), blocks_of("README.ko.md")
+
+    assert [(b.purpose, b.language) for b in english] == [(b.purpose, b.language) for b in korean]
+    assert [b for b in english if b.purpose == "answer"] == [
+        b for b in korean if b.purpose == "answer"
+    ]
