@@ -6,7 +6,8 @@ Guarantee   However many look, the database sees one read when a sale becomes wa
             statement a turn for the news of all watched sales. Events are applied in the order of
             versions, without gap; what cannot be applied makes the sale be read again.
 Clock       Monotonic, only to forget.
-On failure  Snapshots stay as they were, and the next turn goes on from their versions.
+On failure  Snapshots stay as they were, and the next turn goes on from their versions; one that
+            could not be read again is read by the next who looks.
 """
 
 import asyncio
@@ -79,8 +80,11 @@ class AvailabilityBoard:
                 self._on_lag(row.age_s)
             except ReloadError:
                 stale.add(row.sale)
-        for sale in stale:
-            await self._read(sale, looked_at=self._watched[sale].looked_at)
+        # Dropped before they are read again: a row may have been applied in part, and a read that
+        # fails must not leave that for show.
+        dropped = {sale: self._watched.pop(sale).looked_at for sale in stale}
+        for sale, looked_at in dropped.items():
+            await self._read(sale, looked_at=looked_at)
         return more
 
     async def _read_once(self, sale: int) -> Snapshot | None:

@@ -2,13 +2,16 @@
 
 State       A cursor a sale, in the database: the last version that is in the file.
 Guarantee   Every event is written at least once, in order within its sale. A crash between the
-            file and the cursor repeats lines; `sale` and `version` tell which.
+            file and the cursor repeats lines; `sale` and `version` tell which. A line that a full
+            disk cut off stays in the file, and is repeated whole.
 Clock       None.
 On failure  Cursors stay behind and the next turn repeats. One process at a time serves the sink,
             the others find it taken.
 """
 
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -67,7 +70,17 @@ class LogSink:
         return len(rows) == TURN_ROWS_MAX
 
     def _write(self, lines: bytes) -> None:
-        """Append and hand over to the operating system before the cursors move."""
-        with self._path.open("ab") as file:
+        """Append, and have it on the disk before the cursors move."""
+        with self._path.open("a+b") as file:
+            if _ends_in_mid_line(file):
+                file.write(b"\n")  # a full disk has cut the last try off: keep that to its own line
             file.write(lines)
             file.flush()
+            os.fsync(file.fileno())
+
+
+def _ends_in_mid_line(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"

@@ -1,0 +1,97 @@
+"""The last line of defence: each named CHECK refuses by its name what no code should ever write."""
+
+import asyncpg
+import pytest
+
+from sunseo.core.lane import Fault
+from sunseo.postgres.errors import constraint_of, fault_of
+from tests.store.market import KIM, Market, order, place
+
+# constraint: a statement that only it can stop
+FORBIDDEN = {
+    "sales_close_after_opening": "UPDATE sales SET closes_at = opens_at",
+    "sales_hold_ttl_positive": "UPDATE sales SET hold_ttl_s = 0",
+    "sales_renewals_not_negative": "UPDATE sales SET renewals_max = -1",
+    "sales_limits_positive": "UPDATE sales SET person_limit = 0",
+    "occasions_numbered_from_one": "UPDATE occasions SET occasion = 0",
+    "price_classes_price_not_negative": "UPDATE price_classes SET price = -1",
+    "seats_numbered_from_one": "UPDATE seats SET seat = 0 WHERE seat = 1",
+    "seats_free_never_expires": "UPDATE seats SET hold = NULL, expires_at = now() WHERE seat = 1",
+    "stocks_held_not_negative": "UPDATE stocks SET held = -1",
+    "stocks_sold_not_negative": "UPDATE stocks SET sold = -1",
+    "stocks_within_capacity": "UPDATE stocks SET held = capacity, sold = 1",
+    "stocks_end_after_start": "UPDATE stocks SET starts_at = now(), ends_at = now()",
+    "products_price_not_negative": "UPDATE products SET price = -1",
+    "product_draws_units_positive": "UPDATE product_draws SET units = 0",
+    "person_uses_not_negative": "UPDATE person_uses SET units = -1",
+    "person_uses_within_limit": "UPDATE person_uses SET units = units_max + 1",
+    "holds_state_known": "UPDATE holds SET state = 'lost' WHERE state = 'ordered'",
+    "holds_open_has_no_end": "UPDATE holds SET ended_at = NULL WHERE state = 'ordered'",
+    "holds_units_positive": "UPDATE holds SET units = 0",
+    "holds_amount_not_negative": "UPDATE holds SET amount = -1",
+    "orders_one_per_hold": "INSERT INTO orders SELECT organisation, sale, gen_random_uuid(), hold,"
+    " person, beneficiary, amount, state, request_digest, confirmed_at FROM orders",
+    "orders_state_known": "UPDATE orders SET state = 'lost'",
+    "orders_amount_not_negative": "UPDATE orders SET amount = -1",
+    "journal_versions_from_one": "UPDATE journal SET version = 0 WHERE version = 1",
+    "operator_keys_digest_length": "INSERT INTO operator_keys VALUES (1, 'k', 'n', 'short')",
+    "audit_log_entries_from_one": "UPDATE audit_log SET entry = 0 WHERE entry = 1",
+}
+
+
+async def test_each_named_constraint_refuses_by_its_name(market: Market) -> None:
+    """Every CHECK and UNIQUE of the schema is provoked, and told by its own name."""
+    sale = await market.sale(seats=2, stocks=[5], products=[{1: 1}], person_limit=9)
+    hold = await market.held(place(sale, KIM, "a", 1, products=[(1, 1)]))
+    await market.ask(order(sale, KIM, "b", hold.hold))
+    before = await market.tables()
+
+    for constraint, statement in FORBIDDEN.items():
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refusal:
+            await market.rows(statement)
+        assert constraint_of(refusal.value) == constraint
+        assert fault_of(refusal.value) is Fault.DATA
+    assert await market.tables() == before
+
+
+async def test_no_constraint_is_left_untried(market: Market) -> None:
+    """A new CHECK or UNIQUE without its line above fails here, until it has one."""
+    named = await market.rows(
+        "SELECT conname::text FROM pg_constraint"
+        " WHERE contype = 'c' AND connamespace = 'public'::regnamespace"
+        " UNION SELECT indexrelid::regclass::text FROM pg_index"
+        " WHERE indisunique AND NOT indisprimary AND indrelid IN ("
+        "  SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
+    )
+    assert {name for (name,) in named} == set(FORBIDDEN)
+
+
+async def test_no_hot_row_has_a_foreign_key(market: Market) -> None:
+    """A foreign key would take locks that the lock order does not name."""
+    assert await market.rows("SELECT conname FROM pg_constraint WHERE contype = 'f'") == []
+
+
+async def test_every_key_begins_with_the_organisation_then_the_sale(market: Market) -> None:
+    """One database, a partitioned one, or one distributed by organisation serve alike."""
+    keys = await market.rows(
+        "SELECT c.relname::text, i.indexrelid::regclass::text, ("
+        "  SELECT array_agg(a.attname::text ORDER BY k.place)"
+        "  FROM unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (number, place)"
+        "  JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number)"
+        " FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'"
+    )
+    tables_of_a_sale = {
+        name
+        for (name,) in await market.rows(
+            "SELECT table_name::text FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND column_name = 'sale' AND is_nullable = 'NO'"
+        )
+    }
+    # Found across all sales by the expirer, and by consumers one after the other.
+    across_sales = {"holds_open_by_expiry", "journal_cursors_key"}
+    for table, index, columns in keys:
+        assert columns[0] == "organisation", index
+        if table in tables_of_a_sale and index not in across_sales:
+            assert columns[1] == "sale", index
+    assert len(keys) > 15
