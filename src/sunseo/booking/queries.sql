@@ -136,27 +136,20 @@ FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::uuid[], $5::timestam
 WHERE s.organisation = moved.organisation AND s.sale = moved.sale AND s.seat = moved.seat;
 
 -- name: place_holds
--- Write the holds that a batch has placed. Lists of one hold travel as text: arrays of arrays
--- cannot be ragged.
+-- Write the holds that a batch has placed. They travel as JSON: their lists are ragged, which arrays
+-- of arrays cannot be, and nineteen arrays take the client five times as long to encode.
 INSERT INTO holds (
     organisation, sale, hold, person, state, seats, products, product_quantities, stocks,
     stock_units, use_occasions, use_units, units, amount, request_digest, renewals, placed_at,
     expires_at, ended_at
 )
-SELECT
-    placed.organisation, placed.sale, placed.hold, placed.person, placed.state,
-    placed.seats::integer[], placed.products::integer[], placed.product_quantities::integer[],
-    placed.stocks::integer[], placed.stock_units::integer[], placed.use_occasions::integer[],
-    placed.use_units::integer[], placed.units, placed.amount, placed.request_digest,
-    placed.renewals::uuid[], $17, placed.expires_at, placed.ended_at
-FROM unnest(
-    $1::integer[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-    $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::integer[], $14::bigint[],
-    $15::uuid[], $16::text[], $18::timestamptz[], $19::timestamptz[]
-) AS placed (
-    organisation, sale, hold, person, state, seats, products, product_quantities, stocks,
-    stock_units, use_occasions, use_units, units, amount, request_digest, renewals, expires_at,
-    ended_at
+SELECT placed.*
+FROM json_to_recordset($1::text::json) AS placed (
+    organisation integer, sale bigint, hold uuid, person uuid, state text, seats integer[],
+    products integer[], product_quantities integer[], stocks integer[], stock_units integer[],
+    use_occasions integer[], use_units integer[], units integer, amount bigint,
+    request_digest uuid, renewals uuid[], placed_at timestamptz, expires_at timestamptz,
+    ended_at timestamptz
 );
 
 -- name: move_holds
@@ -164,11 +157,11 @@ FROM unnest(
 UPDATE holds AS h
 SET
     state = moved.state, expires_at = moved.expires_at, ended_at = moved.ended_at,
-    renewals = moved.renewals::uuid[]
-FROM unnest(
-    $1::integer[], $2::bigint[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-    $7::text[]
-) AS moved (organisation, sale, hold, state, expires_at, ended_at, renewals)
+    renewals = moved.renewals
+FROM json_to_recordset($1::text::json) AS moved (
+    organisation integer, sale bigint, hold uuid, state text, renewals uuid[],
+    expires_at timestamptz, ended_at timestamptz
+)
 WHERE h.organisation = moved.organisation AND h.sale = moved.sale AND h.hold = moved.hold;
 
 -- name: count_person_uses

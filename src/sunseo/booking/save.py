@@ -4,11 +4,15 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sunseo.booking.hall import Hall, Hold, SaleState
+import msgspec
+
+from sunseo.booking.hall import Hall, Hold, HoldState, SaleState
 from sunseo.booking.load import QUERIES
 from sunseo.core.clock import Instant
 from sunseo.journal import store as journal
 from sunseo.postgres.connection import Transaction
+
+_encode = msgspec.json.Encoder().encode
 
 
 async def save(tx: Transaction, hall: Hall, now: Instant) -> None:
@@ -17,8 +21,7 @@ async def save(tx: Transaction, hall: Hall, now: Instant) -> None:
     if not sales:
         return
     await _save_seats(tx, sales)
-    await _place_holds(tx, [h for s in sales for h in s.holds.values() if h.is_new], now)
-    await _move_holds(tx, [h for s in sales for h in s.holds.values() if h.moved and not h.is_new])
+    await _save_holds(tx, [hold for sale in sales for hold in sale.holds.values()])
     await _save_person_uses(tx, sales)
     await _save_stocks(tx, sales)
     await journal.append(tx, [_entry(sale) for sale in sales], now)
@@ -42,46 +45,62 @@ async def _save_seats(tx: Transaction, sales: Iterable[SaleState]) -> None:
         await tx.fetch(QUERIES["move_seats"], *_columns(moved))
 
 
-async def _place_holds(tx: Transaction, holds: list[Hold], now: Instant) -> None:
-    if not holds:
-        return
-    rows = [
-        (
-            *hold.sale,
-            hold.hold,
-            hold.person,
-            hold.state.value,
-            _array(hold.seats),
-            _array(product for product, _ in hold.products),
-            _array(quantity for _, quantity in hold.products),
-            _array(stock for stock, _ in hold.draws),
-            _array(units for _, units in hold.draws),
-            _array(occasion for occasion, _ in hold.uses),
-            _array(units for _, units in hold.uses),
-            hold.units,
-            hold.amount,
-            hold.request_digest,
-            _array(hold.renewals),
-        )
-        for hold in holds
-    ]
-    await tx.fetch(
-        QUERIES["place_holds"],
-        *_columns(rows),
-        now,
-        [hold.expires_at for hold in holds],
-        [hold.ended_at for hold in holds],
+async def _save_holds(tx: Transaction, holds: list[Hold]) -> None:
+    placed = [_row_of(hold) for hold in holds if hold.is_new]
+    moved = [_row_of(hold) for hold in holds if hold.moved and not hold.is_new]
+    if placed:
+        await tx.fetch(QUERIES["place_holds"], _encode(placed).decode())
+    if moved:
+        await tx.fetch(QUERIES["move_holds"], _encode(moved).decode())
+
+
+class _HoldRow(msgspec.Struct, gc=False):
+    """A row of `holds`, by its columns' names."""
+
+    organisation: int
+    sale: int
+    hold: UUID
+    person: UUID
+    state: HoldState
+    seats: tuple[int, ...]
+    products: list[int]
+    product_quantities: list[int]
+    stocks: list[int]
+    stock_units: list[int]
+    use_occasions: list[int]
+    use_units: list[int]
+    units: int
+    amount: int
+    request_digest: UUID
+    renewals: tuple[UUID, ...]
+    placed_at: Instant
+    expires_at: Instant
+    ended_at: Instant | None
+
+
+def _row_of(hold: Hold) -> _HoldRow:
+    organisation, sale = hold.sale
+    return _HoldRow(
+        organisation,
+        sale,
+        hold.hold,
+        hold.person,
+        hold.state,
+        hold.seats,
+        [product for product, _ in hold.products],
+        [quantity for _, quantity in hold.products],
+        [stock for stock, _ in hold.draws],
+        [units for _, units in hold.draws],
+        [occasion for occasion, _ in hold.uses],
+        [units for _, units in hold.uses],
+        hold.units,
+        hold.amount,
+        hold.request_digest,
+        hold.renewals,
+        hold.placed_at,
+        hold.expires_at,
+        hold.ended_at,
     )
-
-
-async def _move_holds(tx: Transaction, holds: list[Hold]) -> None:
-    if not holds:
-        return
-    rows = [
-        (*h.sale, h.hold, h.state.value, h.expires_at, h.ended_at, _array(h.renewals))
-        for h in holds
-    ]
-    await tx.fetch(QUERIES["move_holds"], *_columns(rows))
 
 
 async def _save_person_uses(tx: Transaction, sales: Iterable[SaleState]) -> None:
@@ -108,8 +127,3 @@ async def _save_stocks(tx: Transaction, sales: Iterable[SaleState]) -> None:
 
 def _columns(rows: list[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
     return zip(*rows, strict=True)
-
-
-def _array(values: Iterable[int | UUID]) -> str:
-    """An array as PostgreSQL's text form of it."""
-    return "{" + ",".join(map(str, values)) + "}"
