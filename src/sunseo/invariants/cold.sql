@@ -793,7 +793,7 @@ WHERE entries.entry <> entries.before + 1 OR entries.previous_hash <> entries.ch
 
 -- name: bound_faults
 -- Wrap any of the statements above: the first few rows at fault of each sale, and their number.
-SELECT numbered.sale, numbered.total, to_jsonb(numbered.fault) - 'sale' AS fault
+SELECT numbered.sale, numbered.total, row_to_json(numbered.fault) AS fault
 FROM (
     SELECT
         fault.sale, fault, count(*) OVER (PARTITION BY fault.sale) AS total,

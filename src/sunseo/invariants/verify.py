@@ -244,7 +244,7 @@ def _violations(
     for sale, total, row in faults:
         if sale not in violations:
             violations[sale] = Violation(invariant.name, sale, invariant.sentence, [], total)
-        violations[sale].rows.append(row)
+        violations[sale].rows.append({name: row[name] for name in row if name != "sale"})
     return list(violations.values())
 
 
