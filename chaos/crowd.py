@@ -6,7 +6,7 @@ Guarantee   `answered` has every intent that was ever begun, once `run` has retu
 Clock       Monotonic, of this process.
 On failure  A lost connection, a time-out, and every 5xx mean: ask the same again.
 
-Buyers come back after a tenth of a second rather than after Retry-After, so that the time to
+Buyers come back after two tenths of a second rather than after Retry-After, so that the time to
 recover is that of the server and not that of polite clients.
 """
 
@@ -22,7 +22,7 @@ from uuid import uuid4
 
 import aiohttp
 
-RETRY_S = (0.05, 0.15)
+RETRY_S = (0.1, 0.3)
 THINK_S = (0.02, 0.08)
 ANSWER_S = 30.0  # above every time-out of the server's own
 STANDING = 1  # the product without seats

@@ -50,9 +50,9 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         EmbeddedServerError: PostgreSQL cannot be started; one line says what to do.
         OSError: the port is taken.
     """
+    place = _free_place(settings.host, settings.port)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_starting)
-    place = _free_place(settings.host, settings.port)
     with closing(Logs(settings.log_level)) as logs, ExitStack() as stack:
         logs.take_over()
         plan = prepare_plan(settings, stack, announce)

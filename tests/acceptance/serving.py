@@ -7,6 +7,7 @@
 Everything is waited for by event or by asking again; what takes longer than `PATIENCE_S` fails.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,8 +29,12 @@ from uuid import uuid4
 import jwt
 import psutil
 
+from sunseo.invariants.report import Report
+from sunseo.invariants.verify import verify
+from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded.orphans import pid_in_file
 from sunseo.postgres.embedded.running import running_dsn
+from sunseo.postgres.pool import create_cold_engine
 
 PATIENCE_S = 60.0
 """For what is awaited by asking again; none of it is a figure."""
@@ -209,11 +215,12 @@ class Serving:
             return Answer(0, {}, b"{}")
 
     def create_key(self) -> str:
-        """Make an operator key with the command line."""
-        made = self.run("keys", "create", "tests", "--json")
-        assert made.returncode == 0, made.stderr
-        key: str = json.loads(made.stdout)["key"]
-        return key
+        """Make an operator key, as the command line does, but without its start."""
+        return _run(_create_key(self.dsn()))
+
+    def verify(self) -> Report:
+        """Check all invariants, as the command line does, but without its start."""
+        return _run(_verify(self.dsn()))
 
     def create_concert(
         self,
@@ -270,9 +277,15 @@ def serving(data: Path, *, workers: int = 1, port: int | None = None, **settings
 @contextmanager
 def running(data: Path, *, workers: int = 1, **settings: str) -> Iterator[Serving]:
     """A running server, which is stopped at the end whatever has happened to it."""
-    server = serving(data, workers=workers, port=None, **settings)
-    try:
+    with ended_at_last(serving(data, workers=workers, port=None, **settings)) as server:
         server.start()
+        yield server
+
+
+@contextmanager
+def ended_at_last(server: Serving) -> Iterator[Serving]:
+    """Leave nothing of a server behind, whatever has happened to it."""
+    try:
         yield server
     finally:
         clean_up(server)
@@ -321,6 +334,28 @@ def until(found: Callable[[], T | None], what: str, check: Callable[[], None] = 
             raise AssertionError(f"it did not come true within {PATIENCE_S:.0f} s that {what}")
         time.sleep(POLL_S)
     return something
+
+
+async def _create_key(dsn: str) -> str:
+    engine = create_cold_engine(dsn, size=1)
+    try:
+        return await create_key(engine, 1, "tests")
+    finally:
+        await engine.dispose()
+
+
+async def _verify(dsn: str) -> Report:
+    engine = create_cold_engine(dsn, size=1)
+    try:
+        return await verify(engine, 1)
+    finally:
+        await engine.dispose()
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run something in a loop of its own, also where this thread has one that runs."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def free_port() -> int:
