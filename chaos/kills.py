@@ -72,7 +72,8 @@ async def _kill_worker(server: Serving, before: list[int], chance: random.Random
 
 async def _kill_postgresql(server: Serving, _before: list[int], _chance: random.Random) -> None:
     victim = server.postmaster()
-    assert victim is not None
+    if victim is None:
+        raise AssertionError("there is no PostgreSQL to kill")
     os.kill(victim, signal.SIGKILL)
     await _eventually(lambda: server.postmaster() not in (None, victim), "PostgreSQL is replaced")
     await _eventually_ready(server)
@@ -99,7 +100,8 @@ _MEANS = {
 
 async def _eventually_ready(server: Serving) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while (await asyncio.to_thread(server.ask, "GET", "/readyz")).status != 200:
+        # Nothing tells us: another process becomes ready.
+        while (await asyncio.to_thread(server.ask, "GET", "/readyz")).status != 200:  # noqa: ASYNC110 - as above
             await asyncio.sleep(POLL_S)
 
 

@@ -41,6 +41,7 @@ from sunseo.postgres.errors import fault_of, is_outage, sqlstate_class_of
 from sunseo.postgres.migrate import applied_revision
 from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.settings import Settings
+from sunseo.telemetry.complaints import Complaints
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
@@ -78,6 +79,7 @@ class Worker:
         self._metrics = metrics
         self._logs = logs
         self._logger = logs.logger("worker")
+        self._complaints = Complaints(self._logger.warning)
         self._disk = _disk_watch(plan)
         self._engine = create_cold_engine(plan.dsn)
         self._tail_connection = self._connection()
@@ -204,12 +206,12 @@ class Worker:
     def _judge(self, error: Exception) -> Fault:
         """Count what a flush ran into, and say whose fault it is."""
         self._metrics.database_errors.labels(sqlstate_class_of(error)).inc()
-        self._logger.warning("flush_failed", error=f"{type(error).__name__}: {error}")
+        self._complaints.complain("flush_failed", error)
         return fault_of(error)
 
     def _note_failure(self, loop: str, error: Exception) -> None:
         self._metrics.loop_failures.labels(loop).inc()
-        self._logger.warning("loop_failed", loop=loop, error=f"{type(error).__name__}: {error}")
+        self._complaints.complain("loop_failed", error, loop=loop)
 
     def _note_step_back(self, step: timedelta) -> None:
         self._metrics.clock_stepped_back.inc()
