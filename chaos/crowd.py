@@ -146,7 +146,7 @@ class Crowd:
             await self._changed.wait_for(lambda: not intents & self.under_way.keys())
 
     async def _buy(self, number: int) -> None:
-        chance = random.Random(f"{self._seed} {number}")  # noqa: S311 - dice
+        chance = random.Random(f"{self._seed} {number}")
         visit = 0
         while not self._stopping:
             visit += 1
@@ -199,7 +199,7 @@ class Crowd:
                 trouble = f"{status} {body.get('outcome')}"
                 self.unadvised += status == 503 and "Retry-After" not in headers
             self.troubles[trouble] += 1
-            await asyncio.sleep(random.uniform(*RETRY_S))  # noqa: S311 - spreads retries
+            await asyncio.sleep(random.uniform(*RETRY_S))
 
     async def _send(self, intent: Intent) -> tuple[int, Any, dict[str, Any]]:
         headers = {"Authorization": f"Bearer {intent.person}", "Idempotency-Key": intent.key}
