@@ -138,6 +138,7 @@ async def _sell(
     crowd = Crowd(buyers(seed, list(plan.seats)), options.visitors, sight)
     with screen:
         connections_max = await _watch(crowd, sight, engine, screen)
+    seconds = crowd.elapsed_s
     screen.say("Asking `sunseo verify` what it thinks of the data ...")
     return conclude(
         figures,
@@ -147,7 +148,7 @@ async def _sell(
         visitors=options.visitors,
         workers=options.workers,
         capacity=concert.capacity,
-        seconds=crowd.elapsed_s,
+        seconds=seconds,
         connections_max=connections_max,
     )
 

@@ -29,7 +29,9 @@ class ProgressScreen:
 
     def say(self, line: str) -> None:
         if not self._quiet:
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(
+                line, highlight=False, markup=False, soft_wrap=not self._console.is_terminal
+            )
 
     def __enter__(self) -> Self:
         if self._console.is_terminal and not self._quiet:

@@ -12,6 +12,7 @@ from sunseo.rehearsal.driver import Door, Json, NoAnswerError, Reply, Window
 from sunseo.rehearsal.figures import Figures
 
 TOKEN_LIFETIME_S = 3600
+SCARCE_PART = 20  # when less than one part in so many is free, nobody lets go of what she has
 WAIT_FOR_RETURNS_S = (0.4, 1.2)  # between looks while all that is left is in others' hands
 
 
@@ -50,7 +51,7 @@ class Visit:
         self._sight = sight
         self._door = sight.door
         self._token = ""
-        self._has_waited = False
+        self._sees_the_end = False
 
     async def run(self) -> None:
         """Come, try, and leave: with an order, without one by choice, or because it is over."""
@@ -59,8 +60,7 @@ class Visit:
             await self._door.guest() if buyer.is_guest else self._sight.host.token_of(buyer)
         )
         while (hold := await self._hold(buyer.party)) is not None:
-            # Who has waited for what others let go does not let go of it herself.
-            match Ending.BUYS if self._has_waited else buyer.ending:
+            match Ending.BUYS if self._sees_the_end else buyer.ending:
                 case Ending.VANISHES:
                     return
                 case Ending.RELEASES:
@@ -94,9 +94,9 @@ class Visit:
             view = await self._sight.window.look(self._door)
             if self._sight.is_sold_out:
                 return None
+            self._sees_the_end = view.free * SCARCE_PART < self._sight.capacity
             if (basket := choose(self._buyer, view, units, attempt)) is not None:
                 return basket
-            self._has_waited = True
             await asyncio.sleep(self._buyer.dice.uniform(*WAIT_FOR_RETURNS_S))
 
     async def _place(self, basket: Basket) -> Reply:
