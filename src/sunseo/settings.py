@@ -55,8 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     expire_every_s: Seconds = 0.25
     tail_every_s: Seconds = 0.1
     event_log: Path | None = None  # copies the journal into this file, a line an event
-    disk_pause_below_mb: Positive = 512  # free space under which no new holds are taken
-    disk_resume_above_mb: Positive = 1024
+    disk_pause_below_mb: Positive = 1024  # free space under which no new holds are taken
+    disk_resume_above_mb: Positive = 1536
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ from pathlib import Path
 from granian import Granian
 from granian.constants import Interfaces, Loops
 
+from sunseo.core.processes import exit_with_parent
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics, prepare
@@ -45,6 +46,7 @@ LIMITS = Limits(head_timeout_s=1.0, body_timeout_s=1.0, body_bytes_max=20_000)
 
 
 def load():
+    exit_with_parent()
     shop = Shop()
     metrics = Metrics.open(FOLDER / "metrics")
     logs = Logs("info", LineWriter(os.open(FOLDER / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)))
