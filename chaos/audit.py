@@ -48,10 +48,12 @@ async def audit(dsn: str, answered: Sequence[Answered], sales: Sequence[int]) ->
     """Compare all answers of a crowd with these sales, in which nobody else has bought."""
     connection = await asyncpg.connect(dsn)
     try:
-        holds = {row["hold"]: row for row in await connection.fetch(HOLDS, sales)}
-        orders = {row["order_id"]: row for row in await connection.fetch(ORDERS, sales)}
-        owners = await connection.fetch(OWNERS, sales)
-        events = await connection.fetch(EVENTS, sales)
+        # As of one moment: holds go on expiring while we look.
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            holds = {row["hold"]: row for row in await connection.fetch(HOLDS, sales)}
+            orders = {row["order_id"]: row for row in await connection.fetch(ORDERS, sales)}
+            owners = await connection.fetch(OWNERS, sales)
+            events = await connection.fetch(EVENTS, sales)
     finally:
         await connection.close()
 

@@ -52,6 +52,7 @@ from sunseo.web.health import health_endpoints
 from sunseo.web.limits import Limits
 from sunseo.web.operators import OperatorKeys
 from sunseo.web.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
+from sunseo.web.server import heed_first_signal_only
 
 HOUSEKEEPING_EVERY_S = 1.0
 GC_THRESHOLDS = (10_000, 50, 100)  # Python's own are 700, 10, 10
@@ -257,6 +258,7 @@ def load_worker(_target: str, plan: WorkerPlan) -> App:
     """Build a worker's application: called by the server in each worker process."""
     supervisor = multiprocessing.parent_process()
     exit_with_parent(parent=supervisor.pid if supervisor is not None else None)
+    heed_first_signal_only()
     metrics = Metrics.open(plan.metrics_folder)
     logs = Logs(plan.settings.log_level)
     logs.writer.on_dropped = metrics.log_lines_dropped.inc

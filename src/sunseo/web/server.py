@@ -10,10 +10,14 @@ Clock       Monotonic.
 On failure  Workers that cannot even start are tried again and again, with growing pauses.
 """
 
+import asyncio
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
 
+from granian import _signals
+from granian._granian import WorkerSignal
 from granian.server.mp import MPServer
 
 REPLACE_PAUSES_S = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0)
@@ -81,3 +85,28 @@ class WorkerServer(MPServer):
         row = self._deaths_in_row.get(index, 0) + 1 if age_s < YOUNG_S else 0
         self._deaths_in_row[index] = row
         return REPLACE_PAUSES_S[min(row, len(REPLACE_PAUSES_S) - 1)]
+
+
+def heed_first_signal_only() -> None:
+    """Have this worker's server stop on the first SIGINT or SIGTERM and ignore all that follow.
+
+    To be called in a worker before its server starts. A second signal would hang a worker of
+    Granian 2.8 for good, holding Python's lock; and second signals are common: Ctrl-C reaches the
+    workers by the terminal and by their supervisor, and the kernel tells of a parent's death once
+    for each of its threads.
+    """
+    _signals.set_loop_signals = _set_loop_signals
+
+
+def _set_loop_signals(loop: asyncio.AbstractEventLoop) -> WorkerSignal:
+    stop = WorkerSignal()
+    heard: list[int] = []
+
+    def heed(number: int) -> None:
+        heard.append(number)
+        if len(heard) == 1:
+            stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, heed, number)
+    return stop
