@@ -4,15 +4,19 @@ A crowd buys over HTTP and repeats every intent with its key until it is answere
 was acknowledged is in the database, once, and nothing else is.
 """
 
+import json
+import os
 import random
+import signal
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from chaos.audit import audit
 from chaos.crowd import Crowd, Sale
 from chaos.kills import Kind, kill
-from tests.acceptance.serving import Serving, running, token
+from tests.acceptance.serving import Serving, running, token, until
 
 BUYERS = 50
 WARM = 60  # successes before the kill: a sale in full swing
@@ -58,3 +62,35 @@ async def test_kill_in_mid_sale_loses_and_doubles_nothing(
     report = server.verify()
     assert report.clean, report.violations
     assert told.caught > 0
+
+
+def test_workers_that_die_young_are_replaced_and_others_go_on(server: Serving) -> None:
+    """Both at once, and then a replacement as soon as it is there: nobody else is restarted."""
+    before = server.workers()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(set(server.workers()) - set(before)) == 2, "both are replaced")
+
+    victim, neighbour = server.workers()
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: len(set(server.workers()) - {victim}) == 2, "it is replaced again")
+
+    assert neighbour in server.workers()
+    deaths = [line for line in server.output.read_text().splitlines() if "worker_died" in line]
+    assert [json.loads(line)["exit_code"] for line in deaths[-3:]] == [-signal.SIGKILL] * 3
+
+
+def test_worker_in_the_making_ends_with_its_supervisor(server: Serving) -> None:
+    """A supervisor killed while it replaces a worker leaves nobody behind who never heard of it."""
+    assert server.process is not None
+    supervisor = psutil.Process(server.process.pid)
+    before = {child.pid for child in supervisor.children()}
+    os.kill(server.workers()[0], signal.SIGKILL)
+    until(
+        lambda: {child.pid for child in supervisor.children()} - before,
+        "the next one is in the making",
+    )
+    server.kill()
+
+    until(lambda: not server.left_behind(), "all have ended")
+    server.start()

@@ -19,8 +19,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from sunseo.cli import main
 from sunseo.postgres.embedded.running import running_dsn
+from sunseo.supervisor import WORKERS_KILL_TIMEOUT_S
 from tests.acceptance.serving import (
-    PATIENCE_S,
     Answer,
     Serving,
     ended_at_last,
@@ -31,6 +31,7 @@ from tests.acceptance.serving import (
     until,
 )
 
+BEFORE_WORKERS_ARE_KILLED_S = WORKERS_KILL_TIMEOUT_S - 5
 SUSPENDED = {"disk_pause_below_mb": "1000000000", "disk_resume_above_mb": "1000000000"}
 
 
@@ -45,7 +46,7 @@ class Prepared:
     """Of the person called early."""
 
     ended: tuple[int, list[str]]
-    """The exit code after Ctrl-C, and what was left behind."""
+    """The exit code after SIGTERM, and what was left behind."""
 
     def copy(self, data: Path) -> Path:
         shutil.copytree(self.data, data)
@@ -54,7 +55,7 @@ class Prepared:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Made by the command line, a server and Ctrl-C, each of which has a test below."""
+    """Made by the command line, a server and SIGTERM, each of which has a test below."""
     with ended_at_last(serving(tmp_path_factory.mktemp("prepared") / "데이터 1")) as server:
         made = server.run("keys", "create", "the box office")
         assert (made.returncode, made.stderr) == (0, "")
@@ -62,16 +63,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         server.start()
         sale = server.create_concert(key, hold_ttl_s=3600)
         hold = server.hold(sale, "early", 200).json["hold"]
-        return Prepared(server.data, key, sale, hold, (press_ctrl_c(server), server.left_behind()))
+        return Prepared(server.data, key, sale, hold, (server.stop(), server.left_behind()))
 
 
 def press_ctrl_c(server: Serving) -> int:
-    """Send SIGINT as a terminal does: to supervisor and workers at once."""
+    """Send SIGINT as a terminal does: to supervisor and workers at once, and twice."""
     assert server.process is not None
     server.watch()
-    for pid in (*server.workers(), server.process.pid):
+    for pid in (*server.workers(), server.process.pid, *server.workers()):
         os.kill(pid, signal.SIGINT)
-    return server.process.wait(PATIENCE_S)
+    return server.process.wait(BEFORE_WORKERS_ARE_KILLED_S)
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +280,7 @@ def test_nearly_full_disk_suspends_selling(prepared: Prepared, tmp_path: Path) -
 
 
 def test_stop_answers_what_is_under_way(prepared: Prepared, tmp_path: Path) -> None:
-    """SIGTERM in mid-sale: all that was taken is answered, the code is 0, nothing stays.
+    """Ctrl-C in mid-sale: all that was taken is answered, the code is 0, nothing stays.
 
     It was started on port 0, and both workers listen on the one port that was announced.
     """
@@ -304,7 +305,7 @@ def test_stop_answers_what_is_under_way(prepared: Prepared, tmp_path: Path) -> N
             buyers = [crowd.submit(buy, buyer) for buyer in range(8)]
             begun.wait()
             until(lambda: len(lines_of(server)) > 50, "the sale is in full swing")
-            code = server.stop()
+            code = press_ctrl_c(server)
             answers = [answer for buyer in buyers for answer in buyer.result()]
 
     assert (code, server.left_behind()) == (0, [])
@@ -323,8 +324,8 @@ def announced_port(server: Serving) -> int:
     return int(told[1])
 
 
-def test_ctrl_c_in_a_terminal_stops_everything(prepared: Prepared) -> None:
-    """A terminal sends SIGINT to workers and supervisor at once; that is a clean stop as well."""
+def test_sigterm_stops_everything(prepared: Prepared) -> None:
+    """As a service manager asks: the code is 0 and neither workers nor PostgreSQL stay."""
     assert prepared.ended == (0, [])
 
 

@@ -1,0 +1,28 @@
+"""Processes that end with the one that started them."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = "from sunseo.core.processes import exit_with_parent; exit_with_parent({}); print('alive')"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's death")
+def test_a_parent_that_died_before_is_not_missed() -> None:
+    """Whoever is somebody else's child by now ends at once."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format("parent=1")], capture_output=True, check=False
+    )
+
+    assert (ended.returncode, ended.stdout) == (-signal.SIGTERM, b"")
+
+
+def test_a_living_parent_is_no_reason_to_end() -> None:
+    """With its parent there, a process goes on."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format("")], capture_output=True, check=False
+    )
+
+    assert (ended.returncode, ended.stdout) == (0, b"alive\n")
