@@ -39,12 +39,13 @@ export UV_CACHE_DIR := .uv/cache
 export PIP_NO_CACHE_DIR := 1
 endif
 
-.PHONY: help demo test bench lint fmt clean
+.PHONY: help demo test bench chaos lint fmt clean
 
 help:  ## Say what can be made
 	@echo 'make demo    sell out a concert to a crowd, and check the result'
 	@echo 'make test    check style, types and layers, and run all tests'
 	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
+	@echo 'make chaos   kill workers, PostgreSQL and supervisor in mid-sale, and count what is lost'
 	@echo 'make lint    check style, types and layers only'
 	@echo 'make fmt     format the code'
 	@echo 'make clean   remove what was set up and built'
@@ -58,6 +59,9 @@ test: lint  ## TEST="tests/unit -k lane" chooses tests
 bench: $(ALL_STAMP)  ## BENCH="--quick" gives options
 	$(RUN) -m bench.run $(BENCH)
 
+chaos: $(ALL_STAMP)  ## CHAOS="--kills 100" gives options
+	$(RUN) -m chaos.run $(CHAOS)
+
 lint: $(ALL_STAMP)
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
@@ -70,7 +74,7 @@ fmt: $(ALL_STAMP)
 
 clean:
 	rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench chaos -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is needed to run Sunseo; then what is needed to work on it.
 $(RUN_STAMP): pyproject.toml uv.lock $(UV_STAMP)

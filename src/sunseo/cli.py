@@ -8,7 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import asyncpg
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from sunseo import __version__
 from sunseo.invariants.command import run_verify
@@ -46,6 +48,8 @@ def main() -> None:
         app()
     except (SettingsError, EmbeddedServerError) as error:
         refuse(str(error))
+    except (asyncpg.PostgresError, SQLAlchemyError) as error:
+        refuse(f"the database: {str(error).splitlines()[0]}")
     except OSError as error:
         refuse(f"{error.strerror or error}")
 
@@ -106,7 +110,10 @@ def verify(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every invariant in the stored data; exit code 1 if one is violated."""
+    """Check every invariant in the stored data.
+
+    Exit code 1 if one is violated, 2 if not all could be checked.
+    """
     settings = load_settings(os.environ, config, data=data)
     with ExitStack() as stack:
         dsn = _database(settings, stack)
