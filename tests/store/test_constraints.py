@@ -1,5 +1,7 @@
 """The last line of defence: each named CHECK refuses by its name what no code should ever write."""
 
+import re
+
 import asyncpg
 import pytest
 
@@ -75,9 +77,8 @@ async def test_every_key_begins_with_the_organisation_then_the_sale(market: Mark
     """One database, a partitioned one, or one distributed by organisation serve alike."""
     keys = await market.rows(
         "SELECT c.relname::text, i.indexrelid::regclass::text, ("
-        "  SELECT array_agg(a.attname::text ORDER BY k.place)"
-        "  FROM unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (number, place)"
-        "  JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number)"
+        "  SELECT string_agg(pg_get_indexdef(i.indexrelid, place, true), ', ' ORDER BY place)"
+        "  FROM generate_series(1, i.indnkeyatts) AS place)"
         " FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid"
         " WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'"
     )
@@ -91,7 +92,8 @@ async def test_every_key_begins_with_the_organisation_then_the_sale(market: Mark
     # Found across all sales by the expirer, and by consumers one after the other.
     across_sales = {"holds_open_by_expiry", "journal_cursors_key"}
     for table, index, columns in keys:
-        assert columns[0] == "organisation", index
+        named = re.findall(r"[a-z_]+", columns.replace("ARRAY[", "").replace("::bigint", ""))
+        assert named[0] == "organisation", index
         if table in tables_of_a_sale and index not in across_sales:
-            assert columns[1] == "sale", index
+            assert named[1] == "sale", index
     assert len(keys) > 15

@@ -140,7 +140,8 @@ ORDER BY s.seat;
 SELECT h.*, s.currency, s.renewals_max, clock_timestamp() AS now
 FROM holds AS h
 JOIN sales AS s USING (organisation, sale)
-WHERE h.organisation = :organisation AND h.sale = :sale AND h.person = :person AND h.units > 0
+WHERE ARRAY[h.organisation, h.sale] = ARRAY[CAST(:organisation AS integer), CAST(:sale AS bigint)]
+    AND h.person = :person AND h.units > 0
     AND (CAST(:hold AS uuid) IS NULL OR h.hold = :hold)
 ORDER BY h.placed_at DESC
 LIMIT :rows_max;
@@ -151,8 +152,8 @@ SELECT
     h.sale, h.hold,
     CAST(extract(epoch FROM statement_timestamp() - h.expires_at) AS double precision) AS late_s
 FROM holds AS h
-WHERE h.organisation = :organisation AND h.state = 'open'
-    AND h.expires_at <= statement_timestamp()
+WHERE ARRAY[h.organisation] = ARRAY[CAST(:organisation AS integer)] AND h.state = 'open'
+    AND h.amount >= 0 AND h.expires_at <= statement_timestamp()
 ORDER BY h.expires_at
 LIMIT :rows_max;
 

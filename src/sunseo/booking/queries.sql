@@ -1,12 +1,18 @@
 -- The statements of the inventory's lane. All of them are set-based and find their rows by key.
 -- Locks are taken in the order of postgres/locks.py, each kind by one statement: the keys are
 -- sorted first and then visited one after the other, which LATERAL makes the only possible plan.
+--
+-- Elsewhere tables are joined by `organisation = ANY (ARRAY[…])`: to the planner that is no equality
+-- to sort and merge by, so that reading a table by its keys is the only way that it sees. With a
+-- plain equality it scans a table that had one row when it was last analysed, and goes on doing so.
 
 -- name: find_holds
 -- Read holds by id, plainly: what they claim never changes, so it tells what to lock.
 SELECT h.*
 FROM unnest($1::integer[], $2::bigint[], $3::uuid[]) AS asked (organisation, sale, hold)
-JOIN holds AS h USING (organisation, sale, hold);
+JOIN holds AS h
+    ON h.organisation = ANY (ARRAY[asked.organisation]) AND h.sale = asked.sale
+    AND h.hold = asked.hold;
 
 -- name: lock_seats
 -- Lock the seats that a batch asks for or lets go.
@@ -108,21 +114,23 @@ FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS asked (organisation, 
 CROSS JOIN LATERAL (
     SELECT h.hold
     FROM holds AS h
-    WHERE h.organisation = asked.organisation AND h.sale = asked.sale AND h.state = 'open'
-        AND h.expires_at <= $4 AND asked.stock = ANY (h.stocks)
+    WHERE ARRAY[h.organisation, h.sale] = ARRAY[asked.organisation, asked.sale]
+        AND h.state = 'open' AND h.expires_at <= $4 AND asked.stock = ANY (h.stocks)
     ORDER BY h.expires_at
     LIMIT $5
 ) AS due;
 
 -- name: find_past_due_by_person
--- Find, oldest first, holds that still count for a person though their time has run out.
+-- Find, oldest first, holds that still count for a person though their time has run out. They are
+-- looked for among all holds of the person: after a mass expiry those of the sale are many more.
 SELECT asked.organisation, asked.sale, asked.person, due.hold
 FROM unnest($1::integer[], $2::bigint[], $3::uuid[]) AS asked (organisation, sale, person)
 CROSS JOIN LATERAL (
     SELECT h.hold
     FROM holds AS h
-    WHERE h.organisation = asked.organisation AND h.sale = asked.sale AND h.state = 'open'
-        AND h.expires_at <= $4 AND h.person = asked.person
+    WHERE ARRAY[h.organisation, h.sale] = ARRAY[asked.organisation, asked.sale]
+        AND h.person = asked.person AND h.units > 0
+        AND h.ended_at IS NULL AND h.expires_at <= $4
     ORDER BY h.expires_at
     LIMIT $5
 ) AS due;
@@ -133,7 +141,8 @@ UPDATE seats AS s
 SET hold = moved.hold, expires_at = moved.expires_at
 FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::uuid[], $5::timestamptz[])
     AS moved (organisation, sale, seat, hold, expires_at)
-WHERE s.organisation = moved.organisation AND s.sale = moved.sale AND s.seat = moved.seat;
+WHERE s.organisation = ANY (ARRAY[moved.organisation]) AND s.sale = moved.sale
+    AND s.seat = moved.seat;
 
 -- name: place_holds
 -- Write the holds that a batch has placed. They travel as JSON: their lists are ragged, which arrays
@@ -162,7 +171,8 @@ FROM json_to_recordset($1::text::json) AS moved (
     organisation integer, sale bigint, hold uuid, state text, renewals uuid[],
     expires_at timestamptz, ended_at timestamptz
 )
-WHERE h.organisation = moved.organisation AND h.sale = moved.sale AND h.hold = moved.hold;
+WHERE h.organisation = ANY (ARRAY[moved.organisation]) AND h.sale = moved.sale
+    AND h.hold = moved.hold;
 
 -- name: count_person_uses
 -- Write what persons have.
@@ -170,7 +180,7 @@ UPDATE person_uses AS u
 SET units = counted.units
 FROM unnest($1::integer[], $2::bigint[], $3::uuid[], $4::integer[], $5::integer[])
     AS counted (organisation, sale, person, occasion, units)
-WHERE u.organisation = counted.organisation AND u.sale = counted.sale
+WHERE u.organisation = ANY (ARRAY[counted.organisation]) AND u.sale = counted.sale
     AND u.person = counted.person AND u.occasion = counted.occasion;
 
 -- name: count_stocks
@@ -179,7 +189,7 @@ UPDATE stocks AS t
 SET held = counted.held, sold = counted.sold
 FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::bigint[], $5::bigint[])
     AS counted (organisation, sale, stock, held, sold)
-WHERE t.organisation = counted.organisation AND t.sale = counted.sale
+WHERE t.organisation = ANY (ARRAY[counted.organisation]) AND t.sale = counted.sale
     AND t.stock = counted.stock;
 
 -- name: read_catalogue_sales
@@ -187,19 +197,38 @@ WHERE t.organisation = counted.organisation AND t.sale = counted.sale
 SELECT
     s.organisation, s.sale, s.catalogue_version, s.currency, s.occasion_limit, s.person_limit
 FROM unnest($1::integer[], $2::bigint[]) AS asked (organisation, sale)
-JOIN sales AS s USING (organisation, sale);
+JOIN sales AS s ON s.organisation = ANY (ARRAY[asked.organisation]) AND s.sale = asked.sale;
 
 -- name: read_catalogue_prices
 -- Read the price classes of sales.
 SELECT c.organisation, c.sale, c.price_class, c.price
 FROM unnest($1::integer[], $2::bigint[]) AS asked (organisation, sale)
-JOIN price_classes AS c USING (organisation, sale);
+JOIN price_classes AS c
+    ON c.organisation = ANY (ARRAY[asked.organisation]) AND c.sale = asked.sale;
 
 -- name: read_catalogue_products
--- Read the products of sales with what each draws on.
-SELECT p.organisation, p.sale, p.product, p.price, d.stock, d.units, t.occasion
+-- Read the products of sales with what each draws on. OFFSET 0 keeps the planner from joining all
+-- products of a sale with all of its stocks, which looks as cheap while there are none.
+SELECT d.organisation, d.sale, d.product, p.price, d.stock, d.units, t.occasion
 FROM unnest($1::integer[], $2::bigint[]) AS asked (organisation, sale)
-JOIN products AS p USING (organisation, sale)
-JOIN product_draws AS d USING (organisation, sale, product)
-JOIN stocks AS t USING (organisation, sale, stock)
-ORDER BY p.organisation, p.sale, p.product, d.stock;
+CROSS JOIN LATERAL (
+    SELECT product_draws.*
+    FROM product_draws
+    WHERE product_draws.organisation = asked.organisation AND product_draws.sale = asked.sale
+    OFFSET 0
+) AS d
+CROSS JOIN LATERAL (
+    SELECT products.price
+    FROM products
+    WHERE products.organisation = d.organisation AND products.sale = d.sale
+        AND products.product = d.product
+    OFFSET 0
+) AS p
+CROSS JOIN LATERAL (
+    SELECT stocks.occasion
+    FROM stocks
+    WHERE stocks.organisation = d.organisation AND stocks.sale = d.sale
+        AND stocks.stock = d.stock
+    OFFSET 0
+) AS t
+ORDER BY d.organisation, d.sale, d.product, d.stock;

@@ -1,9 +1,17 @@
 -- name: find_orders
 -- Read orders by id, with what their holds claim; after all locks, so that retries are found.
+-- OFFSET 0 keeps the planner from beginning with all holds of a sale.
 SELECT o.*, h.seats, h.products, h.product_quantities
 FROM unnest($1::integer[], $2::bigint[], $3::uuid[]) AS asked (organisation, sale, order_id)
-JOIN orders AS o USING (organisation, sale, order_id)
-JOIN holds AS h USING (organisation, sale, hold);
+JOIN orders AS o
+    ON o.organisation = ANY (ARRAY[asked.organisation]) AND o.sale = asked.sale
+    AND o.order_id = asked.order_id
+CROSS JOIN LATERAL (
+    SELECT holds.seats, holds.products, holds.product_quantities
+    FROM holds
+    WHERE holds.organisation = o.organisation AND holds.sale = o.sale AND holds.hold = o.hold
+    OFFSET 0
+) AS h;
 
 -- name: place_orders
 -- Write the orders that a batch has placed.

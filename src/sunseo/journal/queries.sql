@@ -8,7 +8,7 @@ WITH entry AS (
     UPDATE sales AS s
     SET version = entry.version
     FROM entry
-    WHERE s.organisation = entry.organisation AND s.sale = entry.sale
+    WHERE s.organisation = ANY (ARRAY[entry.organisation]) AND s.sale = entry.sale
 )
 INSERT INTO journal (organisation, sale, version, recorded_at, events)
 SELECT entry.organisation, entry.sale, entry.version, $5, entry.events

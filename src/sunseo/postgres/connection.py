@@ -37,7 +37,8 @@ class ConnectionLimits(msgspec.Struct, frozen=True):
 # Every statement of a lane finds its rows by key. Its plan is made once, perhaps on a table that
 # is still empty, and kept; and on a table thought to be empty a scan of everything looks cheapest,
 # by a whole index too. Of the ways to reach a table only a bitmap scan needs a key, so it is the
-# one that is left: whatever the statistics say, no plan can read more than the rows asked for.
+# one that is left. (The planner sees it only where it has no use for rows in an index's order: the
+# statements see to that.) Whatever the statistics say, no plan reads more than the rows asked for.
 KEYED_PLANS = {
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",

@@ -32,6 +32,8 @@ def create_cold_engine(
                 "lock_timeout": "5000",
                 "idle_in_transaction_session_timeout": "60000",
                 "jit": "off",
+                # A plan that was made while a table was empty must not be kept when it is full.
+                "plan_cache_mode": "force_custom_plan",
             },
         },
     )
