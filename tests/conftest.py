@@ -1,11 +1,25 @@
-"""What every test may ask for: a database of its own, and property tests without a stopwatch."""
+"""What every test may ask for: a database, a market on it, and property tests without a clock."""
 
+from collections.abc import AsyncIterator
+
+import pytest
 from hypothesis import settings
 
 from tests.postgres_fixture import database_dsn, postgres_server
+from tests.store.market import Market
 
-__all__ = ["database_dsn", "postgres_server"]
+__all__ = ["database_dsn", "market", "postgres_server"]
 
 # A busy machine is no finding, so there is no deadline; a failure prints what reproduces it.
 settings.register_profile("house", deadline=None, print_blob=True)
 settings.load_profile("house")
+
+
+@pytest.fixture
+async def market(database_dsn: str) -> AsyncIterator[Market]:
+    """An empty market on a database of its own."""
+    opened = Market(database_dsn)
+    try:
+        yield opened
+    finally:
+        await opened.close()
