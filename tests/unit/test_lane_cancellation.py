@@ -145,6 +145,24 @@ def test_a_caller_that_goes_while_it_waits_takes_its_command_along() -> None:
         assert run.database.commits[6] == 1
 
 
+def test_what_was_let_go_before_its_flush_is_never_flushed() -> None:
+    """A caller that leaves while the batch before its own commits has asked for nothing."""
+
+    async def main() -> None:
+        database = PaperDatabase()
+        lane = paper_lane(database, LIMITS)
+        first = asyncio.ensure_future(lane.submit(Order(1)))
+        await asyncio.sleep(0.005)
+        gone, stays = [asyncio.ensure_future(lane.submit(Order(n))) for n in (2, 3)]
+        await asyncio.sleep(0)
+        gone.cancel()
+
+        await asyncio.gather(first, stays)
+        assert database.calls == [[1], [3]]
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
 def test_a_cancelled_runner_leaves_nobody_waiting(script: list[Behaviour]) -> None:
     """Whenever the lane's own task is cancelled, each caller hears at once what is true."""
