@@ -16,7 +16,10 @@ from msgspec import Meta
 PREFIX = "SUNSEO_"
 SECRET_CHARACTERS_MIN = 32
 
+RETIRED = "retired_secrets"
+
 Secret = Annotated[str, Meta(min_length=SECRET_CHARACTERS_MIN)]
+SecretId = Annotated[int, Meta(ge=0, le=255)]
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 
@@ -38,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # How much
     workers: Annotated[int, Meta(ge=1, le=256)] = 1  # processes that answer requests
     lanes: Annotated[int, Meta(ge=1, le=16)] = 1  # of inventory, in each worker
+    room_lanes: Annotated[int, Meta(ge=1, le=16)] = 1  # of joining and entering, in each worker
+    room_streams_max: Annotated[int, Meta(ge=0, le=100_000)] = 1000  # of room events, a worker
     lane_wait_max_s: Seconds = 3.0  # expected wait above which newcomers are told to come later
     requests_max: Annotated[int, Meta(ge=16, le=100_000)] = 8192  # under way in each worker
     body_bytes_max: Annotated[int, Meta(ge=1024)] = 65_536  # of a request; imports take more
@@ -45,7 +50,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     # Who may
     secret: Secret | None = None  # signs guest sessions; made and kept in `data` when embedded
+    secret_id: SecretId = 0  # told by tokens, so that they find their secret after a rotation
+    retired_secrets: dict[SecretId, Secret] | None = None  # by id: tokens of theirs still count
     guest_session_s: Positive = 86_400
+    nonce_window_s: Positive = 900  # in which a nonce, once given, can be joined with
+    turnstile_site_key: Annotated[str, Meta(min_length=1)] | None = None
+    turnstile_secret: Annotated[str, Meta(min_length=1)] | None = None
     jwt_issuer: str | None = None  # of the host's tokens: claim `iss`
     jwt_secret: Secret | None = None  # shared with that issuer, for HS256
     jwt_audience: str | None = None  # demanded as claim `aud` when set
@@ -54,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     # What runs beside requests
     expire_every_s: Seconds = 0.25
     tail_every_s: Seconds = 0.1
+    room_tick_s: Seconds = 0.5  # between looks of every worker at all rooms
+    room_control_s: Seconds = 1.0  # between steps of the one worker that moves the lines
     event_log: Path | None = None  # copies the journal into this file, a line an event
     disk_pause_below_mb: Positive = 1024  # free space under which no new holds are taken
     disk_resume_above_mb: Positive = 1536
@@ -64,6 +76,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("jwt_issuer and jwt_secret stand together")
         if self.jwt_audience is not None and self.jwt_issuer is None:
             raise ValueError("jwt_audience stands with jwt_issuer and jwt_secret")
+        if self.secret_id in (self.retired_secrets or {}):
+            raise ValueError("secret_id must not be among the ids of retired_secrets")
+        if (self.turnstile_site_key is None) != (self.turnstile_secret is None):
+            raise ValueError("turnstile_site_key and turnstile_secret stand together")
         if self.disk_resume_above_mb < self.disk_pause_below_mb:
             raise ValueError("disk_resume_above_mb must not be below disk_pause_below_mb")
         if self.database_url is not None and self.secret is None:
@@ -104,7 +120,7 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    found = {
+    found: dict[str, Any] = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environment.items()
         if name.startswith(PREFIX) and value != ""
@@ -113,7 +129,19 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     if unknown:
         named = ", ".join(sorted(PREFIX + name.upper() for name in unknown))
         raise SettingsError(f"settings: there is no such setting: {named}")
+    if RETIRED in found:
+        found[RETIRED] = _table(found[RETIRED])
     return found
+
+
+def _table(text: str) -> Any:
+    """Read the one setting that is a table: in the environment it is written as JSON."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        raise SettingsError(
+            f'settings: {PREFIX}{RETIRED.upper()} must be JSON like {{"0": "the old secret"}}'
+        ) from None
 
 
 def _decode(wanted: type, value: Any) -> Any:
