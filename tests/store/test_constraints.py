@@ -38,7 +38,34 @@ FORBIDDEN = {
     "journal_versions_from_one": "UPDATE journal SET version = 0 WHERE version = 1",
     "operator_keys_digest_length": "INSERT INTO operator_keys VALUES (1, 'k', 'n', 'short')",
     "audit_log_entries_from_one": "UPDATE audit_log SET entry = 0 WHERE entry = 1",
+    "rooms_versions_from_one": "UPDATE rooms SET version = 0",
+    "rooms_one_per_sale": "INSERT INTO rooms (organisation, name, sale, settings)"
+    " SELECT organisation, name, sale, settings FROM rooms",
+    "room_lines_epochs_from_one": "UPDATE room_lines SET epoch = 0",
+    "room_lines_serving_within_issued": "UPDATE room_lines SET serving = issued + 1",
+    "room_lines_live_not_negative": "UPDATE room_lines SET live = -1",
+    "room_lines_capacity_not_negative": "UPDATE room_lines SET capacity = -1",
+    "room_places_numbered_from_one": "UPDATE room_places SET number = 0",
+    "room_places_one_per_number": "INSERT INTO room_places"
+    " SELECT organisation, room, epoch, gen_random_uuid(), number, binding, issued_at"
+    " FROM room_places",
+    "room_passes_state_known": "UPDATE room_passes SET state = 'lost', ended_at = now()",
+    "room_passes_live_has_no_end": "UPDATE room_passes SET state = 'left'",
+    "room_passes_slot_outlasts_token": "UPDATE room_passes SET expires_at = slot_until + '1 s'",
+    "room_signals_target_positive": "UPDATE room_signals SET target = 0",
+    "room_draws_state_known": "UPDATE room_draws SET state = 'lost'",
 }
+
+# One row of each table of a room, for the statements above to spoil.
+A_ROOM = (
+    "INSERT INTO rooms (organisation, room, name, sale, settings) VALUES (1, 9, 'Door', 1, '{}')",
+    "INSERT INTO room_lines (organisation, room, capacity, issued) VALUES (1, 1, 9, 1)",
+    "INSERT INTO room_places VALUES (1, 1, 1, gen_random_uuid(), 1, NULL, now())",
+    """INSERT INTO room_passes
+    SELECT 1, 1, 1, 1, holder, holder, 'live', 0, t, t, t, t, t FROM room_places, now() AS t""",
+    "INSERT INTO room_signals VALUES (1, 1, 'site', 1, 1, now())",
+    "INSERT INTO room_draws VALUES (1, 1, 1, 'committed', 'hash', now())",
+)
 
 
 async def test_each_named_constraint_refuses_by_its_name(market: Market) -> None:
@@ -46,6 +73,8 @@ async def test_each_named_constraint_refuses_by_its_name(market: Market) -> None
     sale = await market.sale(seats=2, stocks=[5], products=[{1: 1}], person_limit=9)
     hold = await market.held(place(sale, KIM, "a", 1, products=[(1, 1)]))
     await market.ask(order(sale, KIM, "b", hold.hold))
+    for statement in A_ROOM:
+        await market.rows(statement)
     before = await market.tables()
 
     for constraint, statement in FORBIDDEN.items():
@@ -91,9 +120,12 @@ async def test_every_key_begins_with_the_organisation_then_the_sale(market: Mark
     }
     # Found across all sales by the expirer, and by consumers one after the other.
     across_sales = {"holds_open_by_expiry", "journal_cursors_key"}
+    tables_of_a_room = {table for table, _, _ in keys if table.startswith("room_")}
     for table, index, columns in keys:
         named = re.findall(r"[a-z_]+", columns.replace("ARRAY[", "").replace("::bigint", ""))
         assert named[0] == "organisation", index
         if table in tables_of_a_sale and index not in across_sales:
             assert named[1] == "sale", index
+        if table in tables_of_a_room - {"room_leases"}:
+            assert named[1] == "room", index
     assert len(keys) > 15

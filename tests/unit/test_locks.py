@@ -8,9 +8,10 @@ from sunseo.postgres.locks import Lockable, LockLadder, LockOrderError
 
 
 def test_the_order_is_the_documented_one() -> None:
-    """Hot rows come last, and the sale's own row is the hottest."""
+    """Hot rows come last: the sale's own row, and in a room its line."""
     assert [kind.name for kind in Lockable] == [
         "SEAT", "HOLD", "PERSON", "COUPON", "STOCK", "LEDGER_ACCOUNT", "SALE",
+        "ROOM", "ROOM_LEASE", "ROOM_LINE",
     ]  # fmt: skip
 
 

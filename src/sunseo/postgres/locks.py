@@ -19,6 +19,10 @@ class Lockable(IntEnum):
     STOCK = 5
     LEDGER_ACCOUNT = 6
     SALE = 7
+    # Never in one transaction with the inventory above.
+    ROOM = 8
+    ROOM_LEASE = 9
+    ROOM_LINE = 10
 
 
 class LockOrderError(RuntimeError):
