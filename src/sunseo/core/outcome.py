@@ -19,6 +19,7 @@ class Kind(Enum):
     REFUSED = "refused"  # a rule forbids it, and the same request stays forbidden
     CONFLICT = "conflict"  # somebody or something else stands in the way
     GONE = "gone"  # it was there and is used up
+    PACED = "paced"  # asked too often, by this caller or by her network; nothing was tried
     LATER = "later"  # nothing is known; try again with the same key
 
     @property

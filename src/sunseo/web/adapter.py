@@ -15,8 +15,8 @@ from sunseo.web.bodies import BodyReader
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Header, Record, Reply
 from sunseo.web.limits import announced_length, read_body
 from sunseo.web.paths import Template
-from sunseo.web.queries import QueryReader
-from sunseo.web.requests import idempotency_key_of, refuse_other_media
+from sunseo.web.queries import FormReader, QueryReader
+from sunseo.web.requests import idempotency_key_of, refuse_other_forms, refuse_other_media
 
 _encode = msgspec.json.Encoder().encode
 _JSON_TYPE: Header = (b"content-type", b"application/json")
@@ -49,8 +49,10 @@ class Adapter:
         self._authenticator = authenticator
         self._identify = IDENTIFY.get(endpoint.auth)
         self._handler = endpoint.handler
-        self._query = QueryReader(endpoint.query)
-        self._body = BodyReader(endpoint.request or Nothing) if endpoint.takes_body else None
+        is_page = endpoint.problem_page is not None
+        self._query = QueryReader(endpoint.query, drop_unknown=is_page)
+        self._body = _reader_of(endpoint) if endpoint.takes_body else None
+        self._refuse_other_media = refuse_other_forms if is_page else refuse_other_media
         self._body_is_optional = endpoint.request is None
         self._body_bytes_max = endpoint.body_bytes_max or body_bytes_max
         self._outcomes = {outcome: outcome.code for outcome in endpoint.outcomes or ()}
@@ -96,13 +98,13 @@ class Adapter:
             headers.append(header)
         return status, headers, encoded
 
-    async def _read(self, reader: BodyReader, call: Call, receive: Receive) -> Any:
+    async def _read(self, reader: BodyReader | FormReader, call: Call, receive: Receive) -> Any:
         headers = call.headers
         announced = announced_length(headers)
         if announced == 0 and self._body_is_optional:
             return None
         if announced != 0 and not self._body_is_optional:
-            refuse_other_media(headers)
+            self._refuse_other_media(headers)
         body = b""
         if announced != 0:
             call.record.reading = True
@@ -110,10 +112,15 @@ class Adapter:
             call.record.reading = False
         if self._body_is_optional:
             if body:
-                refuse_other_media(headers)
+                self._refuse_other_media(headers)
                 reader.read(body)
             return None
         return reader.read(body)
+
+
+def _reader_of(endpoint: Endpoint) -> BodyReader | FormReader:
+    request = endpoint.request or Nothing
+    return BodyReader(request) if endpoint.problem_page is None else FormReader(request)
 
 
 def refuse_wrong_row(endpoint: Endpoint) -> None:

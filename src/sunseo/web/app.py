@@ -24,6 +24,7 @@ from sunseo.web.auth import Authenticator
 from sunseo.web.descriptions import describe
 from sunseo.web.endpoint import Call, Endpoint, Header, Record, Refusal
 from sunseo.web.limits import ClientGoneError, Limits, Patrol
+from sunseo.web.pages import PAGE_HEADERS
 from sunseo.web.paths import PathTable, Template
 from sunseo.web.problems import (
     INTERNAL_ERROR,
@@ -155,17 +156,20 @@ class App:
         method = scope["method"]
         record = Record(request_id_of(headers), method, time.monotonic())
         adapter: Adapter | None = None
+        call: Call | None = None
         try:
             refuse_odd_headers(
                 pairs, headers, self._limits.headers_max, self._limits.header_bytes_max
             )
             adapter, raw_path = self._find(scope["path"], method)
             record.route = adapter.route
-            call = Call(record, headers, raw_path)
+            call = Call(record, headers, raw_path, scope)
             rendered = await self._answer(adapter, call, scope["query_string"], receive)
         except ProblemError as error:
             rendered = self._problem(error.problem, error.detail, record, error.members)
             rendered[1].extend(error.headers)
+            if adapter is not None and call is not None:
+                rendered = _for_people(adapter.endpoint, call, error.problem, rendered)
         except ClientGoneError:
             record.status = _CLIENT_GONE
             self._settle(record, adapter)
@@ -236,7 +240,7 @@ class App:
     ) -> Rendered:
         record.outcome = problem.code
         headers = list(_PROBLEM_HEADERS)
-        if problem.status == 503:
+        if problem.status in (429, 503):
             wait_s = retry_after_s or retry_after(
                 self._limits.retry_after_shortest_s, self._limits.retry_after_longest_s
             )
@@ -275,6 +279,18 @@ class App:
             await self._lifespan(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
+
+
+def _for_people(
+    endpoint: Endpoint, call: Call, problem: ProblemType, rendered: Rendered
+) -> Rendered:
+    """The same refusal as a page, where the endpoint is one."""
+    if endpoint.problem_page is None:
+        return rendered
+    status, headers, _ = rendered
+    kept = [header for header in headers if header[0] != b"content-type"]
+    kept.extend(PAGE_HEADERS)
+    return status, kept, endpoint.problem_page(call, problem.code, status)
 
 
 async def _respond(send: Send, rendered: Rendered, record: Record) -> None:

@@ -24,6 +24,7 @@ from enum import Enum
 from typing import Any
 
 import msgspec
+from starlette.types import Scope
 
 from sunseo.core.ids import Person
 from sunseo.core.outcome import Kind, Outcome
@@ -99,6 +100,7 @@ class Call:
         operator: the id of the operator key used, where `auth` is OPERATOR.
         idempotency_key: as sent, 1 to 255 visible ASCII characters.
         record: what this request will have been; handlers add their times to it.
+        scope: ASGI's, for what is asked rarely: `peer`, `scheme`, `header_lines`.
     """
 
     __slots__ = (
@@ -110,6 +112,7 @@ class Call:
         "person",
         "query",
         "record",
+        "scope",
     )
 
     body: Any
@@ -120,10 +123,34 @@ class Call:
     idempotency_key: str
     record: Record
 
-    def __init__(self, record: Record, headers: dict[bytes, bytes], path: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        record: Record,
+        headers: dict[bytes, bytes],
+        path: dict[str, Any],
+        scope: Scope | None = None,
+    ) -> None:
         self.record = record
         self.path = path
         self.headers = headers
+        self.scope = {} if scope is None else scope
+
+    @property
+    def peer(self) -> str | None:
+        """The address at the other end of the connection: a visitor's, or a proxy's."""
+        client = self.scope.get("client")
+        return client[0] if client else None
+
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`, of the connection that reached us."""
+        return str(self.scope.get("scheme", "http"))
+
+    def header_lines(self, name: str) -> list[str]:
+        """All lines of a header that may stand more than once, in the order they came."""
+        wanted = name.encode()
+        pairs = self.scope.get("headers", ())
+        return [value.decode("latin-1") for known, value in pairs if known == wanted]
 
     def header(self, name: str) -> str | None:
         """A request header by its name in lower case; repeated ones give the last."""
@@ -171,6 +198,8 @@ class Refusal:
 
 Answer = Reply | Refusal
 Handler = Callable[[Call], Awaitable[Answer]]
+ProblemPage = Callable[[Call, str, int], bytes]
+"""From a call, a problem's code and its status: the HTML that a person reads instead of JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +218,9 @@ class Endpoint:
         urgency: when it is shed; by default POLL for reads and WRITE for everything else.
         body_bytes_max: where the general limit is wrong, as for imports.
         media: further response media types beside JSON, for the document.
+        problem_page: makes the endpoint a page for people: what the web layer refuses is answered
+            with this HTML, bodies are forms, and unknown query parameters (which those who share
+            links add) are dropped instead of refused.
         description: a paragraph for the document.
     """
 
@@ -207,6 +239,7 @@ class Endpoint:
     urgency: Urgency | None = None
     body_bytes_max: int | None = None
     media: Sequence[str] = ()
+    problem_page: ProblemPage | None = None
     description: str = ""
 
     @property

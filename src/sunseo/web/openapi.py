@@ -134,9 +134,14 @@ def _operation(endpoint: Endpoint, template: Template, schema_of: Json) -> Json:
     if endpoint.request is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schema_of[_key(endpoint.request)]}},
+            "content": {_body_media(endpoint): {"schema": schema_of[_key(endpoint.request)]}},
         }
     return operation
+
+
+def _body_media(endpoint: Endpoint) -> str:
+    is_page = endpoint.problem_page is not None
+    return "application/x-www-form-urlencoded" if is_page else "application/json"
 
 
 def _parameters(endpoint: Endpoint, template: Template) -> list[Json]:
@@ -190,7 +195,11 @@ def _refusals(endpoint: Endpoint, template: Template) -> Json:
     own = [type_of(outcome) for outcome in endpoint.refusals()]
     for problem in [*own, *_web_problems(endpoint, template)]:
         by_status.setdefault(problem.status, []).append(problem)
-    return {str(status): _refusal(problems) for status, problems in sorted(by_status.items())}
+    refusals = {status: _refusal(problems) for status, problems in sorted(by_status.items())}
+    if endpoint.problem_page is not None:
+        for refusal in refusals.values():
+            refusal["content"] = {"text/html": {}}
+    return {str(status): refusal for status, refusal in refusals.items()}
 
 
 def _refusal(problems: list[ProblemType]) -> Json:
@@ -206,7 +215,7 @@ def _refusal(problems: list[ProblemType]) -> Json:
             }
         },
     }
-    if problems[0].status == 503:
+    if problems[0].status in (429, 503):
         response["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
     return response
 

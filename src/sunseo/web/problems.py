@@ -20,6 +20,7 @@ STATUS_OF_KIND: dict[Kind, int] = {
     Kind.REFUSED: 403,
     Kind.CONFLICT: 409,
     Kind.GONE: 410,
+    Kind.PACED: 429,
     Kind.LATER: 503,
 }
 
@@ -29,6 +30,7 @@ ADVICE_OF_KIND: dict[Kind, str] = {
     Kind.CONFLICT: "Somebody or something else stands in the way. Read the present state, "
     "then ask for something else or try again later.",
     Kind.GONE: "It was there and is used up.",
+    Kind.PACED: "Nothing was tried. Send the same request again after the time in Retry-After.",
     Kind.LATER: "It is not known whether it happened. Repeat the same request with the same "
     "Idempotency-Key after the time in Retry-After.",
 }

@@ -1,21 +1,30 @@
-"""From a query string to its struct."""
+"""From a query string, and from a form that is written like one, to its struct."""
 
+from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import inspect
 
 from sunseo.web.bodies import check_request_type, refusal_of, refuse_unstorable
-from sunseo.web.problems import INVALID_QUERY, ProblemError
+from sunseo.web.problems import INVALID_FIELD, INVALID_QUERY, ProblemError, ProblemType
 
 PARAMETERS_MAX = 50  # no endpoint has nearly as many
+QUERY_BYTES_MAX = 8192  # of a page's address; what is behind is not read
 
 
 class QueryReader:
-    """Decodes one endpoint's query strings. Without a struct, no parameter is allowed."""
+    """Decodes one endpoint's query strings. Without a struct, no parameter is allowed.
 
-    def __init__(self, query: type[msgspec.Struct] | None) -> None:
+    Args:
+        query: the endpoint's struct.
+        drop_unknown: let unknown and repeated parameters fall instead of refusing them: to the
+            address of a page others append what they like.
+    """
+
+    def __init__(self, query: type[msgspec.Struct] | None, *, drop_unknown: bool = False) -> None:
         self._struct = query
+        self._drop_unknown = drop_unknown
         if query is not None:
             check_request_type(query)
             self._type = inspect.type_info(query)
@@ -26,7 +35,11 @@ class QueryReader:
         Raises:
             ProblemError: a parameter is unknown, repeated or not as the struct says.
         """
-        parameters = _split(query_string) if query_string else {}
+        if self._drop_unknown:
+            known = () if self._struct is None else self._struct.__struct_encode_fields__
+            parameters = _first_known(query_string, known)
+        else:
+            parameters = _split(query_string, INVALID_QUERY) if query_string else {}
         if self._struct is None:
             if parameters:
                 name = next(iter(parameters))[:100]
@@ -45,7 +58,36 @@ class QueryReader:
         return decoded
 
 
-def _split(query_string: bytes) -> dict[str, str]:
+class FormReader:
+    """Decodes one endpoint's forms (`application/x-www-form-urlencoded`)."""
+
+    def __init__(self, form: type[msgspec.Struct]) -> None:
+        check_request_type(form)
+        self._struct = form
+        self._type = inspect.type_info(form)
+
+    def read(self, body: bytes) -> msgspec.Struct:
+        """Decode a form.
+
+        Raises:
+            ProblemError: a field is unknown, repeated or not as the struct says.
+        """
+        fields = _split(body, INVALID_FIELD) if body else {}
+        try:
+            decoded = msgspec.convert(fields, self._struct, strict=False)
+        except msgspec.ValidationError as error:
+            raise refusal_of(str(error), self._type, INVALID_FIELD) from None
+        refuse_unstorable(decoded, INVALID_FIELD)
+        return decoded
+
+
+def _first_known(query_string: bytes, known: Sequence[str]) -> dict[str, str]:
+    """The known parameters at their first mention; what cannot be read is as if not there."""
+    pairs = parse_qsl(query_string[:QUERY_BYTES_MAX].decode("latin-1"), keep_blank_values=True)
+    return {name: value for name, value in reversed(pairs) if name in known}
+
+
+def _split(query_string: bytes, problem: ProblemType) -> dict[str, str]:
     try:
         pairs = parse_qsl(
             query_string.decode("ascii"),
@@ -54,18 +96,16 @@ def _split(query_string: bytes) -> dict[str, str]:
             max_num_fields=PARAMETERS_MAX,
         )
     except UnicodeError:
-        raise ProblemError(
-            INVALID_QUERY, "The query is not percent-encoded UTF-8.", field=""
-        ) from None
+        raise ProblemError(problem, "The query is not percent-encoded UTF-8.", field="") from None
     except ValueError:
         raise ProblemError(
-            INVALID_QUERY, f"There are more than {PARAMETERS_MAX} parameters.", field=""
+            problem, f"There are more than {PARAMETERS_MAX} parameters.", field=""
         ) from None
     parameters: dict[str, str] = {}
     for name, value in pairs:
         if name in parameters:
             raise ProblemError(
-                INVALID_QUERY,
+                problem,
                 f"`{name[:100]}` is there more than once.",
                 field=name[:100],
                 expected="to be there once",

@@ -18,6 +18,9 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0
 _IDEMPOTENCY_KEY = re.compile(rb"[!-~]{1,255}")
 _STANDS_ONCE = (b"authorization", b"content-length", b"content-type", b"idempotency-key")
 _JSON = re.compile(rb"application/json(?:\s*;\s*charset=\"?utf-8\"?)?\s*;?", re.IGNORECASE)
+_FORM = re.compile(
+    rb"application/x-www-form-urlencoded(?:\s*;\s*charset=\"?utf-8\"?)?\s*;?", re.IGNORECASE
+)
 _NO_TRACE = b"0" * 32
 
 
@@ -84,6 +87,25 @@ def refuse_other_media(headers: Headers) -> None:
         raise ProblemError(
             UNSUPPORTED_MEDIA_TYPE, field="Content-Type", expected="application/json"
         )
+    _refuse_encoding(headers)
+
+
+def refuse_other_forms(headers: Headers) -> None:
+    """Refuse a page's body that does not say it is a form without files.
+
+    Raises:
+        ProblemError: it is of another type, charset or content encoding.
+    """
+    if not _FORM.fullmatch(headers.get(b"content-type", b"")):
+        raise ProblemError(
+            UNSUPPORTED_MEDIA_TYPE,
+            field="Content-Type",
+            expected="application/x-www-form-urlencoded",
+        )
+    _refuse_encoding(headers)
+
+
+def _refuse_encoding(headers: Headers) -> None:
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise ProblemError(
             UNSUPPORTED_MEDIA_TYPE,
