@@ -1,0 +1,108 @@
+"""How fast the line moves, and how long a visitor will therefore wait.
+
+A full room admits as many as leave it. So the speed is not read off `serving`, which jumps while
+a room fills and stands still while it drains, but estimated from what it is made of:
+
+    people leaving per second and person inside  x  C_eff  /  show-up rate
+
+The first factor is departures over person-seconds (Little's law read backwards), from as many of
+the latest windows as hold `ENOUGH` departures: a large room looks back a minute, a small one up to
+ten. v10 and v90 are the same with the tenth and the ninetieth percentile of the windows' factors,
+so that a service which lately swung has a wide range, and one that slows down falls out of it
+downwards first.
+"""
+
+from math import ceil, isfinite, sqrt
+
+import msgspec
+
+WINDOW_S = 30.0
+WINDOWS_MAX = 20  # ten minutes
+ENOUGH = 400.0  # departures: a standard error of 5 %
+FIRST = 20.0  # departures before anything is said at all: an error of 22 %
+CERTAIN = 1.2816  # standard errors on each side that hold eight of ten
+
+
+class Speed(msgspec.Struct, frozen=True):
+    """Numbers admitted per second: the slow end, the middle and the fast end of the estimate."""
+
+    v10: float
+    v50: float
+    v90: float
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True):
+    departed: float
+    stayed_s: float  # person-seconds
+    span_s: float
+
+
+class Leaving(msgspec.Struct, frozen=True):
+    """How people left, in windows of half a minute; the last one is still being filled."""
+
+    windows: tuple[Window, ...] = ()
+
+
+def observe(leaving: Leaving, departed: int, live: int, elapsed_s: float) -> Leaving:
+    """Add a tick: so many left, while so many were inside."""
+    last = leaving.windows[-1] if leaving.windows else Window(0.0, 0.0, 0.0)
+    full = last.span_s >= WINDOW_S
+    kept = leaving.windows if full else leaving.windows[:-1]
+    if full:
+        last = Window(0.0, 0.0, 0.0)
+    inside = live + departed / 2  # those who left stayed for half of the tick
+    grown = Window(
+        last.departed + departed,
+        round(last.stayed_s + inside * elapsed_s, 3),
+        round(last.span_s + elapsed_s, 3),
+    )
+    return Leaving((*kept, grown)[-WINDOWS_MAX:])
+
+
+def estimate(leaving: Leaving, capacity: int, show_up: float, rate_max: float) -> Speed | None:
+    """The speed of a full room, or none while too few have left to say."""
+    recent = _recent(leaving)
+    if recent.departed < FIRST or recent.stayed_s <= 0.0 or capacity <= 0 or show_up <= 0.0:
+        return None
+    middle = recent.departed / recent.stayed_s
+    slow, fast = _range(leaving, recent)
+
+    def numbers_per_s(factor: float) -> float:
+        return round(min(rate_max, factor * capacity) / show_up, 4)
+
+    v50 = numbers_per_s(middle)
+    return Speed(min(v50, numbers_per_s(slow)), v50, max(v50, numbers_per_s(fast)))
+
+
+def eta(number: int, serving: int, speed: Speed | None) -> tuple[float, float] | None:
+    """Seconds from now, from and to, in which the number is called; none: cannot be said."""
+    ahead = max(0, number - serving)
+    if ahead == 0:
+        return 0.0, 0.0
+    if speed is None or not speed.v10 > 0.0 or not isfinite(speed.v90):
+        return None
+    return ahead / speed.v90, ahead / speed.v10
+
+
+def _recent(leaving: Leaving) -> Window:
+    """The latest windows, together, back to where they hold enough."""
+    departed = stayed_s = span_s = 0.0
+    for window in reversed(leaving.windows):
+        departed += window.departed
+        stayed_s += window.stayed_s
+        span_s += window.span_s
+        if departed >= ENOUGH:
+            break
+    return Window(departed, stayed_s, span_s)
+
+
+def _range(leaving: Leaving, recent: Window) -> tuple[float, float]:
+    """Factors at the tenth and ninetieth percentile; never narrower than chance makes them."""
+    middle = recent.departed / recent.stayed_s
+    error = CERTAIN * middle / sqrt(recent.departed)
+    slow, fast = max(0.1 * middle, middle - error), middle + error
+    factors = sorted(w.departed / w.stayed_s for w in leaving.windows if w.stayed_s > 0.0)
+    if len(factors) >= 4:
+        slow = min(slow, max(0.1 * middle, factors[len(factors) // 10]))
+        fast = max(fast, factors[ceil(0.9 * len(factors)) - 1])
+    return slow, fast
