@@ -1,0 +1,274 @@
+"""Operators' changes to rooms: cold, rare, audited, and in force on every worker at its next tick.
+
+Guarantee   Changes of one room take turns on its row. What touches its line locks that after the
+            room, as all who lock both do. Workers notice a change by the room's version.
+On failure  The transaction rolls back whole; sent again with its key it takes effect once.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from enum import unique
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from sunseo.core.clock import Instant
+from sunseo.core.ids import Person, effect_id, request_digest
+from sunseo.core.outcome import Kind, Outcome
+from sunseo.operators import audit
+from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work, once
+from sunseo.postgres.clock import read_clock
+from sunseo.postgres.queries import load_cold_queries
+from sunseo.room.settings import (
+    RoomSettings,
+    changed_settings,
+    decode_settings,
+    encode_settings,
+)
+from sunseo.room.setup_bodies import NewRoom, ResetRoom, RoomChange, told
+from sunseo.web.problems import INVALID_FIELD, ProblemError
+
+QUERIES = load_cold_queries("sunseo.room")
+
+OPERATOR_ISSUER = "sunseo:operator"
+
+
+@unique
+class RoomSetupOutcome(Outcome):
+    """What operators of rooms can be answered besides `EffectOutcome`."""
+
+    UNKNOWN_ROOM = Kind.ABSENT, "There is no such room."
+    UNKNOWN_ROOM_SALE = Kind.ABSENT, "There is no such sale for the room."
+    SALE_HAS_ROOM = Kind.CONFLICT, "The sale has a room already."
+    EPOCH_OVER = Kind.CONFLICT, "The epoch that was named is not the one that counts now."
+
+
+ROOM_SETUP_OUTCOMES: tuple[Outcome, ...] = (*EffectOutcome, *RoomSetupOutcome)
+
+SaleExists = Callable[[int], Awaitable[bool]]
+Change = Callable[[RoomSettings, Instant], RoomSettings]
+
+
+class LockedRoom(msgspec.Struct, frozen=True):
+    """A room's row, locked."""
+
+    room: int
+    name: str
+    sale: int | None
+    version: int
+    settings: RoomSettings
+    now: Instant
+
+
+class RoomSetup:
+    """What operators can do to rooms; one organisation's, by one process.
+
+    Args:
+        sale_exists: whether the organisation has such a sale.
+    """
+
+    def __init__(self, engine: AsyncEngine, organisation: int, sale_exists: SaleExists) -> None:
+        self._engine = engine
+        self._organisation = organisation
+        self._sale_exists = sale_exists
+
+    async def create(self, operator: str, key: str, body: NewRoom) -> EffectAnswer:
+        if body.sale is not None and not await self._sale_exists(body.sale):
+            return EffectAnswer(RoomSetupOutcome.UNKNOWN_ROOM_SALE)
+        changes = told(body.settings)
+        if body.sale is not None:  # a sale sells to persons
+            changes.setdefault("holders", "persons")
+        settings = changed(RoomSettings(), changes)
+
+        async def work(connection: AsyncConnection) -> dict[str, Any]:
+            room = await self._insert(connection, body, settings)
+            details = {"room": room, "name": body.name, "settings": _plain(changes)}
+            await self._record(connection, operator, "create_room", body.sale, details)
+            return {"room": room, "version": 1}
+
+        return await self._once((operator, key), "create_room", body, work)
+
+    async def change(self, operator: str, key: str, room: int, body: RoomChange) -> EffectAnswer:
+        async def work(connection: AsyncConnection) -> dict[str, Any]:
+            locked = await self.lock(connection, room)
+            name = locked.name if isinstance(body.name, msgspec.UnsetType) else body.name
+            changes = told(body.settings)
+            settings = changed(locked.settings, changes)
+            version = await self._write(connection, locked, name, settings)
+            details = {"room": room, "name": name, "settings": _plain(changes)}
+            await self._record(connection, operator, "change_room", locked.sale, details)
+            return {"room": room, "version": version}
+
+        return await self._once((operator, key), f"change_room {room}", body, work)
+
+    async def pause(self, operator: str, key: str, room: int) -> EffectAnswer:
+        return await self._settle((operator, key), room, "pause_room", _paused)
+
+    async def resume(self, operator: str, key: str, room: int) -> EffectAnswer:
+        return await self._settle((operator, key), room, "resume_room", _resumed)
+
+    async def close(self, operator: str, key: str, room: int) -> EffectAnswer:
+        return await self._settle((operator, key), room, "close_room", _closed)
+
+    async def reset(self, operator: str, key: str, room: int, body: ResetRoom) -> EffectAnswer:
+        """Begin a new epoch, which makes all places and passes of the old one void."""
+        if body.dry_run:
+            return await self._try_reset(room, body)
+
+        async def work(connection: AsyncConnection) -> dict[str, Any]:
+            locked = await self.lock(connection, room)
+            where = self._where(room)
+            line = (await connection.execute(QUERIES["lock_line"], where)).one()
+            if line.epoch != body.epoch:
+                raise Refused(RoomSetupOutcome.EPOCH_OVER, f"The room is in epoch {line.epoch}.")
+            await connection.execute(
+                QUERIES["reset_line"], where | {"capacity": locked.settings.capacity}
+            )
+            await connection.execute(QUERIES["raise_room_version"], where)
+            void = {"room": room, "places": line.issued, "passes": line.live}
+            epoch = line.epoch + 1
+            await self._record(
+                connection, operator, "reset_room", locked.sale, void | {"epoch": epoch}
+            )
+            return void | {"epoch": epoch, "done": True}
+
+        return await self._once((operator, key), f"reset_room {room}", body, work)
+
+    async def lock(self, connection: AsyncConnection, room: int) -> LockedRoom:
+        """Lock a room's row.
+
+        Raises:
+            Refused: there is no such room.
+        """
+        row = (await connection.execute(QUERIES["lock_room"], self._where(room))).first()
+        if row is None:
+            raise Refused(RoomSetupOutcome.UNKNOWN_ROOM)
+        settings = decode_settings(row.settings)
+        return LockedRoom(row.room, row.name, row.sale, row.version, settings, row.now)
+
+    async def _settle(
+        self, by: tuple[str, str], room: int, action: str, change: Change
+    ) -> EffectAnswer:
+        async def work(connection: AsyncConnection) -> dict[str, Any]:
+            locked = await self.lock(connection, room)
+            settings = change(locked.settings, locked.now)
+            version = await self._write(connection, locked, locked.name, settings)
+            await self._record(connection, by[0], action, locked.sale, {"room": room})
+            return {"room": room, "version": version}
+
+        return await self._once(by, f"{action} {room}", None, work)
+
+    async def _insert(
+        self, connection: AsyncConnection, body: NewRoom, settings: RoomSettings
+    ) -> int:
+        added = await connection.execute(
+            QUERIES["add_room"],
+            {
+                "organisation": self._organisation,
+                "name": body.name,
+                "sale": body.sale,
+                "settings": encode_settings(settings),
+            },
+        )
+        room: int | None = added.scalar_one_or_none()
+        if room is None:
+            raise Refused(RoomSetupOutcome.SALE_HAS_ROOM)
+        await connection.execute(
+            QUERIES["add_line"], self._where(room) | {"capacity": settings.capacity}
+        )
+        return room
+
+    async def _write(
+        self, connection: AsyncConnection, locked: LockedRoom, name: str, settings: RoomSettings
+    ) -> int:
+        where = self._where(locked.room)
+        before, after = locked.settings.capacity, settings.capacity
+        if before != after:
+            await connection.execute(QUERIES["lock_line"], where)
+            await connection.execute(
+                QUERIES["change_capacity"], where | {"before": before, "after": after}
+            )
+        raised = await connection.execute(
+            QUERIES["change_room"], where | {"name": name, "settings": encode_settings(settings)}
+        )
+        version: int = raised.scalar_one()
+        return version
+
+    async def _try_reset(self, room: int, body: ResetRoom) -> EffectAnswer:
+        async with self._engine.connect() as connection:
+            found = await connection.execute(
+                QUERIES["read_rooms"], self._where(room) | {"rows_max": 1}
+            )
+            row = found.first()
+        if row is None:
+            return EffectAnswer(RoomSetupOutcome.UNKNOWN_ROOM)
+        if row.epoch != body.epoch:
+            detail = f"The room is in epoch {row.epoch}."
+            return EffectAnswer(RoomSetupOutcome.EPOCH_OVER, detail=detail)
+        void = {"room": room, "places": row.issued, "passes": row.live}
+        return EffectAnswer(EffectOutcome.DONE, void | {"epoch": row.epoch, "done": False})
+
+    async def _once(
+        self, by: tuple[str, str], action: str, body: msgspec.Struct | None, work: Work
+    ) -> EffectAnswer:
+        operator, key = by
+        person = Person.named(self._organisation, OPERATOR_ISSUER, operator)
+        effect = effect_id(person, 0, action, key)
+        return await once(self._engine, self._organisation, effect, request_digest(body), work)
+
+    async def _record(
+        self,
+        connection: AsyncConnection,
+        operator: str,
+        action: str,
+        sale: int | None,
+        details: dict[str, Any],
+    ) -> None:
+        await audit.append(
+            connection,
+            self._organisation,
+            actor=operator,
+            action=action,
+            sale=sale,
+            details=details,
+            now=await read_clock(connection),
+        )
+
+    def _where(self, room: int) -> dict[str, Any]:
+        return {"organisation": self._organisation, "room": room}
+
+
+def changed(settings: RoomSettings, changes: dict[str, Any]) -> RoomSettings:
+    """Settings with some fields changed.
+
+    Raises:
+        ProblemError: a value contradicts another.
+    """
+    try:
+        return changed_settings(settings, changes)
+    except ValueError as error:
+        raise ProblemError(
+            INVALID_FIELD, f"Of the settings, {error}.", field="settings", expected=str(error)
+        ) from None
+
+
+def _paused(settings: RoomSettings, _now: Instant) -> RoomSettings:
+    return msgspec.structs.replace(settings, paused=True)
+
+
+def _resumed(settings: RoomSettings, _now: Instant) -> RoomSettings:
+    return msgspec.structs.replace(settings, paused=False)
+
+
+def _closed(settings: RoomSettings, now: Instant) -> RoomSettings:
+    """Take no more joins from now on; whoever is in line is still served."""
+    opens_at = settings.opens_at
+    if opens_at is not None and opens_at >= now:
+        opens_at = now - timedelta(seconds=1)
+    return msgspec.structs.replace(settings, opens_at=opens_at, closes_at=now)
+
+
+def _plain(changes: dict[str, Any]) -> Any:
+    """As JSON has it, for the audit log."""
+    return msgspec.to_builtins(changes)
