@@ -56,6 +56,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     nonce_window_s: Positive = 900  # in which a nonce, once given, can be joined with
     turnstile_site_key: Annotated[str, Meta(min_length=1)] | None = None
     turnstile_secret: Annotated[str, Meta(min_length=1)] | None = None
+    turnstile_url: Annotated[str, Meta(pattern="^https?://")] = (
+        "https://challenges.cloudflare.com/turnstile/v0/siteverify"
+    )
+    turnstile_timeout_s: Seconds = 3.0  # for one question; then it counts as no answer
+    challenge_fails: Literal["closed", "open"] = "closed"  # for joins that cannot be verified
+    trusted_proxies: str | None = None  # networks, with commas, whose X-Forwarded-* is believed
     jwt_issuer: str | None = None  # of the host's tokens: claim `iss`
     jwt_secret: Secret | None = None  # shared with that issuer, for HS256
     jwt_audience: str | None = None  # demanded as claim `aud` when set
