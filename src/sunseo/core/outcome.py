@@ -15,6 +15,7 @@ class Kind(Enum):
 
     DONE = "done"  # it happened just now
     REPLAYED = "replayed"  # it happened before; this is how it stands today
+    WAITING = "waiting"  # what was asked for stands, and needs nothing but time: ask again
     ABSENT = "absent"  # it names something that does not exist
     REFUSED = "refused"  # a rule forbids it, and the same request stays forbidden
     CONFLICT = "conflict"  # somebody or something else stands in the way
@@ -24,7 +25,7 @@ class Kind(Enum):
 
     @property
     def is_success(self) -> bool:
-        return self in (Kind.DONE, Kind.REPLAYED)
+        return self in (Kind.DONE, Kind.REPLAYED, Kind.WAITING)
 
 
 class Outcome(Enum):

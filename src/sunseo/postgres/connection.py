@@ -87,6 +87,11 @@ class Transaction:
         moment: Instant = await self._connection.fetchval(CLOCK)
         return moment
 
+    async def fetch_with_clock(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Run a statement that reads the time to decide at, and more; no lock can follow it."""
+        self._ladder.close()
+        return await self._connection.fetch(query, *arguments)
+
 
 class LaneConnection:
     """See the module."""

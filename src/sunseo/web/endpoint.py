@@ -167,7 +167,7 @@ class Reply:
 
     Args:
         status: the HTTP status, or None to take it from `outcome` and the endpoint's `success`
-            (done: `success`; replayed: 200).
+            (done: `success`; replayed: 200; waiting: 202).
         body: a struct to be encoded as JSON, bytes as they are, or None.
         headers: further headers, names in lower case; `content-type` here replaces JSON's.
         outcome: the outcome that is logged and counted.
@@ -258,4 +258,6 @@ class Endpoint:
 
     def status_of(self, outcome: Outcome | None) -> int:
         """The status of a successful answer that names none itself."""
-        return 200 if outcome is not None and outcome.kind is Kind.REPLAYED else self.success
+        if outcome is None or outcome.kind is Kind.DONE:
+            return self.success
+        return 202 if outcome.kind is Kind.WAITING else 200

@@ -16,6 +16,7 @@ from sunseo.web.endpoint import Endpoint, Header
 STATUS_OF_KIND: dict[Kind, int] = {
     Kind.DONE: 200,
     Kind.REPLAYED: 200,
+    Kind.WAITING: 202,
     Kind.ABSENT: 404,
     Kind.REFUSED: 403,
     Kind.CONFLICT: 409,

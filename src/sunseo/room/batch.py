@@ -1,0 +1,45 @@
+"""One flush of the room's lane: lock, look up, decide, write, commit.
+
+State       None between batches but the lane's connection and the settings of rooms.
+Guarantee   All changes of a batch are committed, or none. Numbers, slots and answers are decided
+            in order of arrival while the room's line is locked, so that they are right however
+            many workers serve a room.
+Clock       PostgreSQL's, read after the last lock; `on_clock` hears every reading.
+On failure  The transaction rolls back whole and the error goes to the lane.
+"""
+
+from collections.abc import Callable, Sequence
+
+from sunseo.core.clock import Instant
+from sunseo.postgres.connection import LaneConnection
+from sunseo.room.commands import RoomCommand
+from sunseo.room.load import LineLoader, millis_of
+from sunseo.room.rules import RoomAnswer, decide
+from sunseo.room.save import save
+
+
+class RoomFlush:
+    """The `Flush` of a room lane."""
+
+    def __init__(
+        self,
+        connection: LaneConnection,
+        on_clock: Callable[[Instant], None] = lambda _now: None,
+    ) -> None:
+        self._connection = connection
+        self._loader = LineLoader()
+        self._on_clock = on_clock
+
+    def abandon(self) -> None:
+        self._connection.drop()
+
+    async def __call__(self, commands: Sequence[RoomCommand]) -> Sequence[RoomAnswer]:
+        async with self._connection.transaction() as tx:
+            lines, now = await self._loader.load(tx, commands)
+            if now is None:  # none of these rooms exists
+                return [decide(command, None, 0) for command in commands]
+            self._on_clock(now)
+            now_ms = millis_of(now)
+            answers = [decide(command, lines.get(command.room), now_ms) for command in commands]
+            await save(tx, lines.values(), now_ms)
+        return answers
