@@ -85,3 +85,26 @@ WHERE :sources_max > (
 ON CONFLICT (organisation, room, source)
     DO UPDATE SET measured = excluded.measured, target = excluded.target, at = excluded.at
 RETURNING source;
+
+-- name: read_board
+-- Read all rooms as they are shown: the settings only of those whose version is not known yet.
+SELECT
+    r.room, r.version, r.name, r.sale,
+    CASE WHEN CAST(:known AS jsonb) ->> CAST(r.room AS text) = CAST(r.version AS text) THEN NULL
+        ELSE CAST(r.settings AS text) END AS settings,
+    l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity,
+    CASE WHEN p.epoch = l.epoch THEN CAST(p.state -> 'shown' AS text) END AS shown,
+    (SELECT array_agg(v.pass_id ORDER BY v.pass_id) FROM (
+        SELECT s.pass_id
+        FROM room_passes AS s
+        WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
+            AND s.state = 'revoked'
+            AND s.expires_at > statement_timestamp() - make_interval(secs => :listed_s)
+        ORDER BY s.expires_at DESC
+        LIMIT :revoked_max) AS v) AS revoked,
+    statement_timestamp() AS now
+FROM rooms AS r
+JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
+LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
+WHERE r.organisation = :organisation
+ORDER BY r.room;

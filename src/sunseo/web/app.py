@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from sunseo.telemetry.logs import Logs, RequestLine, now
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.adapter import Adapter, Rendered, refuse_wrong_row
 from sunseo.web.auth import Authenticator
+from sunseo.web.crossing import CROSS_ORIGIN_HEADERS, preflight_headers
 from sunseo.web.descriptions import describe
 from sunseo.web.endpoint import Call, Endpoint, Header, Record, Refusal
 from sunseo.web.limits import ClientGoneError, Limits, Patrol
@@ -42,6 +44,7 @@ from sunseo.web.problems import (
     retry_after,
     type_of,
 )
+from sunseo.web.raw import RawAnswers
 from sunseo.web.requests import refuse_odd_headers, request_id_of
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -52,6 +55,7 @@ _PROBLEM_HEADERS: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
 )
 _CLIENT_GONE = 499  # as nginx logs it; nobody receives it
+NOTHING_RAW: RawAnswers = MappingProxyType({})
 _NOWHERE = "-"  # the route of requests that found none; a path may hold anything, so it is no label
 
 
@@ -64,6 +68,7 @@ def build_app(
     logs: Logs,
     lifespan: Lifespan | None = None,
     is_outage: Callable[[Exception], bool] | None = None,
+    raw: RawAnswers = NOTHING_RAW,
 ) -> "App":
     """Join the endpoint tables of all capabilities into one application.
 
@@ -76,6 +81,7 @@ def build_app(
         lifespan: entered when a worker starts and left when it has drained.
         is_outage: whether an exception out of a handler means that something it needs is away;
             then the answer is 503, not 500.
+        raw: answers by exact path that go ahead of the table, for the methods they take.
 
     Raises:
         ValueError: the table contradicts itself.
@@ -92,6 +98,7 @@ def build_app(
         logs=logs,
         lifespan=lifespan,
         is_outage=is_outage,
+        raw=raw,
     )
 
 
@@ -108,6 +115,11 @@ class _Methods:
         self.adapters[method] = adapter
         if method == "GET":
             self.adapters["HEAD"] = adapter
+
+    def from_other_sites(self) -> str:
+        """The methods that pages of other sites may use."""
+        crossing = (m for m, adapter in self.adapters.items() if adapter.endpoint.cross_origin)
+        return ", ".join(sorted(crossing))
 
     def refuse(self, method: str) -> ProblemError:
         allow = ", ".join(sorted(self.adapters))
@@ -132,7 +144,9 @@ class App:
         logs: Logs,
         lifespan: Lifespan | None,
         is_outage: Callable[[Exception], bool] | None,
+        raw: RawAnswers,
     ) -> None:
+        self._raw = raw
         self._limits = limits
         self._is_outage = is_outage
         self._patrol = Patrol(limits, metrics.http_under_way.set)
@@ -151,6 +165,10 @@ class App:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
+        ready = self._raw.get(scope["path"])
+        if ready is not None and scope["method"] in ready.methods:
+            await ready(scope, receive, send)
+            return
         pairs = scope["headers"]
         headers = dict(pairs)
         method = scope["method"]
@@ -161,10 +179,13 @@ class App:
             refuse_odd_headers(
                 pairs, headers, self._limits.headers_max, self._limits.header_bytes_max
             )
-            adapter, raw_path = self._find(scope["path"], method)
-            record.route = adapter.route
-            call = Call(record, headers, raw_path, scope)
-            rendered = await self._answer(adapter, call, scope["query_string"], receive)
+            if method == "OPTIONS":
+                rendered = self._preflight(scope["path"], record)
+            else:
+                adapter, raw_path = self._find(scope["path"], method)
+                record.route = adapter.route
+                call = Call(record, headers, raw_path, scope)
+                rendered = await self._answer(adapter, call, scope["query_string"], receive)
         except ProblemError as error:
             rendered = self._problem(error.problem, error.detail, record, error.members)
             rendered[1].extend(error.headers)
@@ -174,6 +195,8 @@ class App:
             record.status = _CLIENT_GONE
             self._settle(record, adapter)
             return
+        if adapter is not None and adapter.endpoint.cross_origin:
+            rendered[1].extend(CROSS_ORIGIN_HEADERS)
         record.status = rendered[0]
         await _respond(send, rendered, record)
         self._settle(record, adapter)
@@ -187,6 +210,18 @@ class App:
         if adapter is None:
             raise methods.refuse(method)
         return adapter, raw_path
+
+    def _preflight(self, path: str, record: Record) -> Rendered:
+        """Answer a browser that asks what a page of another site may send here."""
+        found = self._paths.find(path)
+        if found is None:
+            raise ProblemError(NO_SUCH_PATH)
+        template, methods, _ = found
+        record.route = template.path
+        crossing = methods.from_other_sites()
+        if not crossing:
+            raise methods.refuse("OPTIONS")
+        return 204, preflight_headers(crossing), b""
 
     async def _answer(
         self, adapter: Adapter, call: Call, query_string: bytes, receive: Receive

@@ -217,6 +217,7 @@ class Endpoint:
         query: the struct of the query string; None takes no query.
         urgency: when it is shed; by default POLL for reads and WRITE for everything else.
         body_bytes_max: where the general limit is wrong, as for imports.
+        cross_origin: whether pages of other sites may call it from a browser.
         media: further response media types beside JSON, for the document.
         problem_page: makes the endpoint a page for people: what the web layer refuses is answered
             with this HTML, bodies are forms, and unknown query parameters (which those who share
@@ -238,6 +239,7 @@ class Endpoint:
     query: type[msgspec.Struct] | None = None
     urgency: Urgency | None = None
     body_bytes_max: int | None = None
+    cross_origin: bool = False
     media: Sequence[str] = ()
     problem_page: ProblemPage | None = None
     description: str = ""

@@ -1,0 +1,212 @@
+"""All rooms as they stand, in the memory of every worker: read once a tick, whoever asks.
+
+State       A room is on the board from the first tick after it was made.
+Guarantee   One statement a tick reads all rooms, however many poll; a poll reads nothing. Settings
+            are decoded again only when their version has changed. `serving` and `issued` of an
+            epoch never go back on one worker.
+Clock       PostgreSQL's, as of the tick; documents tell it.
+On failure  The board stays as it was, and its documents say by their `now` how old they are.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from sunseo.core.clock import Instant
+from sunseo.room.keys import KeyRing
+from sunseo.room.schedule import Situation, phase_at
+from sunseo.room.settings import RoomSettings, decode_settings
+from sunseo.room.setup import QUERIES
+from sunseo.room.state import (
+    RoomState,
+    Shown,
+    content_of,
+    moment_of,
+    pass_terms_of,
+    poll_of,
+    ready_state,
+)
+from sunseo.web.raw import ReadyAnswer
+
+REVOKED_MAX = 1000  # passes that one document lists, those that last longest first
+REVOKED_LISTED_S = 60 + 5  # after expiry: a gate's clock may be late by the largest skew
+
+_decode_shown = msgspec.json.Decoder(Shown).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class RoomView(msgspec.Struct, frozen=True):
+    """One room as of the last tick.
+
+    Attributes:
+        content: the state document without its time, to see whether anything has changed.
+        answer: the state document as it goes out.
+        now: when it was read, by the database's clock.
+    """
+
+    room: int
+    version: int
+    name: str
+    sale: int | None
+    settings: RoomSettings
+    epoch: int
+    issued: int
+    serving: int
+    live: int
+    departed: int
+    capacity: int
+    shown: Shown
+    situation: Situation
+    revoked: tuple[UUID, ...]
+    now: Instant
+    state: RoomState
+    content: bytes
+    answer: ReadyAnswer
+
+    @property
+    def is_active(self) -> bool:
+        """Whether its line can move or its passes can lapse."""
+        return self.live > 0 or self.issued > self.serving or self.situation.phase != "closed"
+
+
+OnChange = Callable[[RoomView], None]
+
+
+class RoomBoard:
+    """One organisation's, in one process.
+
+    Args:
+        on_change: told of every room whose document changed by more than its time.
+
+    Attributes:
+        answers: the state documents by path, for the app to serve ahead of its router.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        organisation: int,
+        keys: KeyRing,
+        on_change: OnChange = lambda _view: None,
+    ) -> None:
+        self._engine = engine
+        self._organisation = organisation
+        self._keys = keys
+        self._on_change = on_change
+        self._views: dict[int, RoomView] = {}
+        self._rooms_of_sales: dict[int, int] = {}
+        self.answers: dict[str, ReadyAnswer] = {}
+
+    def look(self, room: int) -> RoomView | None:
+        """A room as of the last tick; none where there is no such room."""
+        return self._views.get(room)
+
+    def of_sale(self, sale: int) -> RoomView | None:
+        """The room of a sale, if it has one."""
+        room = self._rooms_of_sales.get(sale)
+        return None if room is None else self._views[room]
+
+    def views(self) -> Iterable[RoomView]:
+        return self._views.values()
+
+    @property
+    def served(self) -> int:
+        """How many polls have been answered, ever; counted without a call to anybody."""
+        return sum(answer.served for answer in self.answers.values())
+
+    async def run_once(self) -> bool:
+        """Read all rooms and renew their documents."""
+        known = {str(room): view.version for room, view in self._views.items()}
+        for row in await self._read(known):
+            before = self._views.get(row.room)
+            view = self._view(row, before)
+            if view is None:
+                continue
+            self._views[row.room] = view
+            if view.sale is not None:
+                self._rooms_of_sales[view.sale] = row.room
+            self.answers[state_path(row.room)] = view.answer
+            if before is None or before.content != view.content:
+                self._on_change(view)
+        return False
+
+    async def _read(self, known: dict[str, int]) -> list[Any]:
+        async with self._engine.connect() as raw:
+            connection = await raw.execution_options(isolation_level="AUTOCOMMIT")
+            found = await connection.execute(
+                QUERIES["read_board"],
+                {
+                    "organisation": self._organisation,
+                    "known": _encode(known).decode(),
+                    "listed_s": REVOKED_LISTED_S,
+                    "revoked_max": REVOKED_MAX,
+                },
+            )
+            return list(found.all())
+
+    def _view(self, row: Any, before: RoomView | None) -> RoomView | None:
+        """A room as it was read, or none where a fresher reading is there already."""
+        if before is not None and (row.version, row.epoch, row.serving) < (
+            before.version,
+            before.epoch,
+            before.serving,
+        ):
+            return None
+        settings = before.settings if before is not None else RoomSettings()
+        if row.settings is not None:
+            settings = decode_settings(row.settings)
+        shown = _decode_shown(row.shown) if row.shown is not None else Shown()
+        situation = phase_at(settings, row.now, line_is_empty=row.issued == row.serving)
+        state = _state(row, settings, shown, situation)
+        ed25519 = settings.pass_signature == "ed25519"  # noqa: S105 - an algorithm's name
+        served = before.answer.served if before is not None else 0
+        return RoomView(
+            room=row.room,
+            version=row.version,
+            name=row.name,
+            sale=row.sale,
+            settings=settings,
+            epoch=row.epoch,
+            issued=row.issued,
+            serving=row.serving,
+            live=row.live,
+            departed=row.departed,
+            capacity=row.capacity,
+            shown=shown,
+            situation=situation,
+            revoked=tuple(row.revoked or ()),
+            now=row.now,
+            state=state,
+            content=content_of(state),
+            answer=ready_state(state, self._keys, ed25519=ed25519, served=served),
+        )
+
+
+def state_path(room: int) -> str:
+    return f"/v1/rooms/{room}/state"
+
+
+def _state(row: Any, settings: RoomSettings, shown: Shown, situation: Situation) -> RoomState:
+    paused = situation.phase == "paused"
+    return RoomState(
+        room=row.room,
+        epoch=row.epoch,
+        phase=situation.phase,
+        mode=settings.mode,
+        issued=row.issued,
+        serving=row.serving,
+        speed=shown.speed,
+        slowed="paused" if paused else shown.slowed,
+        units_left=shown.units_left,
+        sold_out=shown.sold_out,
+        message=settings.message,
+        opens_at=moment_of(situation.opens_at),
+        poll=poll_of(settings),
+        pass_=pass_terms_of(settings),
+        revoked=list(row.revoked or ()),
+        fail_mode=settings.fail_mode,
+        now=moment_of(row.now) or 0,
+    )
