@@ -34,7 +34,6 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 VALID, NOT_VALID, UNUSABLE, NOT_DRAWN_YET = 0, 1, 2, 3
@@ -404,10 +403,8 @@ def entrant_of(text: str, header: dict[str, Any] | None = None) -> bytes:
 
 def open_draw(path: str, stack: ExitStack) -> IO[bytes]:
     """Open a file, or standard input for `-`, and unpack it where it is gzipped."""
-    if path == "-":
-        plain = io.BufferedReader(sys.stdin.buffer.raw)  # type: ignore[attr-defined]  # it has one
-    else:
-        plain = stack.enter_context(Path(path).open("rb"))
+    source = sys.stdin.fileno() if path == "-" else path
+    plain = stack.enter_context(open(source, "rb"))  # noqa: PTH123, SIM115 - of a descriptor or a path; the stack closes it
     if plain.peek(2)[:2] == b"\x1f\x8b":
         return io.BufferedReader(gzip.GzipFile(fileobj=plain))
     return plain
