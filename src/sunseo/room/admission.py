@@ -142,16 +142,21 @@ class Admission:
         if kind == "none":
             return None
         if not request.challenge:
-            return Refusal(AdmissionOutcome.CHALLENGE_REQUIRED, extra={"challenge": kind})
+            return self._ask(AdmissionOutcome.CHALLENGE_REQUIRED, request)
         match await self._verdict(kind, request, request.challenge):
             case "passed":
                 return None
             case "failed":
-                return Refusal(AdmissionOutcome.CHALLENGE_FAILED, extra={"challenge": kind})
+                return self._ask(AdmissionOutcome.CHALLENGE_FAILED, request)
         self._on_unverified(kind)
         if self._fails == "open":
             return None
         return Refusal(AdmissionOutcome.CHALLENGE_UNAVAILABLE, retry_after_s=RETRY_AFTER_S)
+
+    def _ask(self, outcome: AdmissionOutcome, request: JoinRequest) -> Refusal:
+        """Refuse, and send a challenge along, so that the next request can be the right one."""
+        challenge = self.issue(request.room, request.settings, request.nonce)
+        return Refusal(outcome, extra={"challenge": challenge})
 
     async def _verdict(self, kind: str, request: JoinRequest, answer: str) -> Verdict:
         challenge = self._challenges.get(kind)
