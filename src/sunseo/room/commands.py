@@ -37,12 +37,14 @@ class Join(RoomCommand, frozen=True, gc=False):
     """Take a number for a holder.
 
     `binding` is the hash of her secret; none binds to an account. `entrant` is the random id under
-    which she takes part in a draw, if there is one.
+    which she takes part in a draw, if there is one. What is late gives a place that is there
+    already, but no new one.
     """
 
     holder: UUID
     entrant: UUID
     binding: UUID | None = None
+    is_late: bool = False
 
 
 class Enter(RoomCommand, frozen=True, gc=False):
@@ -91,6 +93,7 @@ class JoinOutcome(Outcome):
 
     UNKNOWN_ROOM = Kind.ABSENT, "There is no such room."
     REPLAYED = Kind.REPLAYED, "You have joined before; here is your place."
+    NONCE_EXPIRED = Kind.GONE, "The nonce is too old to join with; get a new one."
     ROOM_CLOSED = Kind.REFUSED, "The room is closed."
     NOT_YET = Kind.REFUSED, "The room takes nobody yet; come back shortly before it opens."
     REGISTERED = Kind.WAITING, "You take part in the draw; your number comes with its result."

@@ -70,6 +70,7 @@ class Terms(msgspec.Struct, frozen=True):
     phase: Phase  # as if its line never ran empty: who was called may come until the next opening
     opens_at: Instant | None
     takes_joins: bool
+    now_ms: int
 
 
 class Line(msgspec.Struct):

@@ -175,7 +175,7 @@ class LineLoader:
             capacity=row["capacity"],
             entrants=row["entrants"],
             sealed=row["sealed"],
-            terms=Terms(settings, phase, opens_at, takes_joins(settings, now)),
+            terms=Terms(settings, phase, opens_at, takes_joins(settings, now), millis_of(now)),
         )
         for place in found.places:
             line.places[place["holder"]] = _place_of(place)

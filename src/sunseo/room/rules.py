@@ -65,6 +65,8 @@ def join(command: Join, line: Line | None, now_ms: int) -> RoomAnswer:
         return RoomAnswer(JoinOutcome.REPLAYED, line.epoch, line.serving, line.terms, place)
     if (entrant := line.registered.get(command.holder)) is not None:
         return _about(JoinOutcome.REPLAYED, line, entrant=entrant)
+    if command.is_late:
+        return _about(JoinOutcome.NONCE_EXPIRED, line)
     terms = line.terms
     if not terms.takes_joins:
         never = terms.opens_at is None

@@ -44,6 +44,15 @@ class Authenticator:
         except InvalidTokenError as error:
             raise _invalid(str(error)) from None
 
+    async def identify_known_person(self, call: Call, authorization: bytes | None) -> None:
+        """Set `call.person` if there is a token.
+
+        Raises:
+            ProblemError: there is one, and it is not a valid person's token.
+        """
+        if authorization is not None:
+            await self.identify_person(call, authorization)
+
     async def identify_operator(self, call: Call, authorization: bytes | None) -> None:
         """Set `call.operator`.
 
@@ -68,6 +77,7 @@ class Authenticator:
 
 
 IDENTIFY = {
+    Auth.OPTIONAL_PERSON: Authenticator.identify_known_person,
     Auth.PERSON: Authenticator.identify_person,
     Auth.OPERATOR: Authenticator.identify_operator,
 }

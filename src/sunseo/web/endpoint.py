@@ -31,9 +31,13 @@ from sunseo.core.outcome import Kind, Outcome
 
 
 class Auth(Enum):
-    """Who may call: everybody, a person with a token, an operator with a key."""
+    """Who may call: everybody, a person with a token, an operator with a key.
+
+    Where a person is optional, no token is fine, but one that is sent has to be valid.
+    """
 
     PUBLIC = "public"
+    OPTIONAL_PERSON = "optional person"
     PERSON = "person"
     OPERATOR = "operator"
 
@@ -96,7 +100,7 @@ class Call:
         headers: by name in lower case, as bytes; `header` reads one as text.
         path: path parameters by name, already `int`, `UUID` or `str` as the template says.
         query: the decoded query struct, or None.
-        person: who calls, where `auth` is PERSON.
+        person: who calls, where `auth` is PERSON; elsewhere see `known_person`.
         operator: the id of the operator key used, where `auth` is OPERATOR.
         idempotency_key: as sent, 1 to 255 visible ASCII characters.
         record: what this request will have been; handlers add their times to it.
@@ -134,6 +138,11 @@ class Call:
         self.path = path
         self.headers = headers
         self.scope = {} if scope is None else scope
+
+    @property
+    def known_person(self) -> Person | None:
+        """Who calls, where `auth` is OPTIONAL_PERSON and she sent a token."""
+        return getattr(self, "person", None)
 
     @property
     def peer(self) -> str | None:

@@ -34,6 +34,7 @@ Json = dict[str, Any]
 
 _SECURITY: dict[Auth, list[Json]] = {
     Auth.PUBLIC: [],
+    Auth.OPTIONAL_PERSON: [{}, {"personToken": []}],
     Auth.PERSON: [{"personToken": []}],
     Auth.OPERATOR: [{"operatorKey": []}],
 }
@@ -225,6 +226,7 @@ def _web_problems(endpoint: Endpoint, template: Template) -> Iterable[ProblemTyp
         yield NO_SUCH_PATH
     yield INVALID_QUERY
     if endpoint.auth is not Auth.PUBLIC:
+        # Also where a person is optional: for a header that is no `Bearer`.
         yield from (CREDENTIAL_REQUIRED, INVALID_CREDENTIAL, WRONG_CREDENTIAL)
     if endpoint.idempotent_key:
         yield INVALID_IDEMPOTENCY_KEY

@@ -143,6 +143,14 @@ class Shop:
                 auth=Auth.OPERATOR,
             ),
             Endpoint(
+                name="join",
+                method="POST",
+                path="/join",
+                summary="Join with or without a token",
+                handler=self.handle,
+                auth=Auth.OPTIONAL_PERSON,
+            ),
+            Endpoint(
                 name="echo",
                 method="POST",
                 path="/echo",

@@ -353,3 +353,38 @@ async def test_guest_session_names_a_new_person_each_time() -> None:
 
     assert shop.calls[0].person.id == first.person  # type: ignore[union-attr]  # a GuestBody
     assert first.person != second.person  # type: ignore[union-attr]  # a GuestBody
+
+
+async def test_a_person_may_be_optional() -> None:
+    """Without a token nobody is known; with one it is its person; neither is kept by caches."""
+    shop = Shop()
+
+    nobody = await ask(shop.app, "POST", "/join", b"")
+    somebody = await ask(shop.app, "POST", "/join", b"", headers=person_headers())
+
+    assert [call.known_person for call in shop.calls] == [
+        None,
+        Person.named(1, ISSUER, "user-1"),
+    ]
+    assert {nobody.status, somebody.status} == {200}
+    assert {nobody.headers["cache-control"], somebody.headers["cache-control"]} == {"no-store"}
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status", "outcome"),
+    [
+        ("Bearer forged", 401, "invalid_credential"),
+        ("Basic dXNlcjpwYXNz", 401, "credential_required"),
+        (f"Bearer {OPERATOR.text}", 403, "wrong_credential"),
+    ],
+)
+async def test_an_optional_person_is_never_guessed(
+    authorization: str, status: int, outcome: str
+) -> None:
+    """A token that is not valid is refused: its bearer thinks that she is somebody."""
+    shop = Shop()
+
+    refused = await ask(shop.app, "POST", "/join", b"", headers={"Authorization": authorization})
+
+    assert (refused.status, refused.json["outcome"]) == (status, outcome)
+    assert shop.calls == []
