@@ -29,7 +29,7 @@ from sunseo.room.state import (
     poll_of,
     ready_state,
 )
-from sunseo.web.raw import ReadyAnswer
+from sunseo.web.raw import RawAnswer, ReadyAnswer
 
 REVOKED_MAX = 1000  # passes that one document lists, those that last longest first
 REVOKED_LISTED_S = 60 + 5  # after expiry: a gate's clock may be late by the largest skew
@@ -58,6 +58,7 @@ class RoomView(msgspec.Struct, frozen=True):
     live: int
     departed: int
     capacity: int
+    draw: str | None
     shown: Shown
     situation: Situation
     revoked: tuple[UUID, ...]
@@ -71,6 +72,11 @@ class RoomView(msgspec.Struct, frozen=True):
         """Whether its line can move or its passes can lapse."""
         return self.live > 0 or self.issued > self.serving or self.situation.phase != "closed"
 
+    @property
+    def awaits_draw(self) -> bool:
+        """Whether the first numbers are still to be drawn, so that nobody can be called."""
+        return self.draw in ("committed", "sealed")
+
 
 OnChange = Callable[[RoomView], None]
 
@@ -79,10 +85,8 @@ class RoomBoard:
     """One organisation's, in one process.
 
     Args:
+        answers: where the state documents are put by their path, for the app to serve.
         on_change: told of every room whose document changed by more than its time.
-
-    Attributes:
-        answers: the state documents by path, for the app to serve ahead of its router.
     """
 
     def __init__(
@@ -90,15 +94,16 @@ class RoomBoard:
         engine: AsyncEngine,
         organisation: int,
         keys: KeyRing,
+        answers: dict[str, RawAnswer],
         on_change: OnChange = lambda _view: None,
     ) -> None:
         self._engine = engine
         self._organisation = organisation
         self._keys = keys
+        self._answers = answers
         self._on_change = on_change
         self._views: dict[int, RoomView] = {}
         self._rooms_of_sales: dict[int, int] = {}
-        self.answers: dict[str, ReadyAnswer] = {}
 
     def look(self, room: int) -> RoomView | None:
         """A room as of the last tick; none where there is no such room."""
@@ -115,7 +120,7 @@ class RoomBoard:
     @property
     def served(self) -> int:
         """How many polls have been answered, ever; counted without a call to anybody."""
-        return sum(answer.served for answer in self.answers.values())
+        return sum(view.answer.served for view in self._views.values())
 
     async def run_once(self) -> bool:
         """Read all rooms and renew their documents."""
@@ -128,7 +133,7 @@ class RoomBoard:
             self._views[row.room] = view
             if view.sale is not None:
                 self._rooms_of_sales[view.sale] = row.room
-            self.answers[state_path(row.room)] = view.answer
+            self._answers[state_path(row.room)] = view.answer
             if before is None or before.content != view.content:
                 self._on_change(view)
         return False
@@ -149,11 +154,7 @@ class RoomBoard:
 
     def _view(self, row: Any, before: RoomView | None) -> RoomView | None:
         """A room as it was read, or none where a fresher reading is there already."""
-        if before is not None and (row.version, row.epoch, row.serving) < (
-            before.version,
-            before.epoch,
-            before.serving,
-        ):
+        if before is not None and _age_of(row) < _age_of(before):
             return None
         settings = before.settings if before is not None else RoomSettings()
         if row.settings is not None:
@@ -175,6 +176,7 @@ class RoomBoard:
             live=row.live,
             departed=row.departed,
             capacity=row.capacity,
+            draw=row.draw,
             shown=shown,
             situation=situation,
             revoked=tuple(row.revoked or ()),
@@ -189,8 +191,14 @@ def state_path(room: int) -> str:
     return f"/v1/rooms/{room}/state"
 
 
+def _age_of(read: Any) -> tuple[Any, ...]:
+    """Grows from one reading of a room to the next; two loops may read at once."""
+    return read.version, read.epoch, read.serving, read.issued, read.now
+
+
 def _state(row: Any, settings: RoomSettings, shown: Shown, situation: Situation) -> RoomState:
     paused = situation.phase == "paused"
+    held = situation.phase in ("open", "draining") and row.draw in ("committed", "sealed")
     return RoomState(
         room=row.room,
         epoch=row.epoch,
@@ -199,7 +207,7 @@ def _state(row: Any, settings: RoomSettings, shown: Shown, situation: Situation)
         issued=row.issued,
         serving=row.serving,
         speed=shown.speed,
-        slowed="paused" if paused else shown.slowed,
+        slowed="paused" if paused or held else shown.slowed,
         units_left=shown.units_left,
         sold_out=shown.sold_out,
         message=settings.message,

@@ -93,6 +93,8 @@ SELECT
     CASE WHEN CAST(:known AS jsonb) ->> CAST(r.room AS text) = CAST(r.version AS text) THEN NULL
         ELSE CAST(r.settings AS text) END AS settings,
     l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity,
+    (SELECT d.state FROM room_draws AS d
+        WHERE d.organisation = l.organisation AND d.room = l.room AND d.epoch = l.epoch) AS draw,
     CASE WHEN p.epoch = l.epoch THEN CAST(p.state -> 'shown' AS text) END AS shown,
     (SELECT array_agg(v.pass_id ORDER BY v.pass_id) FROM (
         SELECT s.pass_id
@@ -108,3 +110,116 @@ JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
 LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
 WHERE r.organisation = :organisation
 ORDER BY r.room;
+
+-- name: hold_lease
+-- Take the lead where nobody has it, or keep it; the fence grows with every change of leader.
+INSERT INTO room_leases (organisation, role, leader, fence, lease_until)
+VALUES (:organisation, :role, :leader, 1, clock_timestamp() + make_interval(secs => :lease_s))
+ON CONFLICT (organisation, role) DO UPDATE SET
+    leader = excluded.leader,
+    fence = room_leases.fence
+        + CASE WHEN room_leases.leader = excluded.leader THEN 0 ELSE 1 END,
+    lease_until = excluded.lease_until
+WHERE room_leases.leader = excluded.leader OR room_leases.lease_until < clock_timestamp()
+RETURNING fence;
+
+-- name: drop_lease
+-- Let the next leader begin at once.
+UPDATE room_leases
+SET lease_until = clock_timestamp()
+WHERE organisation = :organisation AND role = :role AND leader = :leader;
+
+-- name: check_lease
+-- See that nobody else leads, and that nobody will until this transaction ends.
+SELECT fence
+FROM room_leases
+WHERE organisation = :organisation AND role = :role AND fence = :fence
+FOR SHARE;
+
+-- name: read_memory
+-- Read what the last leader remembered of rooms.
+SELECT p.room, p.epoch, CAST(p.state -> 'memory' AS text) AS memory
+FROM room_pacings AS p
+WHERE p.organisation = :organisation AND p.room = ANY(CAST(:rooms AS bigint[]));
+
+-- name: read_entered
+-- Read who entered rooms lately.
+SELECT g.room, e.number, CAST(extract(epoch FROM e.entered_at) AS double precision) AS at_s
+FROM jsonb_to_recordset(CAST(:rooms AS jsonb))
+    AS g (room bigint, epoch integer, since double precision)
+CROSS JOIN LATERAL (
+    SELECT p.number, p.entered_at
+    FROM room_passes AS p
+    WHERE ARRAY[p.organisation, p.room, p.epoch]
+            = ARRAY[CAST(:organisation AS integer), g.room, g.epoch]
+        AND p.number > 0 AND p.entered_at > to_timestamp(g.since)
+    ORDER BY p.entered_at
+    LIMIT :rows_max
+) AS e;
+
+-- name: lock_moving_lines
+-- Lock the lines that are about to move, in the order in which lanes lock them.
+SELECT room
+FROM room_lines
+WHERE organisation = :organisation AND room = ANY(CAST(:rooms AS bigint[]))
+ORDER BY room
+FOR NO KEY UPDATE;
+
+-- name: advance_lines
+-- Move lines on, note by how much, and keep what the leader remembers; a leader that was followed
+-- by another one, or that thinks of another epoch, changes nothing.
+WITH given AS (
+    SELECT *
+    FROM jsonb_to_recordset(CAST(:advances AS jsonb))
+        AS g (room bigint, epoch integer, serving bigint, capacity integer, moves boolean,
+            state jsonb)
+), moved AS (
+    UPDATE room_lines AS l
+    SET
+        serving = greatest(l.serving, least(l.issued, g.serving)), capacity = g.capacity,
+        fence = :fence
+    FROM given AS g
+    WHERE l.organisation = :organisation AND l.room = g.room AND g.moves AND l.epoch = g.epoch
+        AND l.fence <= :fence
+    RETURNING l.room, l.epoch, l.serving
+), released AS (
+    INSERT INTO room_releases (organisation, room, epoch, upto, released_at)
+    SELECT CAST(:organisation AS integer), m.room, m.epoch, m.serving, statement_timestamp()
+    FROM moved AS m
+    WHERE m.serving > 0
+    ON CONFLICT DO NOTHING
+), kept AS (
+    INSERT INTO room_pacings (organisation, room, epoch, state, ticked_at)
+    SELECT CAST(:organisation AS integer), g.room, g.epoch, g.state, statement_timestamp()
+    FROM given AS g
+    WHERE NOT g.moves OR EXISTS (SELECT FROM moved AS m WHERE m.room = g.room)
+    ON CONFLICT (organisation, room) DO UPDATE
+        SET epoch = excluded.epoch, state = excluded.state, ticked_at = excluded.ticked_at
+        WHERE room_pacings.epoch <= excluded.epoch
+)
+SELECT room, serving
+FROM moved;
+
+-- name: forget_releases
+-- Drop what is too old for any grace.
+DELETE FROM room_releases
+WHERE organisation = :organisation
+    AND released_at < statement_timestamp() - make_interval(secs => :kept_s);
+
+-- name: find_due_rooms
+-- Find rooms with passes whose slots have run out.
+SELECT l.room
+FROM room_lines AS l
+WHERE l.organisation = :organisation AND l.live > 0 AND EXISTS (
+    SELECT FROM room_passes AS p
+    WHERE ARRAY[p.organisation, p.room, p.epoch] = ARRAY[l.organisation, l.room, l.epoch]
+        AND p.state = 'live' AND p.slot_until <= statement_timestamp()
+)
+ORDER BY l.room;
+
+-- name: read_signals
+-- Read what sources lately said about the health of rooms; room 0 is the server itself.
+SELECT room, source, measured, target
+FROM room_signals
+WHERE organisation = :organisation
+    AND at > statement_timestamp() - make_interval(secs => :fresh_s);

@@ -1,0 +1,120 @@
+"""A house with rooms on a real database: set up as operators do, asked as lanes do."""
+
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+
+from sunseo.operators.effects import EffectAnswer
+from sunseo.postgres.connection import LaneConnection
+from sunseo.postgres.pool import create_cold_engine
+from sunseo.room.batch import RoomFlush
+from sunseo.room.board import RoomBoard, RoomView
+from sunseo.room.commands import Enter, Join, Leave, RoomCommand, pass_id_of
+from sunseo.room.keys import KeyRing
+from sunseo.room.setup import RoomSetup
+from sunseo.room.setup_bodies import NewRoom, RoomChange
+from sunseo.web.raw import RawAnswer
+
+ORGANISATION = 1
+KEYS = KeyRing(ORGANISATION, {0: b"a secret that only the tests know"}, 0)
+
+
+class House:
+    """One database with its rooms, and as many workers on it as a test asks for."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self.engine = create_cold_engine(dsn, size=8)
+        self.sales: set[int] = set()
+        self.setup = RoomSetup(self.engine, ORGANISATION, self._sale_exists)
+        self.answers: dict[str, RawAnswer] = {}
+        self.changed: list[RoomView] = []
+        self.board = self.another_board(self.answers)
+        self._connection = LaneConnection(dsn)
+        self._flush = RoomFlush(self._connection)
+        self._keys = (f"key-{number}" for number in count(1))
+
+    async def close(self) -> None:
+        await self._connection.close()
+        await self.engine.dispose()
+
+    def another_board(self, answers: dict[str, RawAnswer] | None = None) -> RoomBoard:
+        """A board as another worker has it."""
+        kept = {} if answers is None else answers
+        return RoomBoard(self.engine, ORGANISATION, KEYS, kept, self._note)
+
+    async def room(self, *, sale: int | None = None, **settings: Any) -> int:
+        """Create a room with these settings."""
+        if sale is not None:
+            self.sales.add(sale)
+        body = msgspec.convert({"name": "Room", "sale": sale, "settings": settings}, NewRoom)
+        room: int = done(await self.setup.create("op", next(self._keys), body))["room"]
+        return room
+
+    async def change(self, room: int, **settings: Any) -> None:
+        body = msgspec.convert({"settings": settings}, RoomChange)
+        done(await self.setup.change("op", next(self._keys), room, body))
+
+    async def ask(self, *commands: RoomCommand) -> list[Any]:
+        return list(await self._flush(commands))
+
+    async def join(self, room: int, people: int = 1) -> list[UUID]:
+        """Let people join; their holders, in the order of their numbers."""
+        holders = [uuid4() for _ in range(people)]
+        key = (ORGANISATION, room)
+        answers = await self.ask(*(Join(key, holder, uuid4()) for holder in holders))
+        assert {answer.outcome.name for answer in answers} <= {"JOINED"}, answers
+        return holders
+
+    async def enter(self, room: int, number: int, holder: UUID, epoch: int = 1) -> str:
+        command = Enter((ORGANISATION, room), epoch, number, holder, pass_id_of(number, number))
+        (answer,) = await self.ask(command)
+        outcome: str = answer.outcome.name
+        return outcome
+
+    async def leave(self, room: int, number: int, epoch: int = 1) -> str:
+        (answer,) = await self.ask(Leave((ORGANISATION, room), epoch, pass_id_of(number, number)))
+        outcome: str = answer.outcome.name
+        return outcome
+
+    async def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return [tuple(row) for row in await connection.fetch(query, *arguments)]
+        finally:
+            await connection.close()
+
+    async def value(self, query: str, *arguments: Any) -> Any:
+        return (await self.rows(query, *arguments))[0][0]
+
+    async def line(self, room: int) -> dict[str, Any]:
+        """The room's row of `room_lines`."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            row = await connection.fetchrow("SELECT * FROM room_lines WHERE room = $1", room)
+            assert row is not None
+            return dict(row)
+        finally:
+            await connection.close()
+
+    async def looked(self, room: int) -> RoomView:
+        """The room after a tick of the board."""
+        await self.board.run_once()
+        view = self.board.look(room)
+        assert view is not None
+        return view
+
+    async def _sale_exists(self, sale: int) -> bool:
+        return sale in self.sales
+
+    def _note(self, view: RoomView) -> None:
+        self.changed.append(view)
+
+
+def done(answer: EffectAnswer) -> dict[str, Any]:
+    assert answer.outcome.kind.is_success, answer
+    assert answer.result is not None
+    return answer.result
