@@ -1,10 +1,11 @@
 """Arguments for every hot statement: so many keys of the big sale."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
+from sunseo.postgres.arrays import array_of
 from tests.plans.filled import BIG, LATER, NOW, ROWS, identity
 
 Arguments = list[Any]
@@ -22,8 +23,12 @@ def _ids(n: int) -> list[Any]:
     return [identity(key) for key in _keys(n)]
 
 
-def _sale(n: int) -> list[list[int]]:
-    return [_ONE * n, [BIG] * n]
+def _columns(*columns: Iterable[Any]) -> list[str]:
+    return [array_of(column) for column in columns]
+
+
+def _sale(n: int) -> list[str]:
+    return _columns(_ONE * n, [BIG] * n)
 
 
 def _new(n: int) -> list[Any]:
@@ -54,34 +59,37 @@ def _rows(n: int, holds: list[Any], state: str) -> str:
 
 LANE: dict[str, dict[str, Callable[[int], Arguments]]] = {
     "sunseo.booking": {
-        "find_holds": lambda n: [*_sale(n), _ids(n)],
-        "lock_seats": lambda n: [*_sale(n), _keys(n)],
-        "lock_holds": lambda n: [*_sale(n), _ids(n)],
-        "make_person_uses": lambda n: [*_sale(n), _new(n), [0] * n, [4] * n],
-        "lock_person_uses": lambda n: [*_sale(n), _ids(n), [0] * n],
-        "lock_stocks": lambda n: [*_sale(n), _keys(n)],
-        "lock_sales": lambda n: [_ONE * n, list(range(1, n + 1))],
-        "find_past_due_by_stock": lambda n: [*_sale(n), list(range(1, n + 1)), NOW, 100],
-        "find_past_due_by_person": lambda n: [*_sale(n), _ids(n), NOW, 100],
-        "move_seats": lambda n: [*_sale(n), _keys(n), _ids(n), [LATER] * n],
-        "place_holds": lambda n: [_rows(n, _new(n), "open")],
-        "move_holds": lambda n: [_rows(n, _ids(n), "released")],
-        "count_person_uses": lambda n: [*_sale(n), _ids(n), [0] * n, [2] * n],
-        "count_stocks": lambda n: [*_sale(n), _keys(n), [1] * n, [1] * n],
-        "read_catalogue_sales": lambda n: [_ONE * n, list(range(2, n + 2))],
-        "read_catalogue_prices": lambda n: [_ONE * n, list(range(2, n + 2))],
-        "read_catalogue_products": lambda n: [_ONE * n, list(range(1, n + 1))],
+        "find_holds": lambda n: [*_sale(n), array_of(_ids(n))],
+        "lock_seats": lambda n: [*_sale(n), array_of(_keys(n))],
+        "lock_holds": lambda n: [*_sale(n), array_of(_ids(n))],
+        "take_person_uses": lambda n: [
+            *_sale(n), array_of(_ids(n // 2) + _new(n - n // 2)), *_columns([0] * n, [4] * n),
+        ],
+        "lock_stocks": lambda n: [*_sale(n), array_of(_keys(n))],
+        "lock_sales": lambda n: _columns(_ONE * n, range(1, n + 1)),
+        "read_clock_and_holds": lambda n: [*_sale(n), array_of(_ids(n))],
+        "find_past_due_by_stock": lambda n: [*_sale(n), array_of(range(1, n + 1)), NOW, 100],
+        "find_past_due_by_person": lambda n: [*_sale(n), array_of(_ids(n)), NOW, 100],
+        "save_hall": lambda n: [
+            *_sale(n), *_columns(_keys(n), _ids(n), [LATER] * n),
+            _rows(n, _new(n), "open"), _rows(n, _ids(n), "released"),
+            *_sale(n), *_columns(_ids(n), [0] * n, [2] * n),
+            *_sale(n), *_columns(_keys(n), [1] * n, [1] * n),
+        ],
+        "read_catalogue_sales": lambda n: _columns(_ONE * n, range(2, n + 2)),
+        "read_catalogue_prices": lambda n: _columns(_ONE * n, range(2, n + 2)),
+        "read_catalogue_products": lambda n: _columns(_ONE * n, range(1, n + 1)),
     },
     "sunseo.checkout": {
-        "find_orders": lambda n: [*_sale(n), _ids(n)],
+        "find_orders": lambda n: [_ONE * n, [BIG] * n, _ids(n)],
         "place_orders": lambda n: [
-            *_sale(n), _new(n), _new(n), _ids(n), [None] * n, [0] * n, ["confirmed"] * n, _ids(n),
-            [NOW] * n,
+            _ONE * n, [BIG] * n, _new(n), _new(n), _ids(n), [None] * n, [0] * n, ["confirmed"] * n,
+            _ids(n), [NOW] * n,
         ],
     },
     "sunseo.journal": {
         "advance_sales": lambda n: [
-            _ONE * n, list(range(1, n + 1)), [ROWS * 2] * n, ["[]"] * n, NOW,
+            *_columns(_ONE * n, range(1, n + 1), [ROWS * 2] * n), ["[]"] * n, NOW,
         ],
         "read_tails": lambda n: [_ONE * n, list(range(1, n + 1)), [ROWS - 20] + [0] * (n - 1), 200],
     },

@@ -34,6 +34,7 @@ ASKED = 40
 ROWS_BESIDES = {
     "find_past_due_by_stock": ASKED * PAST_DUE * 2,
     "read_catalogue_products": PRODUCTS * 6,
+    "save_hall": ASKED * 24,  # it writes five tables
     "find_past_due": 500 * 2,  # it answers so many
 }
 ROWS_MAX = ASKED * 6

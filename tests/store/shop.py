@@ -7,6 +7,7 @@ which journal entry is whose. Time passes when a test says so.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -34,7 +35,6 @@ from sunseo.booking.setup_bodies import (
 )
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.participant import OrderParticipant
-from sunseo.core.clock import Instant
 from sunseo.core.ids import digest_id
 from sunseo.core.lane import Defer
 from sunseo.core.outcome import Outcome
@@ -202,8 +202,9 @@ class _TimedTransaction(Transaction):
         super().__init__(tx._connection)
         self._ahead = ahead
 
-    async def now(self) -> Instant:
-        return await super().now() + self._ahead
+    async def fetch_with_clock(self, query: str, *arguments: Any) -> list[Any]:
+        rows = await super().fetch_with_clock(query, *arguments)
+        return [{**row, "decided_at": row["decided_at"] + self._ahead} for row in rows]
 
 
 @asynccontextmanager

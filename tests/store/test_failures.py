@@ -192,7 +192,7 @@ async def test_a_transaction_refuses_locks_out_of_order(market: Market) -> None:
     async def lock_after_the_clock() -> None:
         async with connection.transaction() as tx:
             await tx.fetch("UPDATE seats SET hold = gen_random_uuid()")
-            await tx.now()
+            await tx.fetch_with_clock("SELECT clock_timestamp()")
             await tx.lock(Lockable.SEAT, "SELECT 1 FROM seats FOR NO KEY UPDATE")
 
     with pytest.raises(LockOrderError):

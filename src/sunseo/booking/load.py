@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-import asyncpg
-
 from sunseo.booking.catalogue import Catalogue, CatalogueShelf, Product
 from sunseo.booking.commands import InventoryCommand, PlaceHold, SaleKey
 from sunseo.booking.hall import (
@@ -24,6 +22,7 @@ from sunseo.booking.hall import (
     Use,
 )
 from sunseo.core.clock import Instant
+from sunseo.postgres.arrays import array_of
 from sunseo.postgres.connection import Row, Transaction
 from sunseo.postgres.locks import Lockable
 from sunseo.postgres.queries import load_queries
@@ -57,12 +56,7 @@ class HallLoader:
         await _lock_person_uses(tx, hall, placing, named)
         await _lock_stocks(tx, hall, placing, named)
         await self._lock_sales(tx, hall)
-        now = await tx.now()
-
-        # Only now that nobody else can be at work on them: what earlier tries have left behind.
-        for hold in await _find_holds(tx, [(c.sale, c.effect) for c in placing]):
-            hall.sales[hold.sale].holds.setdefault(hold.hold, hold)
-        return hall, now
+        return hall, await _read_clock_and_holds(tx, hall, placing)
 
     async def _open_hall(self, tx: Transaction, keys: Iterable[SaleKey]) -> Hall:
         if missing := self._shelf.missing(keys):
@@ -111,7 +105,7 @@ async def _find_past_due(
     rows = await tx.fetch(
         QUERIES[f"find_past_due_by_{by}"],
         *_sale_columns(key for key, _ in asked),
-        [name for _, name in asked],
+        array_of(name for _, name in asked),
         now,
         RECLAIM_MAX,
     )
@@ -126,9 +120,28 @@ async def _find_holds(tx: Transaction, asked: list[tuple[SaleKey, UUID]]) -> lis
     if not asked:
         return []
     rows = await tx.fetch(
-        QUERIES["find_holds"], *_sale_columns(key for key, _ in asked), [hold for _, hold in asked]
+        QUERIES["find_holds"],
+        *_sale_columns(key for key, _ in asked),
+        array_of(hold for _, hold in asked),
     )
     return [hold_of(row) for row in rows]
+
+
+async def _read_clock_and_holds(
+    tx: Transaction, hall: Hall, placing: Sequence[PlaceHold]
+) -> Instant:
+    """Read the time, and only now what earlier tries of the same commands have left behind."""
+    rows = await tx.fetch_with_clock(
+        QUERIES["read_clock_and_holds"],
+        *_sale_columns(command.sale for command in placing),
+        array_of(command.effect for command in placing),
+    )
+    for row in rows:
+        if row["hold"] is not None:
+            hold = hold_of(row)
+            hall.sales[hold.sale].holds.setdefault(hold.hold, hold)
+    now: Instant = rows[0]["decided_at"]
+    return now
 
 
 async def _lock_seats(
@@ -142,7 +155,7 @@ async def _lock_seats(
         Lockable.SEAT,
         QUERIES["lock_seats"],
         *_sale_columns(key for key, _ in asked),
-        [seat for _, seat in asked],
+        array_of(seat for _, seat in asked),
     )
     for row in rows:
         hall.sales[row["organisation"], row["sale"]].seats[row["seat"]] = Seat(
@@ -157,7 +170,7 @@ async def _lock_holds(tx: Transaction, hall: Hall, named: Sequence[Hold]) -> Non
         Lockable.HOLD,
         QUERIES["lock_holds"],
         *_sale_columns(hold.sale for hold in named),
-        [hold.hold for hold in named],
+        array_of(hold.hold for hold in named),
     )
     for row in rows:
         hold = hold_of(row)
@@ -175,45 +188,20 @@ async def _lock_person_uses(
             continue  # it will be refused, and refusals shall not write counters
         for occasion, units_max in _limits_of(command, sale):
             limits[command.sale, command.person, occasion] = units_max
-    await _make_person_uses(tx, hall, limits)
-
-    asked = set(limits)
-    asked.update((hold.sale, hold.person, occasion) for hold in named for occasion, _ in hold.uses)
-    asked = {
-        (key, person, occasion)
-        for key, person, occasion in asked
-        if (person, occasion) not in hall.sales[key].uses
-    }
-    if not asked:
-        return
-    rows = await tx.lock(
-        Lockable.PERSON,
-        QUERIES["lock_person_uses"],
-        *_sale_columns(key for key, _, _ in asked),
-        [person for _, person, _ in asked],
-        [occasion for _, _, occasion in asked],
-    )
-    _put_uses(hall, rows)
-
-
-async def _make_person_uses(
-    tx: Transaction, hall: Hall, limits: Mapping[tuple[SaleKey, UUID, int], int]
-) -> None:
-    """Insert the counters that are not there yet: those are locked by their insertion."""
+    for hold in named:
+        for occasion, _ in hold.uses:
+            # There since the hold was placed, so that the limit written here is never inserted.
+            limits.setdefault((hold.sale, hold.person, occasion), 0)
     if not limits:
         return
     rows = await tx.lock(
         Lockable.PERSON,
-        QUERIES["make_person_uses"],
+        QUERIES["take_person_uses"],
         *_sale_columns(key for key, _, _ in limits),
-        [person for _, person, _ in limits],
-        [occasion for _, _, occasion in limits],
-        list(limits.values()),
+        array_of(person for _, person, _ in limits),
+        array_of(occasion for _, _, occasion in limits),
+        array_of(limits.values()),
     )
-    _put_uses(hall, rows)
-
-
-def _put_uses(hall: Hall, rows: Iterable[asyncpg.Record]) -> None:
     for row in rows:
         sale = hall.sales[row["organisation"], row["sale"]]
         sale.uses[row["person"], row["occasion"]] = Use(row["units"], row["units_max"])
@@ -257,7 +245,7 @@ async def _lock_stocks(
         Lockable.STOCK,
         QUERIES["lock_stocks"],
         *_sale_columns(key for key, _ in asked),
-        [stock for _, stock in asked],
+        array_of(stock for _, stock in asked),
     )
     for row in rows:
         hall.sales[row["organisation"], row["sale"]].stocks[row["stock"]] = Stock(
@@ -314,6 +302,6 @@ def hold_of(row: Row) -> Hold:
     )
 
 
-def _sale_columns(keys: Iterable[SaleKey]) -> tuple[list[int], list[int]]:
+def _sale_columns(keys: Iterable[SaleKey]) -> tuple[str, str]:
     pairs = list(keys)
-    return [organisation for organisation, _ in pairs], [sale for _, sale in pairs]
+    return array_of(organisation for organisation, _ in pairs), array_of(sale for _, sale in pairs)

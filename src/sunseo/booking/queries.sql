@@ -9,7 +9,7 @@
 -- name: find_holds
 -- Read holds by id, plainly: what they claim never changes, so it tells what to lock.
 SELECT h.*
-FROM unnest($1::integer[], $2::bigint[], $3::uuid[]) AS asked (organisation, sale, hold)
+FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::uuid[]) AS asked (organisation, sale, hold)
 JOIN holds AS h
     ON h.organisation = ANY (ARRAY[asked.organisation]) AND h.sale = asked.sale
     AND h.hold = asked.hold;
@@ -19,7 +19,7 @@ JOIN holds AS h
 SELECT asked.organisation, asked.sale, asked.seat, s.occasion, s.price_class, s.hold, s.expires_at
 FROM (
     SELECT keys.*
-    FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS keys (organisation, sale, seat)
+    FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::integer[]) AS keys (organisation, sale, seat)
     ORDER BY keys.organisation, keys.sale, keys.seat
 ) AS asked
 CROSS JOIN LATERAL (
@@ -35,7 +35,7 @@ CROSS JOIN LATERAL (
 SELECT h.*
 FROM (
     SELECT keys.*
-    FROM unnest($1::integer[], $2::bigint[], $3::uuid[]) AS keys (organisation, sale, hold)
+    FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::uuid[]) AS keys (organisation, sale, hold)
     ORDER BY keys.organisation, keys.sale, keys.hold
 ) AS asked
 CROSS JOIN LATERAL (
@@ -46,40 +46,41 @@ CROSS JOIN LATERAL (
     FOR NO KEY UPDATE
 ) AS h;
 
--- name: make_person_uses
--- Make sure that each counter exists, since absence cannot be locked. What comes back is new, and
--- nobody else's before this transaction ends.
-INSERT INTO person_uses (organisation, sale, person, occasion, units_max)
-SELECT keys.*
-FROM unnest($1::integer[], $2::bigint[], $3::uuid[], $4::integer[], $5::integer[])
-    AS keys (organisation, sale, person, occasion, units_max)
-ORDER BY keys.organisation, keys.sale, keys.person, keys.occasion
-ON CONFLICT DO NOTHING
-RETURNING organisation, sale, person, occasion, units, units_max;
-
--- name: lock_person_uses
--- Lock the counters of what persons have.
-SELECT asked.organisation, asked.sale, asked.person, asked.occasion, u.units, u.units_max
-FROM (
+-- name: take_person_uses
+-- Make sure that each counter exists, since absence cannot be locked, and lock those that did. What
+-- is made here is nobody else's before this transaction ends. A counter that somebody else made
+-- meanwhile is in neither half: it asks for another turn. The count comes first and so has all
+-- insertions, in key order, done before the first lock.
+WITH asked AS MATERIALIZED (
     SELECT keys.*
-    FROM unnest($1::integer[], $2::bigint[], $3::uuid[], $4::integer[])
-        AS keys (organisation, sale, person, occasion)
+    FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::uuid[], $4::text::integer[], $5::text::integer[])
+        AS keys (organisation, sale, person, occasion, units_max)
     ORDER BY keys.organisation, keys.sale, keys.person, keys.occasion
-) AS asked
+), made AS (
+    INSERT INTO person_uses (organisation, sale, person, occasion, units_max)
+    SELECT asked.* FROM asked
+    ON CONFLICT DO NOTHING
+    RETURNING organisation, sale, person, occasion, units, units_max
+)
+SELECT made.* FROM made
+UNION ALL
+SELECT asked.organisation, asked.sale, asked.person, asked.occasion, u.units, u.units_max
+FROM asked
 CROSS JOIN LATERAL (
     SELECT person_uses.units, person_uses.units_max
     FROM person_uses
     WHERE person_uses.organisation = asked.organisation AND person_uses.sale = asked.sale
         AND person_uses.person = asked.person AND person_uses.occasion = asked.occasion
     FOR NO KEY UPDATE
-) AS u;
+) AS u
+WHERE (SELECT count(*) FROM made) >= 0;
 
 -- name: lock_stocks
 -- Lock the counters of stock.
 SELECT asked.organisation, asked.sale, asked.stock, t.capacity, t.held, t.sold
 FROM (
     SELECT keys.*
-    FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS keys (organisation, sale, stock)
+    FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::integer[]) AS keys (organisation, sale, stock)
     ORDER BY keys.organisation, keys.sale, keys.stock
 ) AS asked
 CROSS JOIN LATERAL (
@@ -97,7 +98,7 @@ SELECT
     s.renewals_max, s.order_limit, s.version, s.catalogue_version
 FROM (
     SELECT keys.*
-    FROM unnest($1::integer[], $2::bigint[]) AS keys (organisation, sale)
+    FROM unnest($1::text::integer[], $2::text::bigint[]) AS keys (organisation, sale)
     ORDER BY keys.organisation, keys.sale
 ) AS asked
 CROSS JOIN LATERAL (
@@ -107,10 +108,22 @@ CROSS JOIN LATERAL (
     FOR NO KEY UPDATE
 ) AS s;
 
+-- name: read_clock_and_holds
+-- Read the time and, once nobody else can be at work on them, the holds that earlier tries left.
+SELECT clock_timestamp() AS decided_at, h.*
+FROM (SELECT) AS one
+LEFT JOIN (
+    SELECT holds.*
+    FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::uuid[]) AS asked (organisation, sale, hold)
+    JOIN holds
+        ON holds.organisation = ANY (ARRAY[asked.organisation]) AND holds.sale = asked.sale
+        AND holds.hold = asked.hold
+) AS h ON true;
+
 -- name: find_past_due_by_stock
 -- Find, oldest first, holds that still count in a stock though their time has run out.
 SELECT asked.organisation, asked.sale, asked.stock, due.hold
-FROM unnest($1::integer[], $2::bigint[], $3::integer[]) AS asked (organisation, sale, stock)
+FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::integer[]) AS asked (organisation, sale, stock)
 CROSS JOIN LATERAL (
     SELECT h.hold
     FROM holds AS h
@@ -124,7 +137,7 @@ CROSS JOIN LATERAL (
 -- Find, oldest first, holds that still count for a person though their time has run out. They are
 -- looked for among all holds of the person: after a mass expiry those of the sale are many more.
 SELECT asked.organisation, asked.sale, asked.person, due.hold
-FROM unnest($1::integer[], $2::bigint[], $3::uuid[]) AS asked (organisation, sale, person)
+FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::uuid[]) AS asked (organisation, sale, person)
 CROSS JOIN LATERAL (
     SELECT h.hold
     FROM holds AS h
@@ -135,59 +148,54 @@ CROSS JOIN LATERAL (
     LIMIT $5
 ) AS due;
 
--- name: move_seats
--- Write who has which seat, and until when.
-UPDATE seats AS s
-SET hold = moved.hold, expires_at = moved.expires_at
-FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::uuid[], $5::timestamptz[])
-    AS moved (organisation, sale, seat, hold, expires_at)
-WHERE s.organisation = ANY (ARRAY[moved.organisation]) AND s.sale = moved.sale
-    AND s.seat = moved.seat;
-
--- name: place_holds
--- Write the holds that a batch has placed. They travel as JSON: their lists are ragged, which arrays
--- of arrays cannot be, and nineteen arrays take the client five times as long to encode.
-INSERT INTO holds (
-    organisation, sale, hold, person, state, seats, products, product_quantities, stocks,
-    stock_units, use_occasions, use_units, units, amount, request_digest, renewals, placed_at,
-    expires_at, ended_at
+-- name: save_hall
+-- Write what has moved, table by table: who has which seat, the holds that were placed, how others
+-- ended or how long they now last, what persons have, and how much of each stock is held and sold.
+-- One statement, since each costs its way there and back. Holds travel as JSON: their lists are
+-- ragged, which arrays of arrays cannot be.
+WITH moved_seats AS (
+    UPDATE seats AS s
+    SET hold = moved.hold, expires_at = moved.expires_at
+    FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::integer[], $4::text::uuid[], $5::text::timestamptz[])
+        AS moved (organisation, sale, seat, hold, expires_at)
+    WHERE s.organisation = ANY (ARRAY[moved.organisation]) AND s.sale = moved.sale
+        AND s.seat = moved.seat
+), placed_holds AS (
+    INSERT INTO holds (
+        organisation, sale, hold, person, state, seats, products, product_quantities, stocks,
+        stock_units, use_occasions, use_units, units, amount, request_digest, renewals, placed_at,
+        expires_at, ended_at
+    )
+    SELECT placed.*
+    FROM json_to_recordset($6::text::json) AS placed (
+        organisation integer, sale bigint, hold uuid, person uuid, state text, seats integer[],
+        products integer[], product_quantities integer[], stocks integer[], stock_units integer[],
+        use_occasions integer[], use_units integer[], units integer, amount bigint,
+        request_digest uuid, renewals uuid[], placed_at timestamptz, expires_at timestamptz,
+        ended_at timestamptz
+    )
+), moved_holds AS (
+    UPDATE holds AS h
+    SET
+        state = moved.state, expires_at = moved.expires_at, ended_at = moved.ended_at,
+        renewals = moved.renewals
+    FROM json_to_recordset($7::text::json) AS moved (
+        organisation integer, sale bigint, hold uuid, state text, renewals uuid[],
+        expires_at timestamptz, ended_at timestamptz
+    )
+    WHERE h.organisation = ANY (ARRAY[moved.organisation]) AND h.sale = moved.sale
+        AND h.hold = moved.hold
+), counted_uses AS (
+    UPDATE person_uses AS u
+    SET units = counted.units
+    FROM unnest($8::text::integer[], $9::text::bigint[], $10::text::uuid[], $11::text::integer[], $12::text::integer[])
+        AS counted (organisation, sale, person, occasion, units)
+    WHERE u.organisation = ANY (ARRAY[counted.organisation]) AND u.sale = counted.sale
+        AND u.person = counted.person AND u.occasion = counted.occasion
 )
-SELECT placed.*
-FROM json_to_recordset($1::text::json) AS placed (
-    organisation integer, sale bigint, hold uuid, person uuid, state text, seats integer[],
-    products integer[], product_quantities integer[], stocks integer[], stock_units integer[],
-    use_occasions integer[], use_units integer[], units integer, amount bigint,
-    request_digest uuid, renewals uuid[], placed_at timestamptz, expires_at timestamptz,
-    ended_at timestamptz
-);
-
--- name: move_holds
--- Write how holds have ended, or how long they now last.
-UPDATE holds AS h
-SET
-    state = moved.state, expires_at = moved.expires_at, ended_at = moved.ended_at,
-    renewals = moved.renewals
-FROM json_to_recordset($1::text::json) AS moved (
-    organisation integer, sale bigint, hold uuid, state text, renewals uuid[],
-    expires_at timestamptz, ended_at timestamptz
-)
-WHERE h.organisation = ANY (ARRAY[moved.organisation]) AND h.sale = moved.sale
-    AND h.hold = moved.hold;
-
--- name: count_person_uses
--- Write what persons have.
-UPDATE person_uses AS u
-SET units = counted.units
-FROM unnest($1::integer[], $2::bigint[], $3::uuid[], $4::integer[], $5::integer[])
-    AS counted (organisation, sale, person, occasion, units)
-WHERE u.organisation = ANY (ARRAY[counted.organisation]) AND u.sale = counted.sale
-    AND u.person = counted.person AND u.occasion = counted.occasion;
-
--- name: count_stocks
--- Write how much of each stock is held and sold.
 UPDATE stocks AS t
 SET held = counted.held, sold = counted.sold
-FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::bigint[], $5::bigint[])
+FROM unnest($13::text::integer[], $14::text::bigint[], $15::text::integer[], $16::text::bigint[], $17::text::bigint[])
     AS counted (organisation, sale, stock, held, sold)
 WHERE t.organisation = ANY (ARRAY[counted.organisation]) AND t.sale = counted.sale
     AND t.stock = counted.stock;
@@ -196,13 +204,13 @@ WHERE t.organisation = ANY (ARRAY[counted.organisation]) AND t.sale = counted.sa
 -- Read what catalogues say of the sales themselves.
 SELECT
     s.organisation, s.sale, s.catalogue_version, s.currency, s.occasion_limit, s.person_limit
-FROM unnest($1::integer[], $2::bigint[]) AS asked (organisation, sale)
+FROM unnest($1::text::integer[], $2::text::bigint[]) AS asked (organisation, sale)
 JOIN sales AS s ON s.organisation = ANY (ARRAY[asked.organisation]) AND s.sale = asked.sale;
 
 -- name: read_catalogue_prices
 -- Read the price classes of sales.
 SELECT c.organisation, c.sale, c.price_class, c.price
-FROM unnest($1::integer[], $2::bigint[]) AS asked (organisation, sale)
+FROM unnest($1::text::integer[], $2::text::bigint[]) AS asked (organisation, sale)
 JOIN price_classes AS c
     ON c.organisation = ANY (ARRAY[asked.organisation]) AND c.sale = asked.sale;
 
@@ -210,7 +218,7 @@ JOIN price_classes AS c
 -- Read the products of sales with what each draws on. OFFSET 0 keeps the planner from joining all
 -- products of a sale with all of its stocks, which looks as cheap while there are none.
 SELECT d.organisation, d.sale, d.product, p.price, d.stock, d.units, t.occasion
-FROM unnest($1::integer[], $2::bigint[]) AS asked (organisation, sale)
+FROM unnest($1::text::integer[], $2::text::bigint[]) AS asked (organisation, sale)
 CROSS JOIN LATERAL (
     SELECT product_draws.*
     FROM product_draws

@@ -1,7 +1,6 @@
-"""Write back what has moved in a hall: one statement a table, and one journal row a sale."""
+"""Write back what has moved in a hall: one statement for all tables, and one journal row a sale."""
 
 from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,8 +9,10 @@ from sunseo.booking.hall import Hall, Hold, HoldState, SaleState
 from sunseo.booking.load import QUERIES
 from sunseo.core.clock import Instant
 from sunseo.journal import store as journal
+from sunseo.postgres.arrays import array_of
 from sunseo.postgres.connection import Transaction
 
+_Row = tuple[int | UUID | Instant | None, ...]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -20,10 +21,15 @@ async def save(tx: Transaction, hall: Hall, now: Instant) -> None:
     sales = [sale for sale in hall.sales.values() if sale.events]
     if not sales:
         return
-    await _save_seats(tx, sales)
-    await _save_holds(tx, [hold for sale in sales for hold in sale.holds.values()])
-    await _save_person_uses(tx, sales)
-    await _save_stocks(tx, sales)
+    holds = [hold for sale in sales for hold in sale.holds.values()]
+    await tx.fetch(
+        QUERIES["save_hall"],
+        *_columns(_moved_seats(sales), 5),
+        _encode([_row_of(hold) for hold in holds if hold.is_new]).decode(),
+        _encode([_row_of(hold) for hold in holds if hold.moved and not hold.is_new]).decode(),
+        *_columns(_moved_uses(sales), 5),
+        *_columns(_moved_stocks(sales), 5),
+    )
     await journal.append(tx, [_entry(sale) for sale in sales], now)
 
 
@@ -34,24 +40,35 @@ def _entry(sale: SaleState) -> journal.Entry:
     return journal.Entry(organisation, number, sale.terms.version + 1, sale.events)
 
 
-async def _save_seats(tx: Transaction, sales: Iterable[SaleState]) -> None:
-    moved = [
+def _moved_seats(sales: Iterable[SaleState]) -> list[_Row]:
+    return [
         (*sale.key, number, seat.hold, seat.expires_at)
         for sale in sales
         for number, seat in sale.seats.items()
         if seat.moved
     ]
-    if moved:
-        await tx.fetch(QUERIES["move_seats"], *_columns(moved))
 
 
-async def _save_holds(tx: Transaction, holds: list[Hold]) -> None:
-    placed = [_row_of(hold) for hold in holds if hold.is_new]
-    moved = [_row_of(hold) for hold in holds if hold.moved and not hold.is_new]
-    if placed:
-        await tx.fetch(QUERIES["place_holds"], _encode(placed).decode())
-    if moved:
-        await tx.fetch(QUERIES["move_holds"], _encode(moved).decode())
+def _moved_uses(sales: Iterable[SaleState]) -> list[_Row]:
+    return [
+        (*sale.key, person, occasion, use.units)
+        for sale in sales
+        for (person, occasion), use in sale.uses.items()
+        if use.moved
+    ]
+
+
+def _moved_stocks(sales: Iterable[SaleState]) -> list[_Row]:
+    return [
+        (*sale.key, number, stock.held, stock.sold)
+        for sale in sales
+        for number, stock in sale.stocks.items()
+        if stock.moved
+    ]
+
+
+def _columns(rows: list[_Row], columns: int) -> Iterable[str]:
+    return map(array_of, zip(*rows, strict=True)) if rows else ["{}"] * columns
 
 
 class _HoldRow(msgspec.Struct, gc=False):
@@ -101,29 +118,3 @@ def _row_of(hold: Hold) -> _HoldRow:
         hold.expires_at,
         hold.ended_at,
     )
-
-
-async def _save_person_uses(tx: Transaction, sales: Iterable[SaleState]) -> None:
-    moved = [
-        (*sale.key, person, occasion, use.units)
-        for sale in sales
-        for (person, occasion), use in sale.uses.items()
-        if use.moved
-    ]
-    if moved:
-        await tx.fetch(QUERIES["count_person_uses"], *_columns(moved))
-
-
-async def _save_stocks(tx: Transaction, sales: Iterable[SaleState]) -> None:
-    moved = [
-        (*sale.key, number, stock.held, stock.sold)
-        for sale in sales
-        for number, stock in sale.stocks.items()
-        if stock.moved
-    ]
-    if moved:
-        await tx.fetch(QUERIES["count_stocks"], *_columns(moved))
-
-
-def _columns(rows: list[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
-    return zip(*rows, strict=True)

@@ -2,7 +2,7 @@
 -- Raise the versions of the sales that a batch changed and write their events, one row a sale.
 WITH entry AS (
     SELECT entries.organisation, entries.sale, entries.version, entries.events::jsonb AS events
-    FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::text[])
+    FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::bigint[], $4::text[])
         AS entries (organisation, sale, version, events)
 ), raised AS (
     UPDATE sales AS s

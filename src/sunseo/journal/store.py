@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.core.clock import Instant
+from sunseo.postgres.arrays import array_of
 from sunseo.postgres.connection import Transaction
 from sunseo.postgres.queries import load_cold_queries, load_queries
 
@@ -32,9 +33,9 @@ async def append(tx: Transaction, entries: Sequence[Entry], now: Instant) -> Non
         return
     await tx.fetch(
         _QUERIES["advance_sales"],
-        [entry.organisation for entry in entries],
-        [entry.sale for entry in entries],
-        [entry.version for entry in entries],
+        array_of(entry.organisation for entry in entries),
+        array_of(entry.sale for entry in entries),
+        array_of(entry.version for entry in entries),
         [_encode(entry.events).decode() for entry in entries],
         now,
     )

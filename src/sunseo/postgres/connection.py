@@ -3,9 +3,9 @@
 State       DISCONNECTED until first used, and again after it failed or was dropped.
 Guarantee   One transaction at a time. A transaction commits when its block ends, and rolls back
             when the block raises. Locks are taken in the lock order only.
-Clock       `Transaction.now` reads the server's clock in a statement of its own, after the last
-            lock. (The clock read by a statement that had to wait for a lock is that of the start
-            of the wait.)
+Clock       `Transaction.fetch_with_clock` reads the server's clock after the last lock, in a
+            statement that locks nothing. (The clock read by a statement that had to wait for a lock
+            is that of the start of the wait.)
 On failure  An error that leaves the connection unusable closes it; the next transaction connects
             anew. The server bounds every statement, every wait for a lock and every idle moment
             in a transaction by itself, should this process hang.
@@ -18,10 +18,7 @@ from typing import Any, Protocol
 import asyncpg
 import msgspec
 
-from sunseo.core.clock import Instant
 from sunseo.postgres.locks import Lockable, LockLadder
-
-CLOCK = "SELECT clock_timestamp()"
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True):
@@ -80,12 +77,6 @@ class Transaction:
         """Run a statement that locks rows of one kind, keys ascending."""
         self._ladder.step(kind)
         return await self._connection.fetch(query, *arguments)
-
-    async def now(self) -> Instant:
-        """Read the time at which to decide; from here on no further lock can be taken."""
-        self._ladder.close()
-        moment: Instant = await self._connection.fetchval(CLOCK)
-        return moment
 
     async def fetch_with_clock(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Run a statement that reads the time to decide at, and more; no lock can follow it."""
