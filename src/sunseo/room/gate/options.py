@@ -1,0 +1,63 @@
+"""How a gate is set up."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from sunseo.room.gate.answers import Addresses
+from sunseo.room.gate.courier import Signals
+from sunseo.room.gate.policy import BypassRules
+from sunseo.room.keys import GateKeys
+
+FAIL_MODES = frozenset(("closed", "last_known", "open"))
+
+
+class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a gate is set up. See docs/guides/gate.md for the same in prose.
+
+    Args:
+        room: its number; must be the keys'.
+        keys: gate keys, as `GET /v1/rooms/{room}/keys` gives them: struct, mapping or JSON.
+        sunseo_url: where the gate reaches Sunseo.
+        public_url: where browsers reach Sunseo; the same if not given.
+        page_url: the waiting page; `{public_url}/r/{room}` if not given.
+        site_url: the guarded site's origin; the request's own Host if not given.
+        protect: path prefixes that are guarded.
+        bypass: who passes without a pass.
+        trusted_proxies: networks whose X-Forwarded-For is believed, for bypass by network.
+        skew_s: how long after its expiry a pass is still good.
+        stale_s: age of the room's document from which the fail mode holds.
+        fail_mode: until the room's own is known.
+        open_rate_max: visitors a second in the fail mode "open", where the room sets none.
+        renewal_wait_s: at most so long an answer waits for a renewed pass, once in half a pass's
+            life; 0 never waits.
+        signals: told to Sunseo, if given: how slow the site is.
+    """
+
+    room: int
+    keys: GateKeys | Mapping[str, Any] | str | bytes
+    sunseo_url: str
+    public_url: str | None = None
+    page_url: str | None = None
+    site_url: str | None = None
+    protect: tuple[str, ...] = ("/",)
+    bypass: BypassRules = BypassRules()
+    trusted_proxies: tuple[str, ...] = ()
+    skew_s: float = 5.0
+    stale_s: float = 15.0
+    fail_mode: str = "closed"
+    open_rate_max: float = 10.0
+    renewal_wait_s: float = 0.25
+    signals: Signals | None = None
+
+    def __post_init__(self) -> None:
+        if self.fail_mode not in FAIL_MODES:
+            raise ValueError("fail_mode is closed, last_known or open")
+        if self.open_rate_max <= 0 or self.stale_s <= 0 or self.skew_s < 0:
+            raise ValueError("open_rate_max and stale_s are above zero, skew_s is not below")
+
+    def addresses(self) -> Addresses:
+        public = (self.public_url or self.sunseo_url).rstrip("/")
+        page = self.page_url or f"{public}/r/{self.room}"
+        return Addresses(self.room, public, page, self.site_url)
