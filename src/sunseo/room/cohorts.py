@@ -45,13 +45,17 @@ def aged(
     elapsed_s: float,
     grace_s: float,
 ) -> tuple[list[Cohort], Survival]:
-    """Take out those who entered, let the others grow older, and learn from both."""
+    """Take out those who entered, let the others grow older, and learn from both.
+
+    `elapsed_s` counts only time in which the door was open: who is kept waiting at a full room
+    has not shown that she does not come, and her reservation does not lapse.
+    """
     tally = Tally(seen, grace_s, elapsed_s)
     older: list[Cohort] = []
     for cohort, agos_s in _by_cohort(cohorts, entered, now_s):
         age_s = cohort.age_s + elapsed_s
         for ago_s in agos_s:
-            entry_age_s = max(0.0, age_s - ago_s)
+            entry_age_s = max(0.0, age_s - ago_s) if elapsed_s > 0.0 else cohort.age_s
             tally.came(min(cohort.age_s, entry_age_s), entry_age_s)
         missing = cohort.missing - len(agos_s)
         tally.stayed(missing, cohort.age_s, age_s)

@@ -1,9 +1,13 @@
 """The admission controller: how far the line may come forward. Pure: state in, state out.
 
     expected = sum over cohorts of missing x P(enters later | not yet entered at this age)
-    free     = C_eff - A - expected                      (no more than the stock still serves)
+    free     = C_eff - A - (expected - departures_per_s x mean delay of those who enter)
+                                                         (no more than the stock still serves)
     rate     = clamp(0, rate_max, departures_per_s + free / tau)
     serving  = min(issued, serving + gaps + rate x dt / show-up rate)
+
+What is new against counting every expected visitor: while they are on their way, others leave, so
+many per second, and the room need not keep a slot empty for each (docs/adr has the measurement).
 
 State       What was called and has not come, by age; when those called come; how people leave;
             how much the service can stand. Bounded, and JSON: whoever leads next goes on.
@@ -24,16 +28,27 @@ import msgspec
 
 from sunseo.room.capacity import Governor, govern
 from sunseo.room.cohorts import Cohort, aged, expected, reconciled, released
-from sunseo.room.speed import Leaving, Speed, estimate, eta, observe
+from sunseo.room.speed import Leaving, Speed, estimate, eta, observe, with_trend
 from sunseo.room.survival import ComingCurve, Survival
 
-__all__ = ["Advance", "Census", "PacingLimits", "PacingState", "Reason", "Speed", "eta", "tick"]
+__all__ = [
+    "Advance",
+    "Census",
+    "PacingLimits",
+    "PacingState",
+    "Reason",
+    "Speed",
+    "buy_share",
+    "eta",
+    "tick",
+]
 
 Reason = Literal["steady", "slowed", "unhealthy", "stock", "paused"]
 
 DEPARTURES_TAU_S = 15.0  # smooths departures: one tick's count is mostly chance
 SHOW_UP_MIN = 0.05  # a guess below one in twenty would call the whole line at once
 BUY_RATE_MIN = 0.05  # likewise, of the stock
+BUYERS_FIRST = 10  # people who bought, as good as seen, before anybody was
 USUAL_TAU_S = 300.0  # in which a new speed becomes the usual one
 SLOWED = 0.85  # of the usual speed: fewer than this is worth a word to the line
 
@@ -110,7 +125,8 @@ def tick(state: PacingState, limits: PacingLimits, census: Census) -> tuple[Paci
     awaited = expected(learnt.cohorts, curve)
     show_up = max(SHOW_UP_MIN, curve.show_up)
 
-    free = capacity - census.live - awaited
+    leave_meanwhile = min(awaited, learnt.departures_per_s * curve.delay_s)
+    free = capacity - census.live - (awaited - leave_meanwhile)
     stock_free = _people_the_stock_serves(limits, census) - census.live - awaited
     elapsed_s = _elapsed_s(state, census)
     people = _admitted(limits, learnt.departures_per_s, min(free, stock_free), elapsed_s)
@@ -118,6 +134,8 @@ def tick(state: PacingState, limits: PacingLimits, census: Census) -> tuple[Paci
 
     speed = estimate(learnt.leaving, capacity, show_up, limits.rate_max or inf)
     usual_v = _usual(state.usual_v, speed, elapsed_s)
+    if speed is not None and usual_v is not None:
+        speed = with_trend(speed, usual_v)
     after = msgspec.structs.replace(
         learnt,
         serving=serving,
@@ -134,6 +152,11 @@ def tick(state: PacingState, limits: PacingLimits, census: Census) -> tuple[Paci
         expected=round(awaited, 3),
         show_up=round(show_up, 4),
     )
+
+
+def buy_share(bought: int, left: int) -> float:
+    """Of those who entered and left, who bought; leaning on "everybody" while few have left."""
+    return (bought + BUYERS_FIRST) / (left + BUYERS_FIRST) if 0 <= bought <= left else 1.0
 
 
 def _sane(census: Census) -> Census:
@@ -155,6 +178,11 @@ def _elapsed_s(state: PacingState, census: Census) -> float:
     return 0.0 if state.at_s is None else max(0.0, census.now_s - state.at_s)
 
 
+def _is_shut(state: PacingState, census: Census) -> bool:
+    """Nobody could enter, however willing: the room is as full as it may be."""
+    return 0.0 <= state.governor.capacity <= census.live
+
+
 def _learn(state: PacingState, limits: PacingLimits, census: Census) -> PacingState:
     """What this tick's counts add to what is known; nobody is called yet."""
     elapsed_s = _elapsed_s(state, census)
@@ -164,7 +192,7 @@ def _learn(state: PacingState, limits: PacingLimits, census: Census) -> PacingSt
         state.survival,
         census.entered,
         now_s=census.now_s,
-        elapsed_s=elapsed_s,
+        elapsed_s=0.0 if _is_shut(state, census) else elapsed_s,
         grace_s=limits.grace_s,
     )
     return msgspec.structs.replace(

@@ -19,7 +19,11 @@ import msgspec
 WINDOW_S = 30.0
 WINDOWS_MAX = 20  # ten minutes
 ENOUGH = 400.0  # departures: a standard error of 5 %
-FIRST = 20.0  # departures before anything is said at all: an error of 22 %
+WARM_UP = 0.25  # of the room must have been replaced before windows are kept for comparison
+FIRST_WORD = 0.5  # of the room, likewise, before anything is said: until then nobody can know
+FIRST = 20.0  # departures, likewise: an error of 22 %
+TURNOVER_MAX = 10.0
+TREND_MAX = 2.0  # a change is not carried on beyond double or half
 CERTAIN = 1.2816  # standard errors on each side that hold eight of ten
 
 
@@ -41,6 +45,7 @@ class Leaving(msgspec.Struct, frozen=True):
     """How people left, in windows of half a minute; the last one is still being filled."""
 
     windows: tuple[Window, ...] = ()
+    turnover: float = 0.0  # how many times the whole room has been replaced, up to ten
 
 
 def observe(leaving: Leaving, departed: int, live: int, elapsed_s: float) -> Leaving:
@@ -56,13 +61,17 @@ def observe(leaving: Leaving, departed: int, live: int, elapsed_s: float) -> Lea
         round(last.stayed_s + inside * elapsed_s, 3),
         round(last.span_s + elapsed_s, 3),
     )
-    return Leaving((*kept, grown)[-WINDOWS_MAX:])
+    turnover = leaving.turnover + departed / max(1.0, inside)
+    keep = WINDOWS_MAX if turnover >= WARM_UP else 2
+    return Leaving((*kept, grown)[-keep:], round(min(TURNOVER_MAX, turnover), 6))
 
 
 def estimate(leaving: Leaving, capacity: int, show_up: float, rate_max: float) -> Speed | None:
     """The speed of a full room, or none while too few have left to say."""
     recent = _recent(leaving)
-    if recent.departed < FIRST or recent.stayed_s <= 0.0 or capacity <= 0 or show_up <= 0.0:
+    if leaving.turnover < FIRST_WORD or recent.departed < FIRST or recent.stayed_s <= 0.0:
+        return None
+    if capacity <= 0 or show_up <= 0.0:
         return None
     middle = recent.departed / recent.stayed_s
     slow, fast = _range(leaving, recent)
@@ -82,6 +91,19 @@ def eta(number: int, serving: int, speed: Speed | None) -> tuple[float, float] |
     if speed is None or not speed.v10 > 0.0 or not isfinite(speed.v90):
         return None
     return ahead / speed.v90, ahead / speed.v10
+
+
+def with_trend(speed: Speed, usual_v: float) -> Speed:
+    """Widen the range by what would follow if the latest change went on for as long again.
+
+    Only the range: to move the middle as well made the estimate worse wherever nothing changed,
+    and hardly better where something did.
+    """
+    if usual_v <= 0.0:
+        return speed
+    change = min(TREND_MAX, max(1 / TREND_MAX, speed.v50 / usual_v))
+    slow, fast = speed.v10 * min(1.0, change), speed.v90 * max(1.0, change)
+    return Speed(round(slow, 4), speed.v50, round(fast, 4))
 
 
 def _recent(leaving: Leaving) -> Window:

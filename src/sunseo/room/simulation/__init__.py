@@ -1,0 +1,1 @@
+"""A room without a room: the real controller among simulated people, from a seed."""
