@@ -235,6 +235,10 @@ def state() -> Iterator[Row]:
         foreign = ring().state_signature(OTHER_ROOM, STATE, ed25519)
         yield row("signed for another room", keys, foreign, False)
         yield row("a character off", keys, signature[:-1], False)
+        behind = f'{signature}","fail_mode":"open","x":"'
+        yield row("members behind the signature", keys, behind, False)
+        behind = f'{signature}","fail_mode":"open","signature":"{signature}'
+        yield row("members and the signature once more", keys, behind, False)
     unprefixed = mac16(derive_key(SECRETS[CURRENT], b"state", ORGANISATION, ROOM), STATE)
     yield row("signed without the prefix", "hmac", encode_base64url(unprefixed), False)
 
