@@ -57,6 +57,40 @@ def _rows(n: int, holds: list[Any], state: str) -> str:
     return msgspec.json.encode(rows).decode()
 
 
+def _json(n: int, *lists: tuple[str, list[Any]], **same: Any) -> str:
+    """So many rows of the big room as JSON: columns that differ, and those that do not."""
+    common = {"organisation": 1, "room": BIG, "epoch": 1} | same
+    rows = [common | {name: values[place] for name, values in lists} for place in range(n)]
+    return msgspec.json.encode(rows).decode()
+
+
+def _room_look_up(n: int) -> Arguments:
+    """Places, registrations and passes of the big room, and what is past due in as many rooms."""
+    rooms = list(range(1, n + 1))
+    return [
+        _json(n, ("room", rooms), version=0),
+        _json(n, ("holder", _ids(n))),
+        _json(n, ("holder", _ids(n))),
+        _json(n, ("number", _keys(n))),
+        _json(n, ("room", rooms), passes_max=100),
+    ]
+
+
+def _room_writes(n: int) -> Arguments:
+    """New places and registrations, passes that are renewed, and as many lines."""
+    numbers = [ROWS * 10 + place for place in range(n)]
+    at_ms = 1_800_000_000_000
+    times = "renewed_at_ms entered_at_ms expires_at_ms slot_until_ms session_until_ms"
+    renewed = dict.fromkeys(times.split(), at_ms) | {"state": "live", "renewal": 1}
+    return [
+        NOW,
+        _json(n, ("holder", _new(n)), ("number", numbers)),
+        _json(n, ("holder", _new(n)), ("entrant", _new(n))),
+        _json(n, ("number", _keys(n)), ("pass_id", _ids(n)), ("holder", _ids(n)), **renewed),
+        _json(n, ("room", list(range(1, n + 1))), issued=ROWS * 2, live=1, departed=1, entrants=1),
+    ]
+
+
 LANE: dict[str, dict[str, Callable[[int], Arguments]]] = {
     "sunseo.booking": {
         "find_holds": lambda n: [*_sale(n), array_of(_ids(n))],
@@ -86,6 +120,11 @@ LANE: dict[str, dict[str, Callable[[int], Arguments]]] = {
             _ONE * n, [BIG] * n, _new(n), _new(n), _ids(n), [None] * n, [0] * n, ["confirmed"] * n,
             _ids(n), [NOW] * n,
         ],
+    },
+    "sunseo.room": {
+        "lock_lines": lambda n: [_ONE * n, list(range(1, n + 1))],
+        "look_up": _room_look_up,
+        "write_lines": _room_writes,
     },
     "sunseo.journal": {
         "advance_sales": lambda n: [

@@ -28,6 +28,12 @@ _HOLD = """
         id_of(n), '2026-04-01Z', {expires_at}, {ended_at}
     FROM generate_series({first}, {last}) AS n"""
 
+_PASS = """
+    INSERT INTO room_passes
+    SELECT 1, {room}, 1, n, id_of(n), id_of(n), 'live', 0, t, t, t, {slot_until},
+        '2999-05-01Z', NULL
+    FROM generate_series({first}, {last}) AS n, CAST('2026-04-01Z' AS timestamptz) AS t"""
+
 # Every hold of the big sale is open, but for every tenth, which is ordered, and the first few,
 # which are past due; in the other sales all are past due.
 _FILLING = {
@@ -88,6 +94,30 @@ _FILLING = {
         FROM generate_series(1, {rows}) AS n
         UNION ALL SELECT 1, n, 1, timestamptz '2026-04-01Z', jsonb '[]'
         FROM generate_series(2, {sales}) AS n""",
+    "rooms": """
+        INSERT INTO rooms (organisation, room, name, settings)
+        SELECT 1, n, 'Room', '{{}}' FROM generate_series(1, {sales}) AS n""",
+    "room_lines": """
+        INSERT INTO room_lines (organisation, room, issued, serving, live, capacity)
+        SELECT 1, n, {rows}, {rows}, {rows}, 1 FROM generate_series(1, {sales}) AS n""",
+    "room_places": """
+        INSERT INTO room_places SELECT 1, 1, 1, id_of(n), n, id_of(n), '2026-04-01Z'
+        FROM generate_series(1, {rows}) AS n""",
+    "room_entrants": """
+        INSERT INTO room_entrants SELECT 1, 1, 1, id_of(n), id_of(n), id_of(n), '2026-04-01Z'
+        FROM generate_series(1, {rows}) AS n""",
+    "room_passes": _PASS.format(
+        room=1,
+        slot_until="CASE WHEN n <= 33 THEN timestamptz '2026-04-02Z' ELSE '2999-05-01Z' END",
+        first=1,
+        last="{rows}",
+    ),
+    "room_passes elsewhere": _PASS.format(
+        room="2 + n % greatest({sales} - 1, 1)",
+        slot_until="timestamptz '2026-04-02Z'",
+        first="{rows} + 1",
+        last="{rows} + {elsewhere}",
+    ),
     "journal_cursors": """
         INSERT INTO journal_cursors
         SELECT 1, 'log_sink', n, CASE n WHEN 1 THEN {rows} - 20 ELSE 1 END
