@@ -1,0 +1,139 @@
+"""What a visitor's browser keeps for her: her place in each room, a guest session, a language.
+
+    sunseo_room_<room>   version.nonce.secret.place.began.served
+    sunseo_guest         the token of a guest session
+    sunseo_language      ko or en
+
+Nothing in it is trusted: nonce, place and session are signed, the secret is the visitor's own, and
+the two numbers only decide what she sees. Over HTTPS the names begin with `__Host-`, so that no
+other host, not even a subdomain, can plant one.
+"""
+
+import hmac
+from hashlib import sha256
+from secrets import token_bytes
+
+import msgspec
+
+from sunseo.core.signing import decode_base64url, encode_base64url
+from sunseo.room.tokens import BINDING_BYTES
+from sunseo.web.endpoint import Call, Header
+
+PREFIX = "__Host-"
+GUEST = "sunseo_guest"
+LANGUAGE = "sunseo_language"
+KEPT_S = 86_400  # as long as a guest session lasts by default
+LANGUAGE_KEPT_S = 180 * 86_400
+SECRET_BYTES = 32
+COOKIE_BYTES_MAX = 1000  # a full one has about 330
+COOKIES_MAX = 100  # that are read of one request
+
+_VERSION = "1"
+_CSRF_DOMAIN = b"sunseo:csrf:v1\0"
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """What one browser keeps of one room.
+
+    Attributes:
+        secret: base64url; a place of a guest is bound to it, and forms are signed with it.
+        nonce: sealed, or empty when it has served.
+        place: sealed; empty before there is one; `-` and the epoch while a draw decides on it.
+        began: how many were ahead when she joined; for the progress.
+        served: the highest number that she has seen called: what is shown to her never rises.
+    """
+
+    secret: str
+    nonce: str = ""
+    place: str = ""
+    began: int = 0
+    served: int = 0
+
+    @classmethod
+    def fresh(cls, nonce: str) -> "Visit":
+        return cls(encode_base64url(token_bytes(SECRET_BYTES)), nonce)
+
+    @classmethod
+    def read(cls, value: str | None) -> "Visit | None":
+        """From a cookie's value; None where it is not one that we wrote."""
+        parts = (value or "").split(".")
+        if len(parts) != 6 or parts[0] != _VERSION:
+            return None
+        _, nonce, secret, place, began, served = parts
+        try:
+            if len(decode_base64url(secret)) != SECRET_BYTES:
+                return None
+        except ValueError:
+            return None
+        return cls(secret, nonce, place, _number(began), _number(served))
+
+    def write(self) -> str:
+        fields = (_VERSION, self.nonce, self.secret, self.place, self.began, self.served)
+        return ".".join(str(field) for field in fields)
+
+    @property
+    def binding(self) -> bytes:
+        """The hash to which a guest's place is bound."""
+        return sha256(decode_base64url(self.secret)).digest()[:BINDING_BYTES]
+
+    @property
+    def form_token(self) -> str:
+        """What our own forms carry and others cannot know: made of the secret, and not it."""
+        digest = sha256(_CSRF_DOMAIN + decode_base64url(self.secret)).digest()
+        return encode_base64url(digest[:BINDING_BYTES])
+
+    def registered(self, epoch: int) -> "Visit":
+        """The same, taking part in the draw of an epoch; the nonce will fetch the number."""
+        return Visit(self.secret, self.nonce, f"-{epoch}")
+
+    def is_registered_in(self, epoch: int) -> bool:
+        return self.place == f"-{epoch}" and self.nonce != ""
+
+    def is_own_form(self, token: str) -> bool:
+        return hmac.compare_digest(self.form_token.encode(), token.encode("utf-8", "replace"))
+
+
+def cookie_of(room: int) -> str:
+    return f"sunseo_room_{room}"
+
+
+def read_cookies(call: Call) -> dict[str, str]:
+    """The cookies of a request; of those sent twice, the first, which has the longer path."""
+    cookies: dict[str, str] = {}
+    lines = ";".join(call.header_lines("cookie"))
+    for pair in lines.split(";", COOKIES_MAX)[:COOKIES_MAX]:
+        name, separator, value = pair.strip().partition("=")
+        if separator and len(value) <= COOKIE_BYTES_MAX:
+            cookies.setdefault(name, value.strip('"'))
+    return cookies
+
+
+class CookieJar:
+    """Reads a request's cookies and writes those of its answer.
+
+    Args:
+        call: whose cookies.
+        https: whether the visitor's connection is encrypted.
+    """
+
+    def __init__(self, call: Call, *, https: bool) -> None:
+        self._read = read_cookies(call)
+        self._https = https
+        self.headers: list[Header] = []
+
+    def get(self, name: str) -> str | None:
+        # Over HTTPS only the protected name counts: the other one may have been planted.
+        return self._read.get(PREFIX + name if self._https else name)
+
+    def set(self, name: str, value: str, kept_s: int = KEPT_S) -> None:
+        attributes = f"Path=/; Max-Age={kept_s}; HttpOnly; SameSite=Lax"
+        if self._https:
+            name, attributes = PREFIX + name, attributes + "; Secure"
+        self.headers.append((b"set-cookie", f"{name}={value}; {attributes}".encode("latin-1")))
+
+    def drop(self, name: str) -> None:
+        self.set(name, "", 0)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else 0

@@ -1,0 +1,382 @@
+"""A visitor's way through the page: nonce, number, waiting, turn, pass.
+
+    first request ──► nonce in a cookie ──► second request carries it ──► a number
+    ──► looks again by `Refresh` or script ──► her turn ──► a form enters ──► back with a pass
+
+State       In her cookies; nothing here.
+Guarantee   HEAD and prefetching take no number and no nonce. Only a POST with her own form's token
+            enters or solves a challenge. She is sent nowhere but to the room's return addresses.
+Clock       The board's, which is PostgreSQL's.
+On failure  A page in her language says so and tries again by itself; what her cookies hold stays.
+"""
+
+from datetime import timedelta
+from random import Random
+
+import msgspec
+
+from sunseo.core.signing import encode_base64url
+from sunseo.room.admission import Admission, AdmissionOutcome
+from sunseo.room.bodies import EnterBody, JoinBody
+from sunseo.room.challenge.challenge import ChallengeBody
+from sunseo.room.commands import EnterOutcome, JoinOutcome
+from sunseo.room.pages.cookies import Visit, cookie_of
+from sunseo.room.pages.desk import Declined, Desk, Entered, Joined, Registered, Waits
+from sunseo.room.pages.notices import (
+    ACCOUNTS_ONLY,
+    BAD_RETURN,
+    CLOSED,
+    COOKIES_OFF,
+    INSIDE,
+    JOINING,
+    SOLD_OUT,
+    Said,
+    said_of,
+)
+from sunseo.room.pages.render import Form, Link, Renderer, headers_of
+from sunseo.room.pages.returns import site_of, with_pass
+from sunseo.room.pages.screen import (
+    Standing,
+    is_turn,
+    line_of,
+    percent_of,
+    position_of,
+    refresh_after_s,
+    serving_shown,
+    time_text,
+    wait_text,
+)
+from sunseo.room.pages.visitor import Reception, Visitor
+from sunseo.room.schedule import takes_joins
+from sunseo.web.endpoint import Header, Reply
+
+SECOND_REQUEST_S = 1  # after which the page carries the nonce back
+RETRY_SPREAD = 0.5  # those who were refused together come back apart
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Journey:
+    """Answers visitors of rooms that there are.
+
+    Args:
+        desk: joins and enters.
+        reception: knows visitors by their cookies.
+        admission: issues challenges.
+        renderer: makes the HTML.
+        dice: spreads those out who came together.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        reception: Reception,
+        admission: Admission,
+        renderer: Renderer,
+        dice: Random,
+    ) -> None:
+        self._desk = desk
+        self._reception = reception
+        self._admission = admission
+        self._renderer = renderer
+        self._dice = dice
+
+    async def show(self, visitor: Visitor) -> Reply:
+        """Whatever comes next for her."""
+        view = visitor.view
+        if visitor.has_bad_return:
+            return self.notice(visitor, BAD_RETURN)
+        if visitor.is_prefetched:  # anything but a success makes the browser drop what it has
+            return self.notice(visitor, msgspec.structs.replace(JOINING, status=503))
+        if view.shown.sold_out:
+            return self.notice(visitor, SOLD_OUT)
+        if view.situation.phase == "closed":
+            return self.notice(visitor, CLOSED)
+        if visitor.place is not None:
+            return self._line(visitor, visitor.standing())
+        if view.settings.holders == "accounts":
+            return self._accounts_only(visitor)
+        if not takes_joins(view.settings, view.now):
+            is_early = view.situation.phase == "before"
+            return self._line(visitor, Standing()) if is_early else self.notice(visitor, CLOSED)
+        if visitor.is_registered and view.situation.phase == "before":
+            return self._line(visitor, Standing())
+        if visitor.is_quiet:
+            return self.notice(visitor, JOINING)
+        return await self._come_in(visitor)
+
+    async def join(self, visitor: Visitor, challenge: str) -> Reply:
+        """Join with a solved challenge, from the form."""
+        if visitor.visit is None or not visitor.visit.nonce:
+            return self._see_other(visitor, visitor.frame.href())
+        answer = await self._join(visitor, challenge)
+        if isinstance(answer, Declined):
+            return await self._not_joined(visitor, answer)
+        return self._see_other(visitor, visitor.frame.href())
+
+    def start_again(self, visitor: Visitor) -> Reply:
+        """Forget a place that has been used, and begin anew."""
+        visitor.jar.drop(cookie_of(visitor.room))
+        return self._see_other(visitor, visitor.frame.href())
+
+    async def enter(self, visitor: Visitor) -> Reply:
+        """Take her turn, and lead her back with the pass."""
+        visit = visitor.visit
+        if visit is None or visitor.place is None:
+            return self._see_other(visitor, visitor.frame.href())
+        person = await self._reception.person_of(visitor) if visitor.place.account else None
+        secret = None if visitor.place.account else visit.secret
+        body = EnterBody(visit.place, secret)
+        answer = await self._desk.enter(visitor.call, visitor.room, body, person)
+        if isinstance(answer, Entered):
+            return self._inside(visitor, answer)
+        if isinstance(answer, Waits):
+            return self._see_other(visitor, visitor.frame.href(held="1"))
+        if answer.outcome in (EnterOutcome.NOT_SERVED, EnterOutcome.OTHER_EPOCH):
+            return self._see_other(visitor, visitor.frame.href())
+        return self.notice(visitor, said_of(answer.outcome), retry_after_s=answer.retry_after_s)
+
+    def notice(
+        self,
+        visitor: Visitor,
+        said: Said,
+        *,
+        link: Link | None = None,
+        here: str | None = None,
+        refresh_s: int | None = None,
+        retry_after_s: int | None = None,
+    ) -> Reply:
+        """A page that says one thing."""
+        texts = visitor.frame.texts
+        retry_s = retry_after_s or said.retry_s
+        if retry_s is not None:
+            refresh_s = retry_s + round(retry_s * RETRY_SPREAD * self._dice.random())
+        form = None
+        if said.again and visitor.visit is not None:
+            form = self._form(visitor, "join", texts.again, again="1")
+        page = self._renderer.notice(
+            visitor.frame,
+            getattr(texts, said.heading),
+            getattr(texts, f"{said.heading}_more"),
+            link=link,
+            form=form,
+            here=here,
+            refresh_s=refresh_s,
+            message=visitor.message if said in (CLOSED, SOLD_OUT) else "",
+            busy=said.heading == JOINING.heading,
+        )
+        retry: tuple[Header, ...] = ()
+        if said.status in (429, 503) and refresh_s is not None:
+            retry = ((b"retry-after", str(refresh_s).encode()),)
+        return self._page(visitor, page, said.status, retry)
+
+    # Getting a number
+
+    async def _come_in(self, visitor: Visitor) -> Reply:
+        """Nonce first; the request that carries it gets a number, after the room's challenge."""
+        if visitor.visit is None or not visitor.visit.nonce:
+            return await self._begin(visitor)
+        if visitor.view.settings.challenge != "none":
+            return await self._challenge(visitor)
+        answer = await self._join(visitor, None)
+        if isinstance(answer, Declined):
+            return await self._not_joined(visitor, answer)
+        if isinstance(answer, Registered):
+            return self._line(visitor, Standing())
+        return self._line(visitor, Standing(answer.number, answer.number - answer.serving))
+
+    async def _begin(self, visitor: Visitor) -> Reply:
+        if visitor.keeps_no_cookies:
+            return self.notice(visitor, COOKIES_OFF)
+        nonce = self._desk.new_nonce(visitor.call, visitor.room)
+        if isinstance(nonce, Declined):
+            said = said_of(nonce.outcome)
+            return self.notice(visitor, said, retry_after_s=nonce.retry_after_s)
+        visitor.keep(Visit.fresh(nonce))
+        await self._reception.person_of(visitor)
+        here = visitor.frame.href(began="1", reset="1" if visitor.was_reset else None)
+        return self.notice(visitor, JOINING, here=here, refresh_s=SECOND_REQUEST_S)
+
+    async def _join(
+        self, visitor: Visitor, challenge: str | None
+    ) -> Joined | Registered | Declined:
+        visit = visitor.visit
+        if visit is None:
+            raise ValueError("only a visitor with a nonce joins")
+        person = await self._reception.person_of(visitor)
+        binding = encode_base64url(visit.binding) if person is None else None
+        body = JoinBody(binding, challenge)
+        answer = await self._desk.join(visitor.call, visitor.room, visit.nonce, body, person)
+        if isinstance(answer, Joined):
+            began = max(0, answer.number - answer.serving)
+            visitor.keep(
+                Visit(visit.secret, "", answer.place, began, min(answer.serving, answer.number))
+            )
+        elif isinstance(answer, Registered):
+            visitor.keep(visit.registered(visitor.view.epoch))
+        return answer
+
+    async def _not_joined(self, visitor: Visitor, answer: Declined) -> Reply:
+        match answer.outcome:
+            case JoinOutcome.NONCE_EXPIRED:
+                return await self._begin(visitor)
+            case JoinOutcome.NOT_YET:
+                return self._line(visitor, Standing())
+            case (
+                AdmissionOutcome.CHALLENGE_REQUIRED
+                | AdmissionOutcome.CHALLENGE_FAILED
+                | AdmissionOutcome.CHALLENGE_UNAVAILABLE
+            ):
+                return await self._challenge(visitor, answer)
+        said = said_of(answer.outcome)
+        return self.notice(visitor, said, retry_after_s=answer.retry_after_s)
+
+    async def _challenge(self, visitor: Visitor, answer: Declined | None = None) -> Reply:
+        nonce = self._reception.nonce_of(visitor)
+        if nonce is None:
+            visitor.visit = None
+            return await self._begin(visitor)
+        texts = visitor.frame.texts
+        challenge = self._admission.issue(visitor.room, visitor.view.settings, nonce.id)
+        warning, status = "", 200
+        if answer is not None:
+            away = answer.outcome is AdmissionOutcome.CHALLENGE_UNAVAILABLE
+            warning = texts.challenge_away if away else texts.challenge_failed
+            status = 503 if away else 403
+        page = self._renderer.page(
+            "challenge.html",
+            visitor.frame,
+            heading=texts.challenge,
+            challenge=challenge,
+            challenge_json=_encode(challenge).decode(),
+            form=self._form(visitor, "join", texts.challenge_done),
+            warning=warning,
+            refresh_s=None,
+        )
+        return self._page(visitor, page, status, challenge=challenge)
+
+    # In line
+
+    def _line(self, visitor: Visitor, standing: Standing) -> Reply:
+        view, texts = visitor.view, visitor.frame.texts
+        if visitor.is_held and is_turn(view, standing):
+            standing = msgspec.structs.replace(standing, held_s=view.settings.poll_floor_s)
+        if standing.number and not visitor.is_quiet:
+            visitor.has_seen(min(serving_shown(view, standing), standing.number))
+        heading, more = self._said_in_line(visitor, standing)
+        language = visitor.frame.language
+        opens_at = view.situation.opens_at if view.situation.phase == "before" else None
+        page = self._renderer.page(
+            "line.html",
+            visitor.frame,
+            heading=heading,
+            more=more,
+            warning=self._warning(visitor),
+            message=visitor.message,
+            refresh_s=self._refresh_s(visitor, standing),
+            form=self._form(visitor, "enter", texts.enter),
+            updated=texts.updated.format(
+                time=time_text(view.now, view.settings.time_zone, language)
+            ),
+            line_json=_encode(line_of(view, standing, texts)).decode(),
+            line={
+                "number": standing.number,
+                "number_text": f"{standing.number:,}",
+                "ahead": f"{max(0, position_of(view, standing) - 1):,}",
+                "percent": percent_of(view, standing),
+                "wait": wait_text(view.shown.speed, position_of(view, standing), texts),
+                "units_left": view.shown.units_left,
+                "turn": is_turn(view, standing),
+                "before": view.situation.phase == "before",
+                "opens_at": opens_at and time_text(opens_at, view.settings.time_zone, language),
+                "opens_at_iso": opens_at and opens_at.isoformat(),
+            },
+        )
+        return self._page(visitor, page)
+
+    def _said_in_line(self, visitor: Visitor, standing: Standing) -> tuple[str, str]:
+        """Heading and explanation of the line's page."""
+        view, texts = visitor.view, visitor.frame.texts
+        if visitor.is_registered and standing.number == 0:
+            return texts.registered, texts.registered_more
+        if view.situation.phase == "before":
+            return texts.before, texts.place_ready if standing.number else self._join_from(visitor)
+        if view.situation.phase == "paused":
+            return texts.paused_title, ""
+        if not is_turn(view, standing):
+            return texts.in_line, ""
+        return (texts.full, texts.full_more) if standing.held_s else (texts.turn, texts.turn_more)
+
+    def _join_from(self, visitor: Visitor) -> str:
+        settings, opens_at = visitor.view.settings, visitor.view.situation.opens_at
+        if opens_at is None:
+            return ""
+        time = time_text(
+            opens_at - timedelta(seconds=settings.join_early_s),
+            settings.time_zone,
+            visitor.frame.language,
+        )
+        return visitor.frame.texts.join_from.format(time=time)
+
+    def _warning(self, visitor: Visitor) -> str:
+        view, texts = visitor.view, visitor.frame.texts
+        if visitor.is_after_reset:
+            return texts.started_anew
+        if view.situation.phase == "paused":
+            return texts.paused
+        if view.situation.phase == "draining":
+            return texts.draining
+        slowed = view.shown.slowed
+        return getattr(texts, slowed) if slowed else ""
+
+    def _refresh_s(self, visitor: Visitor, standing: Standing) -> int:
+        return max(standing.held_s, refresh_after_s(visitor.view, standing, self._dice))
+
+    # Being sent on
+
+    def _inside(self, visitor: Visitor, entered: Entered) -> Reply:
+        origins = visitor.view.settings.return_hosts
+        back = visitor.frame.back or (f"{origins[0]}/" if origins else None)
+        if back is None:
+            return self.notice(visitor, INSIDE)
+        return self._see_other(visitor, with_pass(back, entered.sealed))
+
+    def _accounts_only(self, visitor: Visitor) -> Reply:
+        origins = visitor.view.settings.return_hosts
+        back = visitor.frame.back or (f"{origins[0]}/" if origins else None)
+        link = None
+        if back is not None:
+            text = visitor.frame.texts.accounts_link.format(site=site_of(back))
+            link = Link(back, text)
+        return self.notice(visitor, ACCOUNTS_ONLY, link=link)
+
+    def _form(self, visitor: Visitor, action: str, text: str, **fields: str) -> Form:
+        token = visitor.visit.form_token if visitor.visit is not None else ""
+        back = {"return": visitor.frame.back} if visitor.frame.back else {}
+        path = f"{visitor.frame.path}/{action}"
+        return Form(path, {"token": token, **back, **fields}, text)
+
+    def _see_other(self, visitor: Visitor, location: str) -> Reply:
+        headers: list[Header] = [*headers_of(), (b"location", location.encode())]
+        return Reply(303, b"", [*headers, *visitor.jar.headers])
+
+    def _page(
+        self,
+        visitor: Visitor,
+        page: bytes,
+        status: int = 200,
+        headers: tuple[Header, ...] = (),
+        challenge: ChallengeBody | None = None,
+    ) -> Reply:
+        origins = visitor.view.settings.return_hosts
+        turnstile = challenge is not None and challenge.kind == "turnstile"
+        cookies = [] if visitor.is_quiet else visitor.jar.headers
+        return Reply(status, page, [*headers_of(origins, turnstile=turnstile), *headers, *cookies])
+
+
+def is_own_form(visitor: Visitor, token: str) -> bool:
+    """Whether a POST comes from a form that we gave to this browser."""
+    site = visitor.call.header("sec-fetch-site")
+    if site is not None and site != "same-origin":
+        return False
+    return visitor.visit is not None and visitor.visit.is_own_form(token)

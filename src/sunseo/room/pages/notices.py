@@ -1,0 +1,82 @@
+"""Which page answers which outcome: texts of the catalogue, by name, and what one can do then."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sunseo.core.lane import LaterOutcome
+from sunseo.core.outcome import Kind, Outcome
+from sunseo.room.admission import AdmissionOutcome
+from sunseo.room.commands import EnterOutcome, JoinOutcome
+from sunseo.room.service import HolderOutcome
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A page that says one thing; `heading` also names its explanation, `<heading>_more`.
+
+    Attributes:
+        again: whether it offers to join anew.
+        retry_s: after so long it tries again by itself, if at all.
+    """
+
+    heading: str
+    status: int = 200
+    again: bool = False
+    retry_s: int | None = None
+
+
+UNKNOWN = Said("unknown", 404)
+BAD_RETURN = Said("bad_return", 400)
+STALE_FORM = Said("stale_form", 403)
+NOT_HERS = Said("stale_form", 403, again=True)  # a place whose guest session is lost, for instance
+WRONG = Said("wrong", 500, retry_s=15)
+BUSY = Said("busy", 503, retry_s=5)
+TOO_MANY = Said("too_many", 429, retry_s=10)
+CLOSED = Said("closed")
+SOLD_OUT = Said("sold_out")
+COOKIES_OFF = Said("cookies_off")
+ACCOUNTS_ONLY = Said("accounts_only")
+JOINING = Said("joining")
+INSIDE = Said("inside")
+REVOKED = Said("revoked", 410, again=True)
+DONE = Said("done", 410, again=True)
+SESSION_OVER = Said("session_over", 410, again=True)
+AWAY = Said("challenge", 503)
+
+NOTICES: Mapping[Outcome, Said] = {
+    JoinOutcome.UNKNOWN_ROOM: UNKNOWN,
+    JoinOutcome.ROOM_CLOSED: CLOSED,
+    EnterOutcome.UNKNOWN_ROOM: UNKNOWN,
+    EnterOutcome.ROOM_CLOSED: CLOSED,
+    EnterOutcome.PASS_REVOKED: REVOKED,
+    EnterOutcome.PASS_DONE: DONE,
+    EnterOutcome.SESSION_OVER: SESSION_OVER,
+    AdmissionOutcome.TOO_MANY_JOINS: TOO_MANY,
+    HolderOutcome.INVALID_TOKEN: NOT_HERS,
+    HolderOutcome.WRONG_HOLDER: NOT_HERS,
+    LaterOutcome.BUSY: BUSY,
+    LaterOutcome.OUTCOME_UNKNOWN: BUSY,
+}
+
+_BY_STATUS: Mapping[int, Said] = {
+    400: msgspec.structs.replace(STALE_FORM, status=400),
+    403: STALE_FORM,
+    404: UNKNOWN,
+    422: msgspec.structs.replace(STALE_FORM, status=422),
+    429: TOO_MANY,
+    500: WRONG,
+    503: BUSY,
+}
+
+
+def said_of(outcome: Outcome) -> Said:
+    """The page of an outcome; of what a browser of ours does not bring about, that of a retry."""
+    known = NOTICES.get(outcome)
+    if known is not None:
+        return known
+    return BUSY if outcome.kind is Kind.LATER else STALE_FORM
+
+
+def said_of_status(status: int) -> Said:
+    """The page of what the web layer refuses."""
+    return _BY_STATUS.get(status, msgspec.structs.replace(STALE_FORM, status=status))

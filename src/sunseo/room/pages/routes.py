@@ -1,0 +1,189 @@
+"""The HTTP face of the pages."""
+
+from random import Random
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from sunseo.room.admission import Admission
+from sunseo.room.board import RoomBoard
+from sunseo.room.challenge.challenge import ANSWER_CHARACTERS_MAX
+from sunseo.room.pages.assets import Assets, asset_endpoints
+from sunseo.room.pages.cookies import LANGUAGE, CookieJar
+from sunseo.room.pages.desk import Desk
+from sunseo.room.pages.journey import Journey, is_own_form
+from sunseo.room.pages.language import language_of
+from sunseo.room.pages.notices import STALE_FORM, UNKNOWN, said_of_status
+from sunseo.room.pages.render import Frame, Renderer, headers_of
+from sunseo.room.pages.returns import RETURN_CHARACTERS_MAX
+from sunseo.room.pages.visitor import Reception, Visitor
+from sunseo.room.service import RoomService
+from sunseo.web.endpoint import Answer, Call, Endpoint, Reply, Urgency
+
+HTML = ("text/html",)
+FORM_BYTES_MAX = 16_384
+
+Flag = Annotated[str, Meta(max_length=10)]
+Address = Annotated[str, Meta(max_length=2 * RETURN_CHARACTERS_MAX)]
+Token = Annotated[str, Meta(max_length=100)]
+Answered = Annotated[str, Meta(max_length=ANSWER_CHARACTERS_MAX)]
+
+
+class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`return` is where to go afterwards; it must be on the room's list.
+
+    The others are the page's own: `began` tells that a cookie was sent with the page before, `held`
+    that nobody could be let in just now, `reset` that the line was started anew.
+    """
+
+    return_: Address | None = msgspec.field(default=None, name="return")
+    lang: Flag | None = None
+    began: Flag | None = None
+    held: Flag | None = None
+    reset: Flag | None = None
+
+
+class EnterForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the page's own button sends."""
+
+    token: Token
+    return_: Address | None = msgspec.field(default=None, name="return")
+
+
+class JoinForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the page's own challenge sends, or with `again` its offer to begin anew."""
+
+    token: Token
+    return_: Address | None = msgspec.field(default=None, name="return")
+    challenge: Answered = ""
+    turnstile: Answered = msgspec.field(default="", name="cf-turnstile-response")
+    again: Flag | None = None
+
+
+def page_endpoints(
+    service: RoomService,
+    board: RoomBoard,
+    admission: Admission,
+    reception: Reception,
+    *,
+    dice: Random | None = None,
+) -> list[Endpoint]:
+    """The pages of all rooms, with their styles and scripts."""
+    assets = Assets()
+    renderer = Renderer(assets)
+    journey = Journey(Desk(service), reception, admission, renderer, dice or Random())  # noqa: S311 - jitter guards nothing
+    pages = Pages(board, journey, reception, admission, renderer)
+    return [
+        Endpoint(
+            name="show_waiting_page",
+            method="GET",
+            path="/r/{room:int}",
+            summary="The waiting page",
+            description="For people: it takes a number on its second request, shows the line and "
+            "leads back with a pass. It works without scripts. See the guide.",
+            handler=pages.show,
+            query=PageQuery,
+            urgency=Urgency.JOIN,
+            media=HTML,
+            problem_page=pages.problem,
+        ),
+        Endpoint(
+            name="join_by_page",
+            method="POST",
+            path="/r/{room:int}/join",
+            summary="The waiting page's form that joins",
+            handler=pages.join,
+            request=JoinForm,
+            urgency=Urgency.JOIN,
+            body_bytes_max=FORM_BYTES_MAX,
+            media=HTML,
+            problem_page=pages.problem,
+        ),
+        Endpoint(
+            name="enter_by_page",
+            method="POST",
+            path="/r/{room:int}/enter",
+            summary="The waiting page's form that enters",
+            description="Redirects to the return address with `sunseo_pass` in its query.",
+            handler=pages.enter,
+            request=EnterForm,
+            body_bytes_max=FORM_BYTES_MAX,
+            media=HTML,
+            problem_page=pages.problem,
+        ),
+        *asset_endpoints(assets),
+    ]
+
+
+class Pages:
+    """Finds the room and the visitor of a request, and lets the journey answer."""
+
+    def __init__(
+        self,
+        board: RoomBoard,
+        journey: Journey,
+        reception: Reception,
+        admission: Admission,
+        renderer: Renderer,
+    ) -> None:
+        self._board = board
+        self._journey = journey
+        self._reception = reception
+        self._admission = admission
+        self._renderer = renderer
+
+    async def show(self, call: Call) -> Answer:
+        visitor = self._receive(call, call.query.return_)
+        return self._unknown(call) if visitor is None else await self._journey.show(visitor)
+
+    async def join(self, call: Call) -> Answer:
+        form: JoinForm = call.body
+        visitor = self._receive(call, form.return_)
+        if visitor is None:
+            return self._unknown(call)
+        if not is_own_form(visitor, form.token):
+            return self._journey.notice(visitor, STALE_FORM)
+        if form.again is not None:
+            return self._journey.start_again(visitor)
+        return await self._journey.join(visitor, form.challenge or form.turnstile)
+
+    async def enter(self, call: Call) -> Answer:
+        form: EnterForm = call.body
+        visitor = self._receive(call, form.return_)
+        if visitor is None:
+            return self._unknown(call)
+        if not is_own_form(visitor, form.token):
+            return self._journey.notice(visitor, STALE_FORM)
+        return await self._journey.enter(visitor)
+
+    def problem(self, call: Call, code: str, status: int) -> bytes:  # noqa: ARG002 - the status is enough for a person
+        """What the web layer refuses, as a page that tries again by itself where that helps."""
+        frame = self._frame(call)
+        said = said_of_status(status)
+        return self._renderer.notice(
+            frame,
+            getattr(frame.texts, said.heading),
+            getattr(frame.texts, f"{said.heading}_more"),
+            refresh_s=said.retry_s,
+            reference=call.record.request_id if status >= 500 else "",
+        )
+
+    def _receive(self, call: Call, wanted: str | None) -> Visitor | None:
+        view = self._board.look(call.path["room"])
+        if view is None:
+            return None
+        return self._reception.receive(call, view, wanted, https=self._admission.is_https(call))
+
+    def _unknown(self, call: Call) -> Reply:
+        frame = self._frame(call)
+        page = self._renderer.notice(frame, frame.texts.unknown, frame.texts.unknown_more)
+        return Reply(UNKNOWN.status, page, headers_of())
+
+    def _frame(self, call: Call) -> Frame:
+        """For a visitor of whom nothing is known but her browser."""
+        jar = CookieJar(call, https=self._admission.is_https(call))
+        asked = getattr(getattr(call, "query", None), "lang", None)
+        language = language_of(asked, jar.get(LANGUAGE), call.header("accept-language"))
+        room = str(call.path.get("room", ""))
+        return Frame(language, path=f"/r/{room}" if room.isdecimal() else "/r")

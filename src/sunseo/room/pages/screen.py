@@ -1,0 +1,188 @@
+"""What a visitor in line is shown, worked out from the room and her number. Pure.
+
+The same rules run in the page's script, with `sunseo.js`: position, wait and when to look again.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from math import ceil, floor
+from random import Random
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from sunseo.room.board import RoomView
+from sunseo.room.pages.texts import Texts
+from sunseo.room.settings import Language
+from sunseo.room.state import ShownSpeed
+
+SPREAD = 0.3  # polls come up to 30 % later, so that those who came together spread out
+HOURS_FROM_MIN = 120  # what lasts longer is told in hours
+STEPS_FROM_MIN = 20  # what lasts longer is told in steps of five minutes
+MS = 1000
+
+WEEKDAYS: Mapping[Language, str] = {"ko": "월화수목금토일", "en": "MonTueWedThuFriSatSun"}
+
+_SCRIPTED = (  # the texts that the script fills in, too
+    "ahead",
+    "ahead_unit",
+    "before",
+    "closed",
+    "closed_more",
+    "countdown",
+    "countdown_days",
+    "draining",
+    "entering",
+    "hours",
+    "hours_range",
+    "in_line",
+    "less_than_a_minute",
+    "minutes",
+    "minutes_range",
+    "next",
+    "offline",
+    "paused",
+    "paused_title",
+    "slowed",
+    "sold_out",
+    "sold_out_more",
+    "turn",
+    "turn_more",
+    "turn_title",
+    "unhealthy",
+    "updated",
+    "wait_unknown",
+)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A visitor's own part: her number if she has one, and what she has been shown.
+
+    Attributes:
+        began: how many were to be called when she joined, herself included.
+        served: the highest number that she has seen called.
+        held_s: she was told to ask again after so long, though it is her turn; 0 if not.
+    """
+
+    number: int = 0
+    began: int = 0
+    served: int = 0
+    held_s: int = 0
+
+
+class Line(msgspec.Struct, frozen=True):
+    """The facts of the page, as its template and its script read them."""
+
+    room: int
+    state: str
+    epoch: int
+    number: int
+    serving: int
+    began: int
+    now: int
+    opens_at_ms: int | None = msgspec.field(name="opens_at")
+    floor: int
+    ceiling: int
+    turn: bool
+    again_s: int
+    texts: dict[str, str]
+
+
+def serving_shown(view: RoomView, standing: Standing) -> int:
+    """The number being called, as she is shown it: never less than before."""
+    return max(view.serving, min(standing.served, view.issued))
+
+
+def position_of(view: RoomView, standing: Standing) -> int:
+    """How many are to be called until it is her turn, herself included; 0 when it is."""
+    return max(0, standing.number - serving_shown(view, standing))
+
+
+def is_turn(view: RoomView, standing: Standing) -> bool:
+    moving = view.situation.phase in ("open", "draining") or view.settings.mode == "passthrough"
+    return standing.number > 0 and moving and position_of(view, standing) == 0
+
+
+def line_of(view: RoomView, standing: Standing, texts: Texts) -> Line:
+    settings = view.settings
+    serving = serving_shown(view, standing)
+    return Line(
+        room=view.room,
+        state=f"/v1/rooms/{view.room}/state",
+        epoch=view.epoch,
+        number=standing.number,
+        serving=serving,
+        began=max(standing.began, position_of(view, standing)),
+        now=view.state.now,
+        opens_at_ms=view.state.opens_at if view.situation.phase == "before" else None,
+        floor=settings.poll_floor_s,
+        ceiling=settings.poll_ceiling_s,
+        turn=is_turn(view, standing),
+        again_s=standing.held_s,
+        texts={name: getattr(texts, name) for name in _SCRIPTED},
+    )
+
+
+def percent_of(view: RoomView, standing: Standing) -> int:
+    """How much of her wait is over, by people."""
+    position = position_of(view, standing)
+    began = max(standing.began, position)
+    return round(100 * (1 - position / began)) if began else 100
+
+
+def refresh_after_s(view: RoomView, standing: Standing, dice: Random) -> int:
+    """When a page without scripts loads itself anew: by the rule of the state document."""
+    settings = view.settings
+    wait_s = _likely_wait_s(view, position_of(view, standing))
+    share_s = wait_s / settings.poll_divisor
+    share_s = min(settings.poll_ceiling_s, max(settings.poll_floor_s, share_s))
+    return ceil(share_s * (1 + SPREAD * dice.random()))
+
+
+def wait_text(speed: ShownSpeed | None, position: int, texts: Texts) -> str:
+    """The expected wait as a range, from the fast case to the slow one."""
+    if speed is None or speed.v10 <= 0 or speed.v90 <= 0:
+        return texts.wait_unknown
+    low, high = _minutes(position / speed.v90), _minutes(position / speed.v10)
+    if high <= 1:
+        return texts.less_than_a_minute
+    if high >= HOURS_FROM_MIN:
+        few, many = max(1, floor(low / 60)), ceil(high / 60)
+        words = texts.hours if few == many else texts.hours_range
+        return words.format_map({"from": few, "to": many})
+    words = texts.minutes if low >= high else texts.minutes_range
+    return words.format_map({"from": max(1, low), "to": high})
+
+
+def time_text(moment: datetime, time_zone: str, language: Language) -> str:
+    """A moment on the room's own clock, with its zone, since visitors may be elsewhere."""
+    local = moment.astimezone(ZoneInfo(time_zone))
+    zone = time_zone.replace("_", " ")
+    days = WEEKDAYS[language]
+    if language == "ko":
+        day = f"{local.month}월 {local.day}일({days[local.weekday()]})"
+        return f"{day} {local:%H:%M} ({zone})"
+    day_name = days[3 * local.weekday() : 3 * local.weekday() + 3]
+    return f"{day_name} {local.day} {local:%b %Y, %H:%M} ({zone})"
+
+
+def _likely_wait_s(view: RoomView, position: int) -> float:
+    settings, situation = view.settings, view.situation
+    unknown_s = settings.poll_ceiling_s * settings.poll_divisor / 4
+    if situation.phase == "before":
+        if situation.opens_at is None:
+            return unknown_s
+        return max(0.0, (situation.opens_at - view.now).total_seconds())
+    speed = view.shown.speed
+    wait_s = position / speed.v50 if speed is not None and speed.v50 > 0 else unknown_s
+    if position == 0:
+        wait_s = 0.0
+    if situation.phase == "paused":
+        return max(wait_s, settings.poll_ceiling_s * settings.poll_divisor / 2)
+    return wait_s
+
+
+def _minutes(seconds: float) -> int:
+    """Whole minutes; above twenty in steps of five, since nobody knows better."""
+    whole = ceil(seconds / 60)
+    return ceil(whole / 5) * 5 if whole > STEPS_FROM_MIN else whole
