@@ -40,6 +40,11 @@ from sunseo.postgres.disk import DiskState, DiskWatch
 from sunseo.postgres.errors import fault_of, is_outage, sqlstate_class_of
 from sunseo.postgres.migrate import applied_revision
 from sunseo.postgres.pool import create_cold_engine, open_connections
+from sunseo.room.batch import RoomFlush
+from sunseo.room.controller import Stock
+from sunseo.room.health import Tally, WaitWatch
+from sunseo.room.house import Outside, RoomHouse
+from sunseo.room.lanes import RoomLane
 from sunseo.settings import Settings
 from sunseo.telemetry.complaints import Complaints
 from sunseo.telemetry.logs import Logs
@@ -55,6 +60,8 @@ from sunseo.web.persons import GuestIssuer, Persons, PersonVerifier, SharedSecre
 from sunseo.web.server import heed_first_signal_only
 
 HOUSEKEEPING_EVERY_S = 1.0
+ROOM_CONNECTIONS = 2  # the board's and the leader's, which wait for nobody else
+ROOM_STATEMENT_S = 5.0  # a step that takes longer is overtaken by another leader's
 GC_THRESHOLDS = (10_000, 50, 100)  # Python's own are 700, 10, 10
 SINK_EVERY_S = 0.5  # a turn asks every sale for news; nobody waits for the log
 
@@ -82,6 +89,8 @@ class Worker:
         self._logger = logs.logger("worker")
         self._complaints = Complaints(self._logger.warning)
         self._disk = _disk_watch(plan)
+        self._tally = Tally()
+        self._waits: list[WaitWatch] = []
         self._engine = create_cold_engine(plan.dsn)
         self._tail_connection = self._connection()
         self._lane_connections = [self._connection() for _ in range(plan.settings.lanes)]
@@ -96,6 +105,21 @@ class Worker:
         )
         self._expirer = Expirer(
             self._engine, self._organisation, self._lanes, on_turn=self._note_expired
+        )
+        self._room_engine = create_cold_engine(
+            plan.dsn, size=ROOM_CONNECTIONS, statement_timeout_s=ROOM_STATEMENT_S
+        )
+        self._room_connections = [self._connection() for _ in range(plan.settings.room_lanes)]
+        self._rooms = RoomHouse(
+            plan.settings,
+            plan.secret,
+            metrics,
+            cold=self._engine,
+            engine=self._room_engine,
+            lanes=[self._room_lane(*held) for held in enumerate(self._room_connections)],
+            waits=self._waits,
+            tally=self._tally,
+            outside=Outside(self._sale_exists, self._stock_of),
         )
         self._loops = self._make_loops()
 
@@ -120,6 +144,8 @@ class Worker:
             logs=self._logs,
             lifespan=self._lifespan,
             is_outage=is_outage,
+            raw=self._rooms.answers,
+            on_write=self._tally.note,
         )
 
     def _endpoints(self, guests: GuestIssuer) -> list[Endpoint]:
@@ -135,6 +161,7 @@ class Worker:
             *setup_endpoints(Setup(self._engine, organisation), self._engine, organisation),
             *hold_endpoints(holds, self._board),
             *order_endpoints(OrderService(self._lanes, self._engine, organisation)),
+            *self._rooms.endpoints(),
             *health_endpoints(
                 checks,
                 self._metrics,
@@ -145,6 +172,7 @@ class Worker:
     @asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
         self._lanes.start()
+        self._rooms.start()
         for loop in self._loops:
             loop.start()
         try:
@@ -152,15 +180,36 @@ class Worker:
         finally:
             for loop in reversed(self._loops):
                 await loop.stop()
+            await self._rooms.stop()
             await self._lanes.stop()
-            for connection in (*self._lane_connections, self._tail_connection):
+            for connection in (*self._all_lane_connections(), self._tail_connection):
                 await connection.close()
+            await self._room_engine.dispose()
             await self._engine.dispose()
             self._logs.writer.close()
 
     def _connection(self) -> LaneConnection:
         limits = ConnectionLimits(statement_cache=self._settings.statement_cache)
         return LaneConnection(self._plan.dsn, limits=limits)
+
+    def _all_lane_connections(self) -> list[LaneConnection]:
+        return [*self._lane_connections, *self._room_connections]
+
+    def _meter(self, lane: str) -> WaitWatch:
+        """A lane's meter, whose longest waits tell how this worker fares."""
+        watch = WaitWatch(self._metrics.lane(lane))
+        self._waits.append(watch)
+        return watch
+
+    def _room_lane(self, number: int, connection: LaneConnection) -> RoomLane:
+        clock = ClockGuard(self._note_step_back)
+        return Lane(
+            RoomFlush(connection, on_clock=clock.observe),
+            later=Later,
+            fault_of=self._judge,
+            limits=LaneLimits(wait_max_s=self._settings.lane_wait_max_s),
+            meter=self._metrics.lane(f"room-{number}"),
+        )
 
     def _lane(self, number: int, connection: LaneConnection) -> InventoryLane:
         clock = ClockGuard(self._note_step_back)
@@ -169,7 +218,7 @@ class Worker:
             later=Later,
             fault_of=self._judge,
             limits=LaneLimits(wait_max_s=self._settings.lane_wait_max_s),
-            meter=self._metrics.lane(f"inventory-{number}"),
+            meter=self._meter(f"inventory-{number}"),
         )
 
     def _make_loops(self) -> Sequence[Repeat]:
@@ -178,6 +227,7 @@ class Worker:
             self._loop("availability", self._board.run_once, settings.tail_every_s),
             self._loop("expirer", self._expirer.run_once, settings.expire_every_s),
             self._loop("housekeeping", self._keep_house, HOUSEKEEPING_EVERY_S),
+            *(self._loop(*turn) for turn in self._rooms.turns()),
         ]
         if settings.event_log is not None:
             sink = LogSink(self._engine, self._organisation, settings.event_log)
@@ -190,12 +240,28 @@ class Worker:
     async def _keep_house(self) -> bool:
         """Report connections and watch the disk."""
         in_use = self._metrics.database_connections.labels
-        in_use("lane").set(sum(held.is_connected for held in self._lane_connections))
+        in_use("lane").set(sum(held.is_connected for held in self._all_lane_connections()))
         in_use("tail").set(self._tail_connection.is_connected)
         in_use("cold").set(open_connections(self._engine))
+        in_use("rooms").set(open_connections(self._room_engine))
         if self._disk is not None:
             self._metrics.disk_low.set(self._disk.check() is DiskState.LOW)
         return False
+
+    async def _sale_exists(self, sale: int) -> bool:
+        return await self._board.look(sale) is not None
+
+    async def _stock_of(self, sale: int) -> Stock | None:
+        """What a room's sale has left, for the leader, from the availability in memory."""
+        snapshot = await self._board.look(sale)
+        if snapshot is None:
+            return None
+        seats = [seat_map.counts for seat_map in snapshot.seat_maps.values()]
+        free = sum(free + held for free, held, _ in seats)
+        free += sum(max(0, level.capacity - level.sold) for level in snapshot.stocks.values())
+        sold = sum(sold for _, _, sold in seats)
+        sold += sum(level.sold for level in snapshot.stocks.values())
+        return Stock(units_left=free, sold=sold)
 
     def _is_suspended(self) -> bool:
         return self._disk is not None and self._disk.state is DiskState.LOW
@@ -250,7 +316,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         body_bytes_max=settings.body_bytes_max,
         concurrency_max=settings.requests_max,
-        connections_max=2 * settings.requests_max,
+        connections_max=2 * settings.requests_max + settings.room_streams_max,
     )
 
 

@@ -223,3 +223,12 @@ SELECT room, source, measured, target
 FROM room_signals
 WHERE organisation = :organisation
     AND at > statement_timestamp() - make_interval(secs => :fresh_s);
+
+-- name: tell_worker_signals
+-- Keep what a worker finds of its own health, under room 0.
+INSERT INTO room_signals (organisation, room, source, measured, target, at)
+SELECT CAST(:organisation AS integer), 0, g.source, g.measured, g.target, clock_timestamp()
+FROM jsonb_to_recordset(CAST(:signals AS jsonb))
+    AS g (source text, measured double precision, target double precision)
+ON CONFLICT (organisation, room, source)
+    DO UPDATE SET measured = excluded.measured, target = excluded.target, at = excluded.at;

@@ -148,6 +148,16 @@ class KeyRing:
         keys = tuple(self._gate_key(key_id, room, ed25519) for key_id in ids)
         return GateKeys(room, "ed25519" if ed25519 else "hmac", keys)
 
+    def keys_for(self, purpose: bytes, room: int) -> tuple[bytes, ...]:
+        """Subkeys for something of the room that is no token, the current one first.
+
+        Args:
+            purpose: not the name of a kind of token; never contains a zero byte.
+            room: which room.
+        """
+        ids = sorted(self._secrets, key=lambda key_id: (key_id != self._current, key_id))
+        return tuple(self._subkey(purpose, key_id, room) for key_id in ids)
+
     def _gate_key(self, key_id: int, room: int, ed25519: bool) -> GateKey:
         if ed25519:
             public_key = self._signer(key_id, room).public_key

@@ -62,7 +62,7 @@ class ResetRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class Signal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How an outside source finds the protected site, for instance its p99 in seconds."""
 
-    source: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9_.:-]*$")]
+    source: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
     measured: Annotated[float, Meta(ge=0, le=MEASURED_MAX)]
     target: Annotated[float, Meta(gt=0, le=MEASURED_MAX)]
 

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.operators.effects import EffectAnswer
+from sunseo.room.board import RoomBoard
 from sunseo.room.keys import GateKeys, KeyRing
 from sunseo.room.schedule import phase_at
 from sunseo.room.settings import decode_settings
@@ -27,9 +28,9 @@ ROOMS_MAX = 1000  # that one answer lists
 
 
 def room_setup_endpoints(
-    setup: RoomSetup, engine: AsyncEngine, organisation: int, keys: KeyRing
+    setup: RoomSetup, engine: AsyncEngine, organisation: int, keys: KeyRing, board: RoomBoard
 ) -> list[Endpoint]:
-    handlers = RoomSetupHandlers(setup)
+    handlers = RoomSetupHandlers(setup, board)
     reads = RoomReads(engine, organisation, keys)
     return [
         Endpoint(
@@ -122,11 +123,13 @@ def _action(name: str, verb: str, summary: str, handler: Any) -> Endpoint:
 
 
 class RoomSetupHandlers:
-    def __init__(self, setup: RoomSetup) -> None:
+    def __init__(self, setup: RoomSetup, board: RoomBoard) -> None:
         self._setup = setup
+        self._board = board
 
     async def create(self, call: Call) -> Answer:
         answer = await self._setup.create(call.operator, call.idempotency_key, call.body)
+        await self._board.run_once()  # here at once; on other workers with their next tick
         return _reply(answer, RoomCreated)
 
     async def change(self, call: Call) -> Answer:

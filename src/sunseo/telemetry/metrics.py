@@ -92,6 +92,7 @@ class Metrics:
         self._define_lanes()
         self._define_database()
         self._define_house()
+        self._define_rooms()
 
     @classmethod
     def open(cls, directory: Path) -> "Metrics":
@@ -219,6 +220,52 @@ class Metrics:
         )
         self.log_lines_dropped = self._counter(
             "log_lines_dropped", "Log lines lost because nothing took them off our hands in time."
+        )
+
+    def _define_rooms(self) -> None:
+        self.room_commands = self._counter(
+            "room_commands",
+            "What rooms' lanes answered, by command and outcome: joined are places issued.",
+            "command",
+            "outcome",
+        )
+        self.room_polls = self._counter("room_polls", "State documents served from memory.")
+        self.room_called = self._counter("room_called", "Numbers called by this process as leader.")
+        self.room_streams = self._gauge(
+            "room_streams", "Streams of room events that are open.", "livesum"
+        )
+        self.room_issued = self._gauge(
+            "room_issued",
+            "The highest number given in the present epoch, by room.",
+            "livemax",
+            "room",
+        )
+        self.room_serving = self._gauge(
+            "room_serving", "Numbers up to this one may enter, by room.", "livemax", "room"
+        )
+        self.room_waiting = self._gauge(
+            "room_waiting",
+            "Length of the line: numbers given and not called, by room.",
+            "livemax",
+            "room",
+        )
+        self.room_live = self._gauge(
+            "room_live", "Passes that occupy a slot, by room.", "livemax", "room"
+        )
+        self.room_capacity = self._gauge(
+            "room_capacity", "Slots there are at the moment, by room.", "livemax", "room"
+        )
+        self.room_health = self._gauge(
+            "room_health",
+            "Target over measured, the worst of all sources, by room.",
+            "livemin",
+            "room",
+        )
+        self.room_leads = self._gauge(
+            "room_leads", "1 in the one process that calls the next in line.", "livesum"
+        )
+        self.room_step_lag_seconds = self._gauge(
+            "room_step_lag_seconds", "Seconds between the leader's last two steps.", "livemax"
         )
 
     def _counter(self, name: str, sentence: str, *labels: str) -> Counter:

@@ -24,7 +24,7 @@ from sunseo.web.adapter import Adapter, Rendered, refuse_wrong_row
 from sunseo.web.auth import Authenticator
 from sunseo.web.crossing import CROSS_ORIGIN_HEADERS, preflight_headers
 from sunseo.web.descriptions import describe
-from sunseo.web.endpoint import Call, Endpoint, Header, Record, Refusal
+from sunseo.web.endpoint import Call, Endpoint, Header, Record, Refusal, Urgency
 from sunseo.web.limits import ClientGoneError, Limits, Patrol
 from sunseo.web.pages import PAGE_HEADERS
 from sunseo.web.paths import PathTable, Template
@@ -69,6 +69,7 @@ def build_app(
     lifespan: Lifespan | None = None,
     is_outage: Callable[[Exception], bool] | None = None,
     raw: RawAnswers = NOTHING_RAW,
+    on_write: Callable[[int], object] = lambda _status: None,
 ) -> "App":
     """Join the endpoint tables of all capabilities into one application.
 
@@ -82,6 +83,7 @@ def build_app(
         is_outage: whether an exception out of a handler means that something it needs is away;
             then the answer is 503, not 500.
         raw: answers by exact path that go ahead of the table, for the methods they take.
+        on_write: told the status of each request that writes, joins aside.
 
     Raises:
         ValueError: the table contradicts itself.
@@ -99,6 +101,7 @@ def build_app(
         lifespan=lifespan,
         is_outage=is_outage,
         raw=raw,
+        on_write=on_write,
     )
 
 
@@ -145,7 +148,9 @@ class App:
         lifespan: Lifespan | None,
         is_outage: Callable[[Exception], bool] | None,
         raw: RawAnswers,
+        on_write: Callable[[int], object],
     ) -> None:
+        self._on_write = on_write
         self._raw = raw
         self._limits = limits
         self._is_outage = is_outage
@@ -287,6 +292,8 @@ class App:
         """Count and log what a request has been."""
         duration_s = time.monotonic() - record.started
         route = self._unrouted if adapter is None else adapter.metrics
+        if adapter is not None and adapter.urgency is Urgency.WRITE:
+            self._on_write(record.status)
         outcome = record.outcome or _NOWHERE
         route.answered(record.status, outcome, duration_s)
         if self._logs.requests_on:

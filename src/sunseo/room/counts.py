@@ -1,0 +1,86 @@
+"""What rooms do, counted in plain integers on the hot path and told to the metrics by a loop."""
+
+from collections import Counter
+from math import isfinite
+
+from sunseo.core.lane import Answer
+from sunseo.room.board import RoomBoard
+from sunseo.room.commands import RoomCommand
+from sunseo.room.controller import StepReport
+from sunseo.room.health import SiteHealth
+from sunseo.room.lanes import RoomStore, StoreAnswer
+from sunseo.room.streams import Streams
+from sunseo.telemetry.metrics import Metrics
+
+HEALTH_SHOWN_MAX = 10.0  # ten times better than needed, or nobody measures: it is all the same
+
+
+class CountingStore:
+    """A store that counts its answers by command and outcome."""
+
+    def __init__(self, store: RoomStore) -> None:
+        self._store = store
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    async def submit(self, command: RoomCommand) -> Answer[StoreAnswer]:
+        answer = await self._store.submit(command)
+        self._counts[type(command).__name__, answer.result.outcome.name] += 1
+        return answer
+
+    def take(self) -> Counter[tuple[str, str]]:
+        """What was counted since the last time."""
+        counts, self._counts = self._counts, Counter()
+        return counts
+
+
+class RoomReporter:
+    """Tells one process's metrics how its rooms are."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        board: RoomBoard,
+        *,
+        store: CountingStore,
+        streams: Streams,
+        health: SiteHealth,
+    ) -> None:
+        self._metrics = metrics
+        self._board = board
+        self._store = store
+        self._streams = streams
+        self._health = health
+        self._polls = 0
+        self._leads = False
+
+    def note_step(self, report: StepReport) -> None:
+        """Told by the controller after each step."""
+        self._leads = report.leads
+        self._metrics.room_called.inc(report.called)
+        self._metrics.room_leads.set(report.leads)
+        self._metrics.room_step_lag_seconds.set(report.lag_s)
+
+    async def run_once(self) -> bool:
+        for (command, outcome), count in self._store.take().items():
+            self._metrics.room_commands.labels(snake(command), outcome.lower()).inc(count)
+        polls = self._board.served
+        self._metrics.room_polls.inc(polls - self._polls)
+        self._polls = polls
+        self._metrics.room_streams.set(self._streams.open)
+        for view in self._board.views():
+            room = str(view.room)
+            self._metrics.room_issued.labels(room).set(view.issued)
+            self._metrics.room_serving.labels(room).set(view.serving)
+            self._metrics.room_waiting.labels(room).set(view.issued - view.serving)
+            self._metrics.room_live.labels(room).set(view.live)
+            self._metrics.room_capacity.labels(room).set(view.capacity)
+            if self._leads:
+                health = self._health.of(view)
+                shown = health if isfinite(health) else HEALTH_SHOWN_MAX
+                self._metrics.room_health.labels(room).set(min(shown, HEALTH_SHOWN_MAX))
+        return False
+
+
+def snake(name: str) -> str:
+    """ExpirePasses: expire_passes."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
