@@ -63,6 +63,20 @@ async def test_an_empty_room_calls_whoever_comes(house: House) -> None:
     assert upto == [(5,)]
 
 
+async def test_the_first_in_an_empty_small_room_is_called_with_the_next_step(house: House) -> None:
+    """One step calls one, though a third of a person is due; three slots call three, not more."""
+    room = await house.room(capacity=3)
+    leader = controller(house)
+    await leader.run_once()
+    await house.join(room, 5)
+    served = []
+    for _ in range(5):
+        await leader.run_once()
+        served.append((await house.line(room))["serving"])
+
+    assert served == [1, 2, 3, 3, 3]
+
+
 async def test_serving_stays_within_the_line_and_about_the_capacity(house: House) -> None:
     """Ten slots call about ten of a hundred, never the whole line."""
     room = await house.room(capacity=10)

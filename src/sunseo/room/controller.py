@@ -227,6 +227,8 @@ class Controller:
             open=view.situation.phase in ("open", "draining") and not view.awaits_draw,
         )
         pacing, advance = tick(memory.pacing, _limits_of(view.settings), census)
+        if _may_call_one(census, advance, pacing, view.settings):
+            advance = msgspec.structs.replace(advance, serving=view.serving + 1)
         until_s = max((at_s for _, at_s in entered), default=memory.entered_until_s)
         after = Memory(pacing, view.departed, max(until_s, memory.entered_until_s), sold_before)
         shown = _shown(advance, census)
@@ -318,6 +320,22 @@ def _limits_of(settings: RoomSettings) -> PacingLimits:
         units_per_buyer=settings.units_per_buyer,
         passthrough=settings.mode == "passthrough",
     )
+
+
+def _may_call_one(
+    census: Census, advance: Advance, pacing: PacingState, settings: RoomSettings
+) -> bool:
+    """Whether a step that called nobody may call one: an empty small room lets its first in now.
+
+    Even if all who were called come, and this one too, there is a slot for everybody. (Pacing adds
+    fractions up, which takes long where there are few slots.)
+    """
+    waits = census.issued > census.serving == advance.serving
+    slow = settings.rate_max is not None and settings.rate_max < 1.0
+    if not waits or not census.open or slow or advance.reason == "stock":
+        return False
+    missing = sum(cohort.missing for cohort in pacing.cohorts)
+    return census.live + missing < advance.capacity
 
 
 def _share_of_buyers(view: RoomView, stock: Stock | None, sold_before: int | None) -> float:
