@@ -12,7 +12,7 @@ from starlette.types import Receive
 from sunseo.telemetry.metrics import RouteMetrics
 from sunseo.web.auth import IDENTIFY, Authenticator
 from sunseo.web.bodies import BodyReader
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Header, Record, Reply
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Header, Record, Reply, Stream
 from sunseo.web.limits import announced_length, read_body
 from sunseo.web.paths import Template
 from sunseo.web.queries import FormReader, QueryReader
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder().encode
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 _NO_STORE: Header = (b"cache-control", b"no-store")
 
-Rendered = tuple[int, list[Header], bytes]
+Rendered = tuple[int, list[Header], bytes | Stream]
 """Status, headers and body of a response."""
 
 
@@ -91,7 +91,7 @@ class Adapter:
             encoded = b""
         else:
             headers = list(self._headers)
-            encoded = body if isinstance(body, bytes) else _encode(body)
+            encoded = body if isinstance(body, bytes | Stream) else _encode(body)
         for header in reply.headers:
             if header[0] in (b"content-type", b"cache-control"):
                 headers = [known for known in headers if known[0] != header[0]]

@@ -10,7 +10,7 @@ On failure  An exception out of a handler is caught here, and only here.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from types import MappingProxyType
 from typing import Any
 
@@ -24,7 +24,7 @@ from sunseo.web.adapter import Adapter, Rendered, refuse_wrong_row
 from sunseo.web.auth import Authenticator
 from sunseo.web.crossing import CROSS_ORIGIN_HEADERS, preflight_headers
 from sunseo.web.descriptions import describe
-from sunseo.web.endpoint import Call, Endpoint, Header, Record, Refusal, Urgency
+from sunseo.web.endpoint import Call, Endpoint, Header, Record, Refusal, Stream, Urgency
 from sunseo.web.limits import ClientGoneError, Limits, Patrol
 from sunseo.web.pages import PAGE_HEADERS
 from sunseo.web.paths import PathTable, Template
@@ -338,11 +338,17 @@ def _for_people(
 async def _respond(send: Send, rendered: Rendered, record: Record) -> None:
     status, headers, body = rendered
     headers.append((b"x-request-id", record.request_id.encode()))
-    if record.method == "HEAD":
-        headers.append((b"content-length", str(len(body)).encode()))
-        body = b""
+    size = body.size if isinstance(body, Stream) else len(body)
+    if record.method == "HEAD" or isinstance(body, Stream):
+        headers.append((b"content-length", str(size).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if isinstance(body, Stream):
+        async with aclosing(body.parts) as parts:
+            if record.method != "HEAD":
+                async for part in parts:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+        body = b""
+    await send({"type": "http.response.body", "body": b"" if record.method == "HEAD" else body})
 
 
 def _paths(

@@ -18,7 +18,7 @@ handler is `async def handler(call: Call) -> Reply | Refusal`; it knows no ASGI 
     )
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -171,19 +171,32 @@ Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is sent in parts, since all of it would be too much to hold.
+
+    Args:
+        parts: closed when they are sent, or when the client has left.
+        size: bytes of all parts together.
+    """
+
+    parts: AsyncGenerator[bytes, None]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """An answer to a call that succeeded.
 
     Args:
         status: the HTTP status, or None to take it from `outcome` and the endpoint's `success`
             (done: `success`; replayed: 200; waiting: 202).
-        body: a struct to be encoded as JSON, bytes as they are, or None.
+        body: a struct to be encoded as JSON, bytes or a stream as they are, or None.
         headers: further headers, names in lower case; `content-type` here replaces JSON's.
         outcome: the outcome that is logged and counted.
     """
 
     status: int | None = None
-    body: msgspec.Struct | Sequence[msgspec.Struct] | bytes | None = None
+    body: msgspec.Struct | Sequence[msgspec.Struct] | bytes | Stream | None = None
     headers: Sequence[Header] = ()
     outcome: Outcome | None = None
 
