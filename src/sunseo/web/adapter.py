@@ -88,7 +88,7 @@ class Adapter:
         body = reply.body
         if body is None:
             headers = list(self._headers[1:])
-            encoded = b""
+            encoded: bytes | Stream = b""
         else:
             headers = list(self._headers)
             encoded = body if isinstance(body, bytes | Stream) else _encode(body)

@@ -5,9 +5,9 @@ versioned and naming its method, so that a later method (a public beacon in plac
 needs no other file. docs/protocol/draw.md is its description.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from zlib import MAX_WBITS, compressobj
 
 import msgspec
@@ -63,10 +63,14 @@ def moment_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Compress a stream; the same bytes in, the same bytes out, whoever does it when."""
-    squeeze = compressobj(_LEVEL, wbits=_GZIP)  # zlib's own header tells no time and no name
-    for chunk in chunks:
-        if squeezed := squeeze.compress(chunk):
-            yield squeezed
-    yield squeeze.flush()
+class Squeeze(Protocol):
+    """What compresses a stream."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+def gzip_compressor() -> Squeeze:
+    """The same bytes in, the same bytes out, whoever does it when: no time, no name."""
+    return compressobj(_LEVEL, wbits=_GZIP)

@@ -1,0 +1,89 @@
+"""Published draws, kept by each worker as long as somebody asks for them.
+
+State       A file is written once for each state of a draw, to a temporary file without a name,
+            and read from there; the `FILES_MAX` last ones are kept.
+Guarantee   However many ask at once, a draw is read from the database once, in parts of a 256th;
+            compressing does not hold up other requests. The bytes are the same on every worker.
+On failure  A file that could not be written is not kept, and the next one who asks begins anew. The
+            system removes files without names when the last reader or the worker is gone.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from hashlib import sha256
+from typing import IO, Any, NamedTuple
+
+from sunseo.room.draw.bodies import DrawStatus
+from sunseo.room.draw.file import CHUNK_BYTES, Squeeze, gzip_compressor
+from sunseo.room.draw.store import DrawOutcome, DrawStore
+
+FILES_MAX = 4
+
+
+class PublishedFile(NamedTuple):
+    """A published draw, gzipped, on this worker's disk."""
+
+    content: IO[bytes]
+    size: int
+    digest: str  # SHA-256, the ETag
+
+    async def parts(self) -> AsyncGenerator[bytes, None]:
+        for start in range(0, self.size, CHUNK_BYTES):
+            yield await asyncio.to_thread(os.pread, self.content.fileno(), CHUNK_BYTES, start)
+
+
+Key = tuple[int, int, str, int]  # room, epoch, state, entries in the log
+
+
+class PublishedDraws:
+    """The files of one worker."""
+
+    def __init__(self, store: DrawStore) -> None:
+        self._store = store
+        self._files: dict[Key, PublishedFile] = {}
+        self._writing = asyncio.Lock()
+
+    async def find(self, room: int, epoch: int | None) -> PublishedFile | DrawOutcome:
+        """The file of a draw as it stands, or why there is none."""
+        status = await self._store.status(room, epoch)
+        if isinstance(status, DrawOutcome):
+            return status
+        if (known := self._files.get(_key(status))) is not None:
+            return known
+        async with self._writing:
+            if (known := self._files.get(_key(status))) is not None:
+                return known
+            written = await self._write(status)
+            if isinstance(written, PublishedFile):
+                while len(self._files) >= FILES_MAX:
+                    del self._files[next(iter(self._files))]  # its last reader closes it
+                self._files[_key(status)] = written
+            return written
+
+    async def _write(self, status: DrawStatus) -> PublishedFile | DrawOutcome:
+        chunks = await self._store.publish(status.room, status.epoch)
+        if isinstance(chunks, DrawOutcome):
+            return chunks
+        content = tempfile.TemporaryFile()  # noqa: SIM115 - kept for its readers
+        squeeze, digest = gzip_compressor(), sha256()
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                await asyncio.to_thread(_append, content, digest, squeeze, chunk)
+        await asyncio.to_thread(_append, content, digest, squeeze, None)
+        return PublishedFile(content, content.tell(), digest.hexdigest())
+
+
+def _key(status: DrawStatus) -> Key:
+    return status.room, status.epoch, status.state, len(status.log)
+
+
+def _append(content: IO[bytes], digest: Any, squeeze: Squeeze, chunk: bytes | None) -> None:
+    """Write a chunk compressed, or the end of all."""
+    squeezed = squeeze.flush() if chunk is None else squeeze.compress(chunk)
+    digest.update(squeezed)
+    content.write(squeezed)
+    if chunk is None:
+        content.flush()
