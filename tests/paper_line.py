@@ -48,9 +48,9 @@ class PaperStore:
         self.passes: dict[int, LinePass] = {}
 
     def do(self, *commands: RoomCommand) -> list[RoomAnswer]:
-        """Decide commands in one batch; answers are as they were given."""
+        """Decide commands in one batch."""
         line = self._load(commands)
-        answers = [_frozen(decide(command, line, self.now_ms)) for command in commands]
+        answers = [decide(command, line, self.now_ms) for command in commands]
         self._save(line)
         return answers
 
@@ -85,7 +85,8 @@ class PaperStore:
                 wants_due = True
         if wants_due:
             due = [held for held in self.passes.values() if _is_due(held, self.now_ms)]
-            for held in sorted(due, key=lambda one: one.slot_until_ms, reverse=True):
+            due.sort(key=lambda held: (held.slot_until_ms, held.number), reverse=True)
+            for held in due:
                 line.past_due.append(line.passes.setdefault(held.number, _copy(held)))
         return line
 
@@ -104,12 +105,6 @@ def _take(stored: dict[K, R], key: K, loaded: dict[K, R]) -> None:
 
 def _copy(row: R) -> R:
     return msgspec.structs.replace(row)
-
-
-def _frozen(answer: RoomAnswer) -> RoomAnswer:
-    """The answer as it was given: later commands of the batch may change the pass in it."""
-    held = answer.held
-    return answer if held is None else msgspec.structs.replace(answer, held=_copy(held))
 
 
 def _is_due(held: LinePass, now_ms: int) -> bool:

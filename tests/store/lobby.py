@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from sunseo.core.clock import Instant
 from sunseo.core.ids import digest_id
@@ -121,7 +120,7 @@ class Lobby:
 
     async def do(self, *commands: RoomCommand) -> list[RoomAnswer]:
         """Have commands decided in one batch."""
-        return [msgspec.structs.replace(answer) for answer in await self.flush(commands)]
+        return list(await self.flush(commands))
 
     async def line(self, room: RoomKey) -> dict[str, Any]:
         """The room's row of `room_lines`."""
@@ -162,28 +161,31 @@ class Lobby:
 
 
 class TimedConnection(LaneConnection):
-    """A lane's connection whose clock is some time ahead of the database's."""
+    """A lane's connection whose clock is some time ahead of the database's, or stands still."""
 
     ahead = timedelta(0)
+    stands_at: Instant | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with super().transaction() as tx:
-            yield _TimedTransaction(tx, self.ahead)
+            yield _TimedTransaction(tx, self._clock())
+
+    def _clock(self) -> str:
+        """What to read instead of the database's clock: the statement itself believes in it."""
+        if self.stands_at is not None:
+            return f"timestamptz '{self.stands_at.isoformat()}'"
+        return f"(clock_timestamp() + interval '{self.ahead.total_seconds()} s')"
 
 
 class _TimedTransaction(Transaction):
-    def __init__(self, tx: Transaction, ahead: timedelta) -> None:
+    def __init__(self, tx: Transaction, clock: str) -> None:
         super().__init__(tx._connection)
-        self._ahead = ahead
-
-    async def now(self) -> Instant:
-        return await super().now() + self._ahead
+        self._clock = clock
 
     async def fetch_with_clock(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Have the statement itself believe in the later time: its clock is read in one place."""
-        later = f"(clock_timestamp() + interval '{self._ahead.total_seconds()} s')"
-        return await super().fetch_with_clock(query.replace("clock_timestamp()", later), *arguments)
+        timed = query.replace("clock_timestamp()", self._clock)
+        return await super().fetch_with_clock(timed, *arguments)
 
 
 @asynccontextmanager

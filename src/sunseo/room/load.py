@@ -184,7 +184,8 @@ class LineLoader:
         for held in found.passes:
             line.passes[held["number"]] = _pass_of(held)
         due = [line.passes.setdefault(one["number"], _pass_of(one)) for one in found.due]
-        line.past_due = sorted(due, key=lambda held: held.slot_until_ms, reverse=True)
+        due.sort(key=lambda held: (held.slot_until_ms, held.number), reverse=True)
+        line.past_due = due
         return line
 
 

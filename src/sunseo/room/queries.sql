@@ -81,7 +81,7 @@ CROSS JOIN LATERAL (
     WHERE ARRAY[p.organisation, p.room, p.epoch]
             = ARRAY[asked.organisation, asked.room, asked.epoch]
         AND p.state = 'live' AND p.slot_until <= clock.now
-    ORDER BY p.slot_until
+    ORDER BY p.slot_until, p.number
     LIMIT asked.passes_max
 ) AS due;
 

@@ -5,6 +5,7 @@ go. Rules do no I/O and are told the time, in milliseconds since 1970.
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -39,7 +40,7 @@ class RoomAnswer(msgspec.Struct, frozen=True, gc=False):
         epoch: of the line, where there is a room.
         serving: numbers up to this one may enter.
         terms: what the room allows at the moment.
-        held: the pass, as it stands; later commands of a batch may still change it.
+        held: the pass, as it stood when this was answered.
         expired: passes that ExpirePasses has ended.
     """
 
@@ -245,4 +246,6 @@ def _about(
     held: LinePass | None = None,
     expired: int = 0,
 ) -> RoomAnswer:
+    # Later commands of the batch may change the pass, but not what was answered.
+    held = None if held is None else copy(held)
     return RoomAnswer(outcome, line.epoch, line.serving, line.terms, None, entrant, held, expired)

@@ -1,0 +1,262 @@
+"""The rooms' store on PostgreSQL: the suite of all stores, and what befalls only this one."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from sunseo.core.lane import Lane, LaneLimits, Later, LaterOutcome
+from sunseo.postgres.connection import LaneConnection, Transaction
+from sunseo.postgres.errors import fault_of
+from sunseo.room.batch import RoomFlush
+from sunseo.room.commands import EnterOutcome, JoinOutcome, Leave, RoomCommand, RoomKey
+from sunseo.room.lanes import RoomLanes, RoomStore
+from sunseo.room.load import QUERIES, instant_of
+from sunseo.room.settings import RoomSettings
+from tests.paper_line import START_MS
+from tests.store.cutting_proxy import cutting_proxy
+from tests.store.lobby import Lobby, TimedConnection
+from tests.store.room_conformance import (
+    WORKERS,
+    Counts,
+    StoreConformance,
+    ask,
+    enter,
+    join,
+    numbers_of,
+)
+
+PATIENCE_S = 30
+
+
+class PostgresPremises:
+    """Rooms on PostgreSQL, and lanes on connections whose clock the test moves."""
+
+    def __init__(self, dsn: str) -> None:
+        self.lobby = Lobby(dsn)
+        self._connections = [TimedConnection(dsn) for _ in range(WORKERS)]
+        self._lanes = [lanes_on(connection) for connection in self._connections]
+        self.workers: list[RoomStore] = [*self._lanes]
+        self._now_ms = START_MS
+        self.let_time_pass(0)
+        for lanes in self._lanes:
+            lanes.start()
+        self.open_room = self.lobby.open_room
+        self.change = self.lobby.change
+        self.call_up_to = self.lobby.call_up_to
+
+    def let_time_pass(self, seconds: float) -> None:
+        self._now_ms += round(seconds * 1000)
+        for connection in self._connections:
+            connection.stands_at = instant_of(self._now_ms)
+
+    async def begin_epoch(self, room: RoomKey) -> None:
+        await self.lobby.rows(
+            "UPDATE room_lines SET epoch = epoch + 1, issued = 0, serving = 0, live = 0"
+            " WHERE organisation = $1 AND room = $2",
+            *room,
+        )
+
+    async def counts(self, room: RoomKey) -> Counts:
+        line = await self.lobby.line(room)
+        stored = await self.lobby.rows(
+            "SELECT count(*) FROM room_passes"
+            " WHERE organisation = $1 AND room = $2 AND epoch = $3 AND state = 'live'",
+            *room,
+            line["epoch"],
+        )
+        assert stored == [(line["live"],)]  # the counter is the count
+        return Counts(*(line[name] for name in Counts._fields))
+
+    async def close(self) -> None:
+        for lanes in self._lanes:
+            await lanes.stop()
+        for connection in self._connections:
+            await connection.close()
+        await self.lobby.close()
+
+
+def lanes_on(connection: LaneConnection, limits: LaneLimits | None = None) -> RoomLanes:
+    flush = RoomFlush(connection)
+    return RoomLanes([Lane(flush, later=Later, fault_of=fault_of, limits=limits or LaneLimits())])
+
+
+@pytest.fixture
+async def premises(database_dsn: str) -> AsyncIterator[PostgresPremises]:
+    opened = PostgresPremises(database_dsn)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+class TestPostgres(StoreConformance):
+    """All that every store keeps."""
+
+
+@asynccontextmanager
+async def lanes(connection: LaneConnection) -> AsyncIterator[RoomLanes]:
+    opened = lanes_on(connection)
+    opened.start()
+    try:
+        yield opened
+    finally:
+        await opened.stop()
+        await connection.close()
+
+
+async def submit(store: RoomStore, *commands: RoomCommand) -> list[Any]:
+    return [answer.result for answer in await asyncio.gather(*map(store.submit, commands))]
+
+
+async def test_an_acknowledgement_that_is_lost_is_replayed(premises: PostgresPremises) -> None:
+    """The wire breaks after COMMIT was sent: the lane's own retry finds everything done once."""
+    room = await premises.open_room(RoomSettings(), serving=2)
+    (left,) = await ask(premises.workers[0], enter(room, 2))
+    assert left.held is not None
+    async with cutting_proxy(premises.lobby.dsn) as proxy:
+        async with lanes(LaneConnection(proxy.dsn(premises.lobby.dsn))) as cut:
+            proxy.cuts_left = 1
+            leave = Leave(room, 1, left.held.pass_id)
+            answers = await submit(cut, join(room, 1), join(room, 2), enter(room, 1), leave)
+        assert proxy.cut == 1
+
+    assert [answer.outcome.name for answer in answers] == ["REPLAYED"] * 4
+    assert numbers_of(answers) == [3, 4]
+    assert await premises.counts(room) == Counts(epoch=1, issued=4, serving=2, live=1)
+
+
+async def test_a_join_is_repeated_after_an_unknown_outcome(premises: PostgresPremises) -> None:
+    """Two lost acknowledgements: the caller hears that nobody knows, and asking again tells."""
+    room = await premises.open_room(RoomSettings())
+    async with (
+        cutting_proxy(premises.lobby.dsn) as proxy,
+        lanes(LaneConnection(proxy.dsn(premises.lobby.dsn))) as cut,
+    ):
+        proxy.cuts_left = 2
+        (unknown,) = await submit(cut, join(room, 1))
+        (again,) = await submit(cut, join(room, 1))
+
+    assert unknown.outcome is LaterOutcome.OUTCOME_UNKNOWN
+    assert (again.outcome, numbers_of([again])) == (JoinOutcome.REPLAYED, [1])
+    assert (await premises.counts(room)).issued == 1
+
+
+class PausingConnection(LaneConnection):
+    """Stops a batch between its decision and its writing, once."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self.decided = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with super().transaction() as tx:
+            yield _PausingTransaction(tx, self)
+
+
+class _PausingTransaction(Transaction):
+    def __init__(self, tx: Transaction, pauses: PausingConnection) -> None:
+        super().__init__(tx._connection)
+        self._pauses = pauses
+
+    async def fetch(self, query: str, *arguments: Any) -> list[Any]:
+        if query == QUERIES["write_lines"]:
+            self._pauses.decided.set()
+            await self._pauses.go_on.wait()
+        return await super().fetch(query, *arguments)
+
+
+async def test_a_connection_killed_in_mid_batch_leaves_nothing_half_done(
+    premises: PostgresPremises,
+) -> None:
+    """Numbers and slots that were decided but not written are given again, once."""
+    room = await premises.open_room(RoomSettings(capacity=1), serving=2)
+    connection = PausingConnection(premises.lobby.dsn)
+    async with lanes(connection) as paused:
+        asked = [join(room, 1), join(room, 2), enter(room, 1), enter(room, 2)]
+        asking = asyncio.ensure_future(submit(paused, *asked))
+        await asyncio.wait_for(connection.decided.wait(), PATIENCE_S)
+        killed = await premises.lobby.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND state = 'idle in transaction'"
+        )
+        connection.go_on.set()
+        answers = await asyncio.wait_for(asking, PATIENCE_S)
+
+    assert killed == [(True,)]
+    assert [answer.outcome.name for answer in answers] == [
+        "JOINED", "JOINED", "ENTERED", "ROOM_FULL",
+    ]  # fmt: skip
+    assert numbers_of(answers) == [3, 4]
+    assert await premises.counts(room) == Counts(epoch=1, issued=4, serving=2, live=1)
+
+
+async def test_two_workers_wait_for_each_other_at_the_line(premises: PostgresPremises) -> None:
+    """The second decides by what the first has written, though it had begun before."""
+    room = await premises.open_room(RoomSettings(capacity=1), serving=2)
+    connection = PausingConnection(premises.lobby.dsn)
+    async with lanes(connection) as paused:
+        first = asyncio.ensure_future(submit(paused, enter(room, 1), join(room, 1)))
+        await asyncio.wait_for(connection.decided.wait(), PATIENCE_S)
+        second = asyncio.ensure_future(ask(premises.workers[0], enter(room, 2), join(room, 1)))
+        await _wait_for_a_lock_wait(premises.lobby)
+        connection.go_on.set()
+        answers = await asyncio.wait_for(asyncio.gather(first, second), PATIENCE_S)
+
+    assert [a.outcome for a in answers[0]] == [EnterOutcome.ENTERED, JoinOutcome.JOINED]
+    assert [a.outcome for a in answers[1]] == [EnterOutcome.ROOM_FULL, JoinOutcome.REPLAYED]
+
+
+async def _wait_for_a_lock_wait(lobby: Lobby) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    async with asyncio.timeout(PATIENCE_S):
+        while await lobby.rows(waiting) != [(1,)]:
+            pass
+
+
+async def test_batches_over_many_rooms_never_deadlock(premises: PostgresPremises) -> None:
+    """Two workers ask for the same rooms in opposite orders; lines are locked in one order."""
+    rooms = [await premises.open_room(RoomSettings(capacity=400), serving=400) for _ in range(8)]
+
+    async def worker(store: RoomStore, some: list[RoomKey], first: int) -> Counter[str]:
+        heard: Counter[str] = Counter()
+        for turn in range(25):
+            number = first + turn
+            commands = [ask_for(room) for room in some for ask_for in (
+                lambda room, n=number: join(room, n), lambda room, n=number: enter(room, n),
+            )]  # fmt: skip
+            heard.update(answer.outcome.name for answer in await submit(store, *commands))
+        return heard
+
+    heard = await asyncio.gather(
+        worker(premises.workers[0], rooms, 1), worker(premises.workers[1], rooms[::-1], 101)
+    )
+
+    assert sum(heard, Counter[str]()) == {"JOINED": 400, "ENTERED": 400}
+    assert {await premises.counts(room) for room in rooms} == {Counts(1, 450, 400, 50)}
+
+
+async def test_a_clock_is_read_after_the_lock(premises: PostgresPremises) -> None:
+    """Who waited for the line decides at the end of the wait: a pass has lapsed meanwhile."""
+    room = await premises.open_room(RoomSettings(capacity=1), serving=2)
+    async with lanes(TimedConnection(premises.lobby.dsn)) as real:
+        await ask(real, enter(room, 1))
+        blocker = PausingConnection(premises.lobby.dsn)
+        async with lanes(blocker) as blocking:
+            first = asyncio.ensure_future(submit(blocking, join(room, 1)))
+            await asyncio.wait_for(blocker.decided.wait(), PATIENCE_S)
+            second = asyncio.ensure_future(ask(real, join(room, 2)))
+            await _wait_for_a_lock_wait(premises.lobby)
+            ((released_at,),) = await premises.lobby.rows("SELECT clock_timestamp()")
+            blocker.go_on.set()
+            await first
+            answer = (await second)[0]
+
+    assert answer.place is not None
+    assert instant_of(answer.place.issued_at_ms) > released_at - timedelta(milliseconds=1)
