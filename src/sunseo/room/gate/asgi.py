@@ -22,6 +22,7 @@ from sunseo.room.gate.courier import COMMANDS, Command, Renewed
 from sunseo.room.gate.keeper import Keeper, Verdict
 from sunseo.room.gate.options import GateOptions
 from sunseo.room.gate.policy import Asked, BypassRules
+from sunseo.room.gate.verifier import gate_keys
 from sunseo.room.keys import GateKeys
 
 Scope = MutableMapping[str, Any]
@@ -61,7 +62,7 @@ class WaitingRoomMiddleware:
     ) -> None:
         options = GateOptions(
             room=room,
-            keys=keys,
+            keys=gate_keys(keys),
             sunseo_url=sunseo_url,
             page_url=page_url,
             protect=tuple(protect),

