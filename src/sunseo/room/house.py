@@ -16,6 +16,7 @@ from sunseo.room.admission import Admission
 from sunseo.room.board import RoomBoard, RoomView
 from sunseo.room.challenge.altcha import Altcha
 from sunseo.room.challenge.challenge import Challenge
+from sunseo.room.challenge.routes import challenge_endpoints
 from sunseo.room.challenge.turnstile import Turnstile
 from sunseo.room.controller import Controller, StepReport, StockOf
 from sunseo.room.counts import CountingStore, RoomReporter
@@ -24,6 +25,8 @@ from sunseo.room.health import SiteHealth, Tally, WaitWatch, WorkerHealth
 from sunseo.room.keys import KeyRing
 from sunseo.room.lanes import RoomLane, RoomLanes
 from sunseo.room.networks import TrustedProxies
+from sunseo.room.pages.routes import page_endpoints
+from sunseo.room.pages.visitor import Reception
 from sunseo.room.routes import room_endpoints
 from sunseo.room.service import RoomService
 from sunseo.room.setup import RoomSetup, SaleExists
@@ -34,6 +37,7 @@ from sunseo.room.streams import Streams
 from sunseo.settings import Settings
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.endpoint import Endpoint
+from sunseo.web.persons import GuestIssuer, Persons
 from sunseo.web.raw import RawAnswer
 
 LEASE_STEPS = 1.5  # with one more step until somebody looks, another leads within 3 s
@@ -96,7 +100,10 @@ class RoomHouse:
         self.store = CountingStore(self._lanes)
         self._turnstile = _turnstile(settings)
         self.admission = Admission(
-            self._challenges(), TrustedProxies.named(settings.trusted_proxies)
+            self._challenges(),
+            TrustedProxies.named(settings.trusted_proxies),
+            fails=settings.challenge_fails,
+            on_unverified=lambda kind: metrics.room_challenges_unverified.labels(kind).inc(),
         )
         self.service = RoomService(
             self.store,
@@ -134,7 +141,13 @@ class RoomHouse:
             *signal_endpoints(Signals(self._cold, organisation)),
             *state_endpoints(self.board),
             *room_endpoints(self.service),
+            *challenge_endpoints(self.board, self.keys, self.admission),
         ]
+
+    def pages(self, persons: Persons, guests: GuestIssuer) -> list[Endpoint]:
+        """The waiting pages, which open guest sessions by themselves."""
+        reception = Reception(self.keys, persons, guests, self._settings.guest_session_s)
+        return page_endpoints(self.service, self.board, self.admission, reception)
 
     def turns(self) -> list[Turn]:
         """What is to be repeated while the worker runs."""

@@ -229,6 +229,11 @@ class Metrics:
             "command",
             "outcome",
         )
+        self.room_challenges_unverified = self._counter(
+            "room_challenges_unverified",
+            "Joins whose challenge could not be verified, by kind: its service is away.",
+            "kind",
+        )
         self.room_polls = self._counter("room_polls", "State documents served from memory.")
         self.room_called = self._counter("room_called", "Numbers called by this process as leader.")
         self.room_streams = self._gauge(

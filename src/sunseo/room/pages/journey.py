@@ -37,6 +37,7 @@ from sunseo.room.pages.render import Form, Link, Renderer, headers_of
 from sunseo.room.pages.returns import site_of, with_pass
 from sunseo.room.pages.screen import (
     Standing,
+    clock_text,
     is_turn,
     line_of,
     percent_of,
@@ -266,6 +267,7 @@ class Journey:
         heading, more = self._said_in_line(visitor, standing)
         language = visitor.frame.language
         opens_at = view.situation.opens_at if view.situation.phase == "before" else None
+        left = view.shown.units_left
         page = self._renderer.page(
             "line.html",
             visitor.frame,
@@ -275,9 +277,7 @@ class Journey:
             message=visitor.message,
             refresh_s=self._refresh_s(visitor, standing),
             form=self._form(visitor, "enter", texts.enter),
-            updated=texts.updated.format(
-                time=time_text(view.now, view.settings.time_zone, language)
-            ),
+            updated=texts.updated.format(time=clock_text(view.now, view.settings.time_zone)),
             line_json=_encode(line_of(view, standing, texts)).decode(),
             line={
                 "number": standing.number,
@@ -285,7 +285,7 @@ class Journey:
                 "ahead": f"{max(0, position_of(view, standing) - 1):,}",
                 "percent": percent_of(view, standing),
                 "wait": wait_text(view.shown.speed, position_of(view, standing), texts),
-                "units_left": view.shown.units_left,
+                "units_left": None if left is None else f"{left:,}",
                 "turn": is_turn(view, standing),
                 "before": view.situation.phase == "before",
                 "opens_at": opens_at and time_text(opens_at, view.settings.time_zone, language),
@@ -304,7 +304,8 @@ class Journey:
         if view.situation.phase == "paused":
             return texts.paused_title, ""
         if not is_turn(view, standing):
-            return texts.in_line, ""
+            is_next = position_of(view, standing) == 1
+            return texts.next if is_next else texts.in_line, ""
         return (texts.full, texts.full_more) if standing.held_s else (texts.turn, texts.turn_more)
 
     def _join_from(self, visitor: Visitor) -> str:

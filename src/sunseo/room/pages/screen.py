@@ -157,13 +157,22 @@ def wait_text(speed: ShownSpeed | None, position: int, texts: Texts) -> str:
 def time_text(moment: datetime, time_zone: str, language: Language) -> str:
     """A moment on the room's own clock, with its zone, since visitors may be elsewhere."""
     local = moment.astimezone(ZoneInfo(time_zone))
-    zone = time_zone.replace("_", " ")
+    zone = _zone_text(time_zone)
     days = WEEKDAYS[language]
     if language == "ko":
         day = f"{local.month}월 {local.day}일({days[local.weekday()]})"
         return f"{day} {local:%H:%M} ({zone})"
     day_name = days[3 * local.weekday() : 3 * local.weekday() + 3]
     return f"{day_name} {local.day} {local:%b %Y, %H:%M} ({zone})"
+
+
+def clock_text(moment: datetime, time_zone: str) -> str:
+    """The same for a moment that is now: without its day."""
+    return f"{moment.astimezone(ZoneInfo(time_zone)):%H:%M:%S} ({_zone_text(time_zone)})"
+
+
+def _zone_text(time_zone: str) -> str:
+    return time_zone.replace("_", " ")
 
 
 def _likely_wait_s(view: RoomView, position: int) -> float:

@@ -15,7 +15,6 @@
   const byId = (id) => document.getElementById(id);
   const ENTER_AFTER_MS = 1500; // time to read that it is one's turn
   const FAILURE_S = 5;
-  const HASHES_AT_ONCE = 400;
 
   // A page that came back from the browser's memory is as old as it was left.
   window.addEventListener("pageshow", (event) => {
@@ -92,7 +91,7 @@
       if (!line.number && opened) return location.reload(); // to get a number, or one's drawn one
       if (line.number) draw(opened);
       notice(trouble());
-      say(byId("message"), (state.message && state.message[document.documentElement.lang]) || "");
+      say(byId("message"), messageOf(state.message));
       show(byId("message-row"), byId("message").textContent !== "");
       say(byId("updated"), fill(texts.updated, { time: clock.format(new Date()) }));
     }
@@ -112,8 +111,14 @@
       if (state.units_left !== null) say(byId("units"), count.format(state.units_left));
       const called = shown === 0 && opened;
       if (called && state.phase !== "paused") return turn();
-      head(state.phase === "paused" ? texts.paused_title : opened ? texts.in_line : texts.before);
-      announce(opened ? `${texts.ahead} ${count.format(Math.max(0, shown - 1))} ${texts.ahead_unit}` : "");
+      head(state.phase === "paused" ? texts.paused_title : !opened ? texts.before : shown === 1 ? texts.next : texts.in_line);
+      announce(opened ? `${texts.ahead} ${count.format(Math.max(0, shown - 1))} ${texts.ahead_unit}`.trim() : "");
+    }
+
+    /** In her language, or else in the one that the operator wrote. */
+    function messageOf(message) {
+      if (!message) return "";
+      return message[document.documentElement.lang] || message.ko || message.en || "";
     }
 
     function trouble() {
@@ -223,35 +228,12 @@
   function solveChallenge(challenge) {
     if (challenge.kind !== "altcha") return;
     const form = byId("challenge");
-    const wanted = challenge.challenge;
-    const bytes = new TextEncoder();
-    let number = 0;
     show(byId("working"), true);
-    const bar = form.querySelector("progress");
-    bar.max = challenge.maxnumber;
-
-    function hex(digest) {
-      return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    }
-
-    function work() {
-      const until = Math.min(number + HASHES_AT_ONCE, challenge.maxnumber + 1);
-      for (; number < until; number += 1) {
-        if (hex(rules.sha256(bytes.encode(challenge.salt + number))) === wanted) return found();
-      }
-      bar.value = number;
-      if (number > challenge.maxnumber) return location.reload();
-      return setTimeout(work);
-    }
-
-    function found() {
-      const { algorithm, salt, signature } = challenge;
-      const answer = { algorithm, challenge: wanted, number, salt, signature };
-      form.elements.challenge.value = btoa(JSON.stringify(answer));
-      form.requestSubmit();
-    }
-
-    work();
+    rules.proveWork(challenge).then((answer) => {
+      if (answer === null) return location.reload(); // no number fits: we get another challenge
+      form.elements.challenge.value = answer;
+      return form.requestSubmit();
+    });
   }
 
   if (main.dataset.page === "line") followLine(JSON.parse(main.dataset.line));
