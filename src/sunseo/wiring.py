@@ -136,9 +136,10 @@ class Worker:
                     settings.jwt_issuer, settings.jwt_secret.encode(), settings.jwt_audience
                 )
             )
+        persons = Persons(self._organisation, verifiers)
         return build_app(
-            self._endpoints(guests),
-            Authenticator(Persons(self._organisation, verifiers), operators),
+            self._endpoints(guests, persons),
+            Authenticator(persons, operators),
             limits=limits_of(settings),
             metrics=self._metrics,
             logs=self._logs,
@@ -148,7 +149,11 @@ class Worker:
             on_write=self._tally.note,
         )
 
-    def _endpoints(self, guests: GuestIssuer) -> list[Endpoint]:
+    def drain(self) -> None:
+        """End what would never end by itself: the server is about to wait for all answers."""
+        self._rooms.streams.drain()
+
+    def _endpoints(self, guests: GuestIssuer, persons: Persons) -> list[Endpoint]:
         organisation = self._organisation
         holds = HoldService(self._lanes, self._engine, organisation, self._is_suspended)
         checks = {
@@ -162,6 +167,7 @@ class Worker:
             *hold_endpoints(holds, self._board),
             *order_endpoints(OrderService(self._lanes, self._engine, organisation)),
             *self._rooms.endpoints(),
+            *self._rooms.pages(persons, guests),
             *health_endpoints(
                 checks,
                 self._metrics,
@@ -324,12 +330,13 @@ def load_worker(_target: str, plan: WorkerPlan) -> App:
     """Build a worker's application: called by the server in each worker process."""
     supervisor = multiprocessing.parent_process()
     exit_with_parent(parent=supervisor.pid if supervisor is not None else None)
-    heed_first_signal_only()
     metrics = Metrics.open(plan.metrics_folder)
     logs = Logs(plan.settings.log_level)
     logs.writer.on_dropped = metrics.log_lines_dropped.inc
     logs.bridge()
-    app = Worker(plan, metrics, logs).app()
+    worker = Worker(plan, metrics, logs)
+    heed_first_signal_only(worker.drain)
+    app = worker.app()
     # What is there now stays, and what requests leave behind has hardly any cycles: the collector
     # looks less often, and never through all of it, since that pauses everybody for tens of ms.
     gc.collect()

@@ -14,6 +14,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from granian import _signals
@@ -87,24 +88,30 @@ class WorkerServer(MPServer):
         return REPLACE_PAUSES_S[min(row, len(REPLACE_PAUSES_S) - 1)]
 
 
-def heed_first_signal_only() -> None:
+def heed_first_signal_only(on_stop: Callable[[], object] = lambda: None) -> None:
     """Have this worker's server stop on the first SIGINT or SIGTERM and ignore all that follow.
+
+    `on_stop` is called first: the server waits for answers under way, so that what never ends by
+    itself has to be told to.
 
     To be called in a worker before its server starts. A second signal would hang a worker of
     Granian 2.8 for good, holding Python's lock; and second signals are common: Ctrl-C reaches the
     workers by the terminal and by their supervisor, and the kernel tells of a parent's death once
     for each of its threads.
     """
-    _signals.set_loop_signals = _set_loop_signals
+    _signals.set_loop_signals = partial(_set_loop_signals, on_stop)
 
 
-def _set_loop_signals(loop: asyncio.AbstractEventLoop) -> WorkerSignal:
+def _set_loop_signals(
+    on_stop: Callable[[], object], loop: asyncio.AbstractEventLoop
+) -> WorkerSignal:
     stop = WorkerSignal()
     heard: list[int] = []
 
     def heed(number: int) -> None:
         heard.append(number)
         if len(heard) == 1:
+            on_stop()
             stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
