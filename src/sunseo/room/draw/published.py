@@ -11,10 +11,11 @@ On failure  A file that could not be written is not kept, and the next one who a
 import asyncio
 import os
 import tempfile
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from hashlib import sha256
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from sunseo.room.draw.bodies import DrawStatus
 from sunseo.room.draw.file import CHUNK_BYTES, Squeeze, gzip_compressor
@@ -23,16 +24,23 @@ from sunseo.room.draw.store import DrawOutcome, DrawStore
 FILES_MAX = 4
 
 
-class PublishedFile(NamedTuple):
-    """A published draw, gzipped, on this worker's disk."""
+class PublishedFile:
+    """A published draw, gzipped, on this worker's disk until nobody knows of it any more.
 
-    content: IO[bytes]
-    size: int
-    digest: str  # SHA-256, the ETag
+    Attributes:
+        size: bytes.
+        digest: SHA-256 of the bytes, the ETag.
+    """
+
+    def __init__(self, descriptor: int, size: int, digest: str) -> None:
+        self._descriptor = descriptor
+        self.size = size
+        self.digest = digest
+        weakref.finalize(self, os.close, descriptor)
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
         for start in range(0, self.size, CHUNK_BYTES):
-            yield await asyncio.to_thread(os.pread, self.content.fileno(), CHUNK_BYTES, start)
+            yield await asyncio.to_thread(os.pread, self._descriptor, CHUNK_BYTES, start)
 
 
 Key = tuple[int, int, str, int]  # room, epoch, state, entries in the log
@@ -67,13 +75,13 @@ class PublishedDraws:
         chunks = await self._store.publish(status.room, status.epoch)
         if isinstance(chunks, DrawOutcome):
             return chunks
-        content = tempfile.TemporaryFile()  # noqa: SIM115 - kept for its readers
         squeeze, digest = gzip_compressor(), sha256()
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                await asyncio.to_thread(_append, content, digest, squeeze, chunk)
-        await asyncio.to_thread(_append, content, digest, squeeze, None)
-        return PublishedFile(content, content.tell(), digest.hexdigest())
+        with tempfile.TemporaryFile() as content:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    await asyncio.to_thread(_append, content, digest, squeeze, chunk)
+            await asyncio.to_thread(_append, content, digest, squeeze, None)
+            return PublishedFile(os.dup(content.fileno()), content.tell(), digest.hexdigest())
 
 
 def _key(status: DrawStatus) -> Key:
