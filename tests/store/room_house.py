@@ -16,6 +16,14 @@ from sunseo.room.commands import Enter, Join, Leave, RoomCommand, pass_id_of
 from sunseo.room.keys import KeyRing
 from sunseo.room.setup import RoomSetup
 from sunseo.room.setup_bodies import NewRoom, RoomChange
+from sunseo.room.state_routes import state_endpoints
+from sunseo.telemetry.logs import Logs
+from sunseo.telemetry.metrics import Metrics
+from sunseo.web.app import App, build_app
+from sunseo.web.auth import Authenticator
+from sunseo.web.limits import Limits
+from sunseo.web.operators import OperatorKeys
+from sunseo.web.persons import Persons
 from sunseo.web.raw import RawAnswer
 
 ORGANISATION = 1
@@ -107,11 +115,26 @@ class House:
         assert view is not None
         return view
 
+    def app(self) -> App:
+        """The state of the rooms over HTTP, as a worker serves it."""
+        return build_app(
+            state_endpoints(self.board),
+            Authenticator(Persons(ORGANISATION, []), OperatorKeys(_no_operator)),
+            limits=Limits(),
+            metrics=Metrics(),
+            logs=Logs("error"),
+            raw=self.answers,
+        )
+
     async def _sale_exists(self, sale: int) -> bool:
         return sale in self.sales
 
     def _note(self, view: RoomView) -> None:
         self.changed.append(view)
+
+
+async def _no_operator(_key_id: str) -> bytes | None:
+    return None
 
 
 def done(answer: EffectAnswer) -> dict[str, Any]:

@@ -1,0 +1,214 @@
+"""What operators do to rooms: once a key, audited, or refused with nothing moved."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from sunseo.operators.effects import EffectOutcome
+from sunseo.room.setup import RoomSetupOutcome
+from sunseo.room.setup_bodies import NewRoom, ResetRoom, RoomChange, Signal
+from sunseo.room.signals import SOURCES_MAX, SignalOutcome, Signals
+from sunseo.web.problems import INVALID_FIELD, ProblemError
+from tests.store.room_house import ORGANISATION, House, done
+
+SETTINGS = "SELECT settings ->> $1 FROM rooms"
+
+
+@pytest.fixture
+async def house(database_dsn: str) -> AsyncIterator[House]:
+    opened = House(database_dsn)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def new(name: str = "Room", sale: int | None = None, **settings: Any) -> NewRoom:
+    return msgspec.convert({"name": name, "sale": sale, "settings": settings}, NewRoom)
+
+
+def change(**settings: Any) -> RoomChange:
+    return msgspec.convert({"settings": settings}, RoomChange)
+
+
+async def everything(house: House) -> list[Any]:
+    """All that set-up can move."""
+    tables = ("rooms", "room_lines", "audit_log", "operator_effects")
+    return [await house.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]  # noqa: S608 - constants
+
+
+async def test_a_room_is_created_once_a_key(house: House) -> None:
+    """A retry gets the first result; another body under the key is refused and changes nothing."""
+    first = await house.setup.create("op", "key", new(capacity=5))
+    before = await everything(house)
+    again = await house.setup.create("op", "key", new(capacity=5))
+    other = await house.setup.create("op", "key", new(capacity=6))
+
+    assert (first.outcome, first.result) == (EffectOutcome.DONE, {"room": 1, "version": 1})
+    assert (again.outcome, again.result) == (EffectOutcome.REPLAYED, first.result)
+    assert other.outcome is EffectOutcome.KEY_REUSED
+    assert await everything(house) == before
+    assert (await house.line(1))["capacity"] == 5
+
+
+async def test_a_sale_has_one_room_and_its_holders_are_persons(house: House) -> None:
+    """A second room for the sale is refused, as is one for a sale that does not exist."""
+    room = await house.room(sale=7)
+    before = await everything(house)
+    second = await house.setup.create("op", "second", new(sale=7))
+    unknown = await house.setup.create("op", "unknown", new(sale=8))
+
+    assert second.outcome is RoomSetupOutcome.SALE_HAS_ROOM
+    assert unknown.outcome is RoomSetupOutcome.UNKNOWN_ROOM_SALE
+    assert await everything(house) == before
+    assert await house.value(SETTINGS, "holders") == "persons"
+    assert room == 1
+
+
+async def test_changes_merge_and_null_brings_the_default_back(house: House) -> None:
+    """Absent settings stay, given ones change, null ones are as in a new room."""
+    room = await house.room(capacity=5, tau_s=5.0)
+
+    await house.change(room, capacity=7)
+    await house.change(room, tau_s=None, message={"ko": "곧"})
+
+    assert [await house.value(SETTINGS, name) for name in ("capacity", "tau_s", "message")] == [
+        "7",
+        "8.0",
+        '{"en": "", "ko": "곧"}',
+    ]
+    assert await house.value("SELECT version FROM rooms") == 3
+
+
+async def test_a_contradiction_is_refused_and_nothing_moves(house: House) -> None:
+    """A value that is right by itself is refused where it contradicts one that stands."""
+    room = await house.room(capacity=5)
+    before = await everything(house)
+
+    with pytest.raises(ProblemError) as refused:
+        await house.setup.change("op", "key", room, change(capacity_min=6))
+
+    assert refused.value.problem is INVALID_FIELD
+    assert refused.value.detail == "Of the settings, capacity_min must not be above capacity."
+    assert await everything(house) == before
+
+
+async def test_capacity_counts_at_once(house: House) -> None:
+    """A full room follows the setting up and down; a throttled one is only ever lowered."""
+    room = await house.room(capacity=10)
+    capacities = []
+    for capacity in (20, 15):
+        await house.change(room, capacity=capacity)
+        capacities.append((await house.line(room))["capacity"])
+    await house.rows("UPDATE room_lines SET capacity = 8")
+    for capacity in (30, 5):
+        await house.change(room, capacity=capacity)
+        capacities.append((await house.line(room))["capacity"])
+
+    assert capacities == [20, 15, 8, 5]
+
+
+async def test_two_changes_at_once_are_both_kept(house: House) -> None:
+    """Changes of one room take turns, so that none overwrites what the other one changed."""
+    room = await house.room()
+    await asyncio.gather(house.change(room, capacity=5), house.change(room, tau_s=4.0))
+
+    assert await house.value(SETTINGS, "capacity") == "5"
+    assert await house.value(SETTINGS, "tau_s") == "4.0"
+
+
+async def test_pause_resume_and_close_are_settings(house: House) -> None:
+    """They change what they name, and a room that is closed before its opening never opens."""
+    opens = datetime.now(UTC) + timedelta(hours=1)
+    room = await house.room(opens_at=opens.isoformat())
+
+    done(await house.setup.pause("op", "1", room))
+    paused = await house.value(SETTINGS, "paused")
+    done(await house.setup.resume("op", "2", room))
+    resumed = await house.value(SETTINGS, "paused")
+    done(await house.setup.close("op", "3", room))
+
+    assert (paused, resumed) == ("true", "false")
+    assert (await house.looked(room)).situation.phase == "closed"
+
+
+async def test_a_reset_needs_the_epoch_it_ends(house: House) -> None:
+    """A dry run tells what would be void; another epoch is refused; the right one begins anew."""
+    room = await house.room(capacity=10)
+    await house.join(room, 3)
+    await house.rows("UPDATE room_lines SET serving = 2, live = 1, capacity = 4")
+    before = await everything(house)
+
+    dry = await house.setup.reset("op", "1", room, ResetRoom(epoch=1, dry_run=True))
+    late = await house.setup.reset("op", "2", room, ResetRoom(epoch=2))
+    assert await everything(house) == before
+    reset = await house.setup.reset("op", "3", room, ResetRoom(epoch=1))
+    again = await house.setup.reset("op", "3", room, ResetRoom(epoch=1))
+
+    void = {"room": room, "places": 3, "passes": 1}
+    assert dry.result == void | {"epoch": 1, "done": False}
+    assert late.outcome is RoomSetupOutcome.EPOCH_OVER
+    assert reset.result == void | {"epoch": 2, "done": True}
+    assert (again.outcome, again.result) == (EffectOutcome.REPLAYED, reset.result)
+    line = await house.line(room)
+    assert [line[name] for name in ("epoch", "issued", "serving", "live", "capacity")] == [
+        2,
+        0,
+        0,
+        0,
+        10,
+    ]
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "close"])
+async def test_a_room_that_is_not_there_is_refused(house: House, action: str) -> None:
+    """Nothing is written about a room that does not exist, not even who asked."""
+    answer = await getattr(house.setup, action)("op", "key", 9)
+
+    assert answer.outcome is RoomSetupOutcome.UNKNOWN_ROOM
+    assert await house.value("SELECT count(*) FROM audit_log") == 0
+    assert await house.value("SELECT count(*) FROM operator_effects") == 0
+
+
+async def test_every_change_is_audited(house: House) -> None:
+    """Who changed what of which room stands in the audit log, in order."""
+    room = await house.room(capacity=5)
+    await house.change(room, capacity=6)
+    done(await house.setup.pause("op", "pause", room))
+
+    assert await house.rows(
+        "SELECT actor, action, details ->> 'room', details #>> '{settings,capacity}'"
+        " FROM audit_log ORDER BY entry"
+    ) == [
+        ("op", "create_room", "1", "5"),
+        ("op", "change_room", "1", "6"),
+        ("op", "pause_room", "1", None),
+    ]
+
+
+async def test_sources_of_signals_are_bounded(house: House) -> None:
+    """A source's newest word replaces its last; one source too many is refused."""
+    room = await house.room()
+    signals = Signals(house.engine, ORGANISATION)
+    for number in range(SOURCES_MAX):
+        await signals.take(room, Signal(source=f"gate-{number}", measured=1.0, target=1.0))
+
+    outcomes = [
+        await signals.take(room, Signal(source="gate-0", measured=3.0, target=1.0)),
+        await signals.take(room, Signal(source="one-more", measured=1.0, target=1.0)),
+        await signals.take(9, Signal(source="gate", measured=1.0, target=1.0)),
+    ]
+
+    assert outcomes == [
+        SignalOutcome.SIGNAL_TAKEN,
+        SignalOutcome.TOO_MANY_SOURCES,
+        SignalOutcome.UNKNOWN_ROOM,
+    ]
+    assert await house.value("SELECT measured FROM room_signals WHERE source = 'gate-0'") == 3.0
+    await house.rows("UPDATE room_signals SET at = at - interval '2 hours' WHERE source = 'gate-1'")
+    one_more = Signal(source="one-more", measured=1.0, target=1.0)
+    assert await signals.take(room, one_more) is SignalOutcome.SIGNAL_TAKEN
