@@ -23,6 +23,8 @@
   const BACKOFF_S = 2; // after the first failure; doubles up to the ceiling
   const ANSWER_S = 15; // longer than this we do not wait for an answer
   const NONCE_S = 600; // the server takes a nonce for longer; afterwards we get a new one
+  const CHALLENGES_MAX = 3; // in one join: an answer may have come too late
+  const HASHES_A_TURN = 2000; // a few milliseconds, then the page may draw and answer clicks
   const SECRET_BYTES = 32;
   const VOID_MAX = 5; // so often in a row a place may be void before we give up
 
@@ -101,6 +103,7 @@
     },
 
     sha256,
+    proveWork,
   };
 
   // What is kept between tabs and reloads.
@@ -368,13 +371,21 @@
         if (this.place()) return null; // another tab was faster
         const nonce = await this.nonce();
         let answer = await this.put(nonce);
-        const challenge = answer.body.challenge;
-        if (!answer.ok && challenge !== undefined) {
-          if (!this.options.solve) return this.finish("challenged");
-          answer = await this.put(nonce, await this.options.solve(challenge));
+        for (let tries = 0; answer.body.challenge && tries < CHALLENGES_MAX; tries += 1) {
+          const solution = await this.solve(answer.body.challenge);
+          if (solution === null) return this.finish("challenged");
+          answer = await this.put(nonce, solution);
         }
-        return this.joined(answer);
+        return answer.body.challenge ? this.finish("challenged") : this.joined(answer);
       });
+    }
+
+    /** The page's own way first, then proof of work, which needs nobody. Null: we cannot. */
+    async solve(challenge) {
+      this.tell("proving");
+      const own = this.options.solve ? await this.options.solve(challenge) : null;
+      if (own) return own;
+      return challenge.kind === "altcha" ? proveWork(challenge) : null;
     }
 
     async nonce() {
@@ -441,6 +452,7 @@
         return null;
       }
       if (body.outcome === "other_epoch") return this.startAgain("reset");
+      if (body.outcome === "room_closed") return this.finish("closed");
       const over = ENDINGS[body.outcome];
       if (over && !this.inherited) return this.finish(over);
       if (over || answer.status === 403) return this.startAgain("again");
@@ -746,6 +758,23 @@
   function base64url(bytes) {
     const text = btoa(String.fromCharCode(...bytes));
     return text.replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  }
+
+  /** Proof of work as ALTCHA has it: the number whose hash behind the salt is the challenge. */
+  async function proveWork(challenge) {
+    const wanted = challenge.challenge;
+    for (let number = 0; number <= challenge.maxnumber; number += 1) {
+      if (hex(sha256(utf8(challenge.salt + number))) === wanted) {
+        const { algorithm, salt, signature } = challenge;
+        return btoa(JSON.stringify({ algorithm, challenge: wanted, number, salt, signature }));
+      }
+      if (number % HASHES_A_TURN === HASHES_A_TURN - 1) await new Promise((resolve) => { setTimeout(resolve); });
+    }
+    return null;
+  }
+
+  function hex(bytes) {
+    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
   /** SHA-256 (FIPS 180-4). crypto.subtle is missing on plain-HTTP pages, where tests and intranets live. */

@@ -1,0 +1,3 @@
+import gate from "./index.js";
+
+export const { PassVerifier, REASONS, waitingRoom } = gate;
