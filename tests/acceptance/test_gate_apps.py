@@ -39,6 +39,13 @@ class Got(NamedTuple):
         return msgspec.json.decode(self.body)
 
 
+class Elsewhere(NamedTuple):
+    """A room at a running server, as far as a gate has to know it."""
+
+    url: str
+    keys: bytes
+
+
 def got(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Got:
     pairs = [(name.lower(), value) for name, value in headers]
     cookies = [value for name, value in pairs if name == "set-cookie"]
@@ -93,9 +100,9 @@ def flask_like(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 class Asgi:
     """Calls an ASGI app behind the gate."""
 
-    def __init__(self, app: Any, room: Room, **options: Any) -> None:
+    def __init__(self, app: Any, there: Room | Elsewhere, room: int = ROOM, **options: Any) -> None:
         self.gate = asgi.WaitingRoomMiddleware(
-            app, room=ROOM, keys=room.keys, sunseo_url=room.url, **options
+            app, room=room, keys=there.keys, sunseo_url=there.url, **options
         )
         self.keeper = self.gate.keeper
 
