@@ -25,6 +25,7 @@ from sunseo.booking.routes import hold_endpoints
 from sunseo.booking.service import HoldService
 from sunseo.booking.setup import Setup
 from sunseo.booking.setup_routes import setup_endpoints
+from sunseo.checkout.doors import RoomDoors
 from sunseo.checkout.participant import OrderParticipant
 from sunseo.checkout.routes import order_endpoints
 from sunseo.checkout.service import OrderService
@@ -155,7 +156,8 @@ class Worker:
 
     def _endpoints(self, guests: GuestIssuer, persons: Persons) -> list[Endpoint]:
         organisation = self._organisation
-        holds = HoldService(self._lanes, self._engine, organisation, self._is_suspended)
+        doors = RoomDoors(self._rooms.board, self._rooms.service)
+        holds = HoldService(self._lanes, self._engine, organisation, self._takes_no_holds, doors)
         checks = {
             "database": self._check_database,
             "lanes": self._check_lanes,
@@ -165,7 +167,7 @@ class Worker:
             *guest_endpoints(organisation, guests),
             *setup_endpoints(Setup(self._engine, organisation), self._engine, organisation),
             *hold_endpoints(holds, self._board),
-            *order_endpoints(OrderService(self._lanes, self._engine, organisation)),
+            *order_endpoints(OrderService(self._lanes, self._engine, organisation, doors)),
             *self._rooms.endpoints(),
             *self._rooms.pages(persons, guests),
             *health_endpoints(
@@ -268,6 +270,10 @@ class Worker:
         sold = sum(sold for _, _, sold in seats)
         sold += sum(level.sold for level in snapshot.stocks.values())
         return Stock(units_left=free, sold=sold)
+
+    def _takes_no_holds(self) -> bool:
+        """Not on a disk that is nearly full, and not before it is known which sales have rooms."""
+        return self._is_suspended() or not self._rooms.board.is_read
 
     def _is_suspended(self) -> bool:
         return self._disk is not None and self._disk.state is DiskState.LOW

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sunseo.booking import rules
 from sunseo.booking.catalogue import Product
 from sunseo.booking.commands import (
+    Admission,
     ExpireHold,
     InventoryCommand,
     PlaceHold,
@@ -110,6 +111,7 @@ def test_refusals_stand_in_their_documented_precedence() -> None:
         PlaceHoldOutcome.REPLAYED,
         PlaceHoldOutcome.KEY_REUSED,
         PlaceHoldOutcome.UNKNOWN_SALE,
+        PlaceHoldOutcome.PASS_REQUIRED,  # of the command, not of the sale: see below
         PlaceHoldOutcome.HELD,
     }
 
@@ -132,6 +134,33 @@ def test_a_replay_is_told_before_every_refusal() -> None:
     other = msgspec.structs.replace(command, request_digest=UUID(int=78))
     assert rules.place_hold(other, sale, OPENING) == HoldAnswer(PlaceHoldOutcome.KEY_REUSED)
     assert standing(sale) == before
+
+
+@pytest.mark.parametrize("until", [None, OPENING - timedelta(seconds=1), OPENING])
+def test_without_a_live_pass_nothing_is_held(until: datetime | None) -> None:
+    """A pass that was not shown, has run out, or runs out at this very moment admits nobody."""
+    sale = make_sale(seats={1: (1, 1)}, terms={"paused": True, "opens_at": LATER})
+    before = standing(sale)
+    command = msgspec.structs.replace(place(5, seats=(1,)), admission=Admission(9, until))
+
+    answer = rules.place_hold(command, sale, OPENING)
+
+    assert answer == HoldAnswer(PlaceHoldOutcome.PASS_REQUIRED, room=9)
+    assert standing(sale) == before
+
+
+def test_a_live_pass_lets_its_holder_book_and_a_replay_needs_none() -> None:
+    """The pass counts when the hold is placed; asking for the same hold again costs nothing."""
+    sale = make_sale(seats={1: (1, 1)})
+    lane = PaperLane(sale)
+    live = Admission(9, OPENING + timedelta(seconds=1))
+    hold = held(lane, msgspec.structs.replace(place(5, seats=(1,)), admission=live))
+
+    without = msgspec.structs.replace(place(5, seats=(1,)), admission=Admission(9, None))
+    answer = lane.ask(without, OPENING + timedelta(minutes=1))
+
+    assert isinstance(answer, HoldAnswer)
+    assert (answer.outcome, answer.hold) == (PlaceHoldOutcome.REPLAYED, hold)
 
 
 @pytest.mark.parametrize("gone", [True, False])

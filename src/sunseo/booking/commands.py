@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from sunseo.core.clock import Instant
 from sunseo.core.outcome import Kind, Outcome
 
 SaleKey = tuple[int, int]
@@ -26,9 +27,25 @@ class InventoryCommand(msgspec.Struct, frozen=True, gc=False):
         raise NotImplementedError
 
 
+class Admission(msgspec.Struct, frozen=True, gc=False):
+    """What the waiting room in front of a sale knows of who asks.
+
+    Attributes:
+        room: where to queue up.
+        until: when the person's own pass ends; none where she has shown no such pass.
+    """
+
+    room: int
+    until: Instant | None
+
+    def admits(self, now: Instant) -> bool:
+        return self.until is not None and now < self.until
+
+
 class PlaceHold(InventoryCommand, frozen=True, gc=False):
     """Claim seats and products for one person, all of them or none.
 
+    `admission` is none where no waiting room stands in front of the sale.
     `products` are pairs of product and quantity. `reclaim` names past-due holds of others that an
     earlier turn found in the way; they are expired first.
     """
@@ -38,6 +55,7 @@ class PlaceHold(InventoryCommand, frozen=True, gc=False):
     seats: tuple[int, ...]
     products: tuple[tuple[int, int], ...]
     request_digest: UUID
+    admission: Admission | None = None
     reclaim: tuple[UUID, ...] = ()
 
     @property
@@ -86,6 +104,7 @@ class PlaceHoldOutcome(Outcome):
     REPLAYED = Kind.REPLAYED, "This hold was placed before; here is how it stands now."
     KEY_REUSED = Kind.CONFLICT, "This Idempotency-Key was used before for a different request."
     UNKNOWN_SALE = Kind.ABSENT, "There is no such sale."
+    PASS_REQUIRED = Kind.REFUSED, "Queue up in the sale's waiting room, and send your pass along."
     SALE_NOT_OPEN = Kind.REFUSED, "The sale is not open at this time."
     SALE_PAUSED = Kind.REFUSED, "The sale is paused; please wait until it goes on."
     UNKNOWN_SEAT = Kind.ABSENT, "The sale has no such seat."

@@ -18,6 +18,7 @@ from sunseo.web.endpoint import Auth, Call, Endpoint, Refusal, Reply
 from sunseo.web.fields import Number32
 
 OCTETS = "application/octet-stream"
+PASS_HEADER = "sunseo-pass"  # noqa: S105 - a name, nothing secret
 MADE_MAX = 5_000  # answers kept at once; then all are made again
 
 
@@ -67,6 +68,8 @@ def hold_endpoints(service: HoldService, board: AvailabilityBoard) -> list[Endpo
             method="POST",
             path="/v1/sales/{sale:int}/holds",
             summary="Hold seats and products, all of them or none",
+            description="Where a waiting room stands in front of the sale, send your pass as "
+            "`Sunseo-Pass`. Repeating a request that was carried out needs no pass any more.",
             handler=handlers.place,
             request=HoldRequest,
             response=HoldBody,
@@ -141,7 +144,11 @@ class HoldHandlers:
 
     async def place(self, call: Call) -> WebAnswer:
         answer = await self._service.place(
-            call.person, call.idempotency_key, call.path["sale"], call.body
+            call.person,
+            call.idempotency_key,
+            call.path["sale"],
+            call.body,
+            call.header(PASS_HEADER),
         )
         return _reply(call, answer)
 
@@ -181,9 +188,12 @@ def _reply(call: Call, answer: Answer[InventoryAnswer]) -> WebAnswer:
             "products": result.products,
             "stocks": result.stocks,
         }
-        return Refusal(
-            result.outcome, extra={what: list(which) for what, which in in_the_way.items() if which}
-        )
+        extra: dict[str, object] = {
+            what: list(which) for what, which in in_the_way.items() if which
+        }
+        if result.room is not None:
+            extra["room"] = result.room
+        return Refusal(result.outcome, extra=extra)
     return Refusal(result.outcome)
 
 

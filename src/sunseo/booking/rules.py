@@ -30,7 +30,7 @@ class HoldAnswer(msgspec.Struct, frozen=True, gc=False):
     """An outcome with what it is about.
 
     `seats`, `products` and `stocks` name those that stood in the way; `currency` and
-    `renewals_left` go with a hold.
+    `renewals_left` go with a hold; `room` is where to queue up first.
     """
 
     outcome: Outcome
@@ -40,6 +40,7 @@ class HoldAnswer(msgspec.Struct, frozen=True, gc=False):
     seats: tuple[int, ...] = ()
     products: tuple[int, ...] = ()
     stocks: tuple[int, ...] = ()
+    room: int | None = None
 
 
 class AskAgain(msgspec.Struct, frozen=True):
@@ -56,6 +57,8 @@ def place_hold(command: PlaceHold, sale: SaleState | None, now: Instant) -> Deci
         return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SALE)
     if (hold := sale.holds.get(command.effect)) is not None:
         return _replayed(command, hold, sale)
+    if command.admission is not None and not command.admission.admits(now):
+        return HoldAnswer(PlaceHoldOutcome.PASS_REQUIRED, room=command.admission.room)
     if not sale.terms.is_open(now):
         return HoldAnswer(PlaceHoldOutcome.SALE_NOT_OPEN)
     if sale.terms.paused:

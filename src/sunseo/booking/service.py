@@ -1,13 +1,20 @@
 """What persons can do with holds: commands for the lane, and cold reads of their own."""
 
 from collections.abc import Callable
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.booking.batch import InventoryAnswer
 from sunseo.booking.bodies import HoldBody, HoldRequest, hold_body
-from sunseo.booking.commands import PlaceHold, PlaceHoldOutcome, ReleaseHold, RenewHold
+from sunseo.booking.commands import (
+    Admission,
+    PlaceHold,
+    PlaceHoldOutcome,
+    ReleaseHold,
+    RenewHold,
+)
 from sunseo.booking.lanes import InventoryLanes
 from sunseo.booking.load import hold_of
 from sunseo.booking.rules import HoldAnswer
@@ -18,8 +25,28 @@ from sunseo.core.lane import Answer
 OWN_ROWS_MAX = 200  # a person's holds in one sale that one answer lists
 
 
+class Doors(Protocol):
+    """The waiting rooms in front of sales."""
+
+    def admission_of(self, person: Person, sale: int, shown: str | None) -> Admission | None:
+        """What a pass says for this person, or none where the sale has no waiting room."""
+        ...
+
+
+class NoDoors:
+    """Where there are no waiting rooms."""
+
+    def admission_of(self, _person: Person, _sale: int, _shown: str | None) -> None:
+        return None
+
+
 class HoldService:
-    """One organisation's, in one process."""
+    """One organisation's, in one process.
+
+    Args:
+        is_suspended: whether no new holds are taken at the moment, whatever the sale.
+        doors: looked at by every new hold; whether a pass is still live is for the rules to say.
+    """
 
     def __init__(
         self,
@@ -27,15 +54,23 @@ class HoldService:
         engine: AsyncEngine,
         organisation: int,
         is_suspended: Callable[[], bool] = lambda: False,
+        doors: Doors | None = None,
     ) -> None:
         self._lanes = lanes
         self._engine = engine
         self._organisation = organisation
         self._is_suspended = is_suspended
+        self._doors = doors or NoDoors()
 
     async def place(
-        self, person: Person, key: str, sale: int, request: HoldRequest
+        self,
+        person: Person,
+        key: str,
+        sale: int,
+        request: HoldRequest,
+        shown: str | None = None,
     ) -> Answer[InventoryAnswer]:
+        """Hold for a person; `shown` is the pass that she sent along."""
         if self._is_suspended():
             return Answer(HoldAnswer(PlaceHoldOutcome.SELLING_SUSPENDED), 0.0, 0.0)
         return await self._lanes.submit(
@@ -46,6 +81,7 @@ class HoldService:
                 seats=request.seats,
                 products=tuple([(q.product, q.quantity) for q in request.products]),
                 request_digest=request_digest(request),
+                admission=self._doors.admission_of(person, sale, shown),
             )
         )
 

@@ -1,6 +1,6 @@
 """The HTTP face of orders."""
 
-from sunseo.booking.routes import note_times
+from sunseo.booking.routes import PASS_HEADER, note_times
 from sunseo.checkout.bodies import OrderBody, OrderList, OrderRequest, order_body
 from sunseo.checkout.commands import PlaceOrderOutcome, ReadOrderOutcome
 from sunseo.checkout.rules import OrderAnswer
@@ -17,6 +17,8 @@ def order_endpoints(service: OrderService) -> list[Endpoint]:
             method="POST",
             path="/v1/sales/{sale:int}/orders",
             summary="Turn a hold into an order",
+            description="Where a waiting room stands in front of the sale, send your pass as "
+            "`Sunseo-Pass`: it ends with the order, and whoever is next may come in at once.",
             handler=handlers.place,
             request=OrderRequest,
             response=OrderBody,
@@ -53,7 +55,11 @@ class OrderHandlers:
 
     async def place(self, call: Call) -> Answer:
         answer = await self._service.place(
-            call.person, call.idempotency_key, call.path["sale"], call.body
+            call.person,
+            call.idempotency_key,
+            call.path["sale"],
+            call.body,
+            call.header(PASS_HEADER),
         )
         note_times(call, answer)
         result = answer.result

@@ -8,6 +8,7 @@ from sunseo.booking.batch import InventoryAnswer
 from sunseo.booking.lanes import InventoryLanes
 from sunseo.checkout.bodies import OrderRequest
 from sunseo.checkout.commands import PlaceOrder
+from sunseo.checkout.doors import RoomDoors
 from sunseo.checkout.participant import order_of
 from sunseo.checkout.rules import Order
 from sunseo.core.ids import Person, effect_id, request_digest
@@ -22,10 +23,17 @@ OWN_ROWS_MAX = 200  # a person's orders in one sale that one answer lists
 class OrderService:
     """One organisation's, in one process."""
 
-    def __init__(self, lanes: InventoryLanes, engine: AsyncEngine, organisation: int) -> None:
+    def __init__(
+        self,
+        lanes: InventoryLanes,
+        engine: AsyncEngine,
+        organisation: int,
+        doors: RoomDoors | None = None,
+    ) -> None:
         self._lanes = lanes
         self._engine = engine
         self._organisation = organisation
+        self._doors = doors
 
     async def place(
         self,
@@ -33,8 +41,10 @@ class OrderService:
         key: str,
         sale: int,
         request: OrderRequest,
+        shown: str | None = None,
     ) -> Answer[InventoryAnswer]:
-        return await self._lanes.submit(
+        """Order for a person; `shown` is her pass, whose slot an order gives back."""
+        answer = await self._lanes.submit(
             PlaceOrder(
                 sale=(self._organisation, sale),
                 effect=effect_id(person, sale, "place_order", key),
@@ -44,6 +54,9 @@ class OrderService:
                 request_digest=request_digest(request),
             )
         )
+        if self._doors is not None and shown is not None and answer.result.outcome.kind.is_success:
+            self._doors.release(person, sale, shown)
+        return answer
 
     async def own(
         self, person: Person, sale: int, order: UUID | None = None

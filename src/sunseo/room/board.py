@@ -104,6 +104,12 @@ class RoomBoard:
         self._on_change = on_change
         self._views: dict[int, RoomView] = {}
         self._rooms_of_sales: dict[int, int] = {}
+        self._is_read = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the rooms have been read at all: before, a sale without one may yet have one."""
+        return self._is_read
 
     def look(self, room: int) -> RoomView | None:
         """A room as of the last tick; none where there is no such room."""
@@ -136,6 +142,7 @@ class RoomBoard:
             self._answers[state_path(row.room)] = view.answer
             if before is None or before.content != view.content:
                 self._on_change(view)
+        self._is_read = True
         return False
 
     async def _read(self, known: dict[str, int]) -> list[Any]:
