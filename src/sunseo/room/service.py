@@ -150,7 +150,7 @@ class RoomService:
             nonce=nonce.id,
             settings=view.settings,
             person=person,
-            client=self._admission.client_of(call),
+            client=self._admission.client_of(call) if _counts_networks(view.settings) else None,
             challenge=body.challenge,
         )
         if refusal := await self._admission.admit(request):
@@ -281,6 +281,11 @@ def is_holder(place: Place, person: Person | None, secret: str | None) -> bool:
         return False
     binding = sha256(decode_base64url(secret)).digest()[:BINDING_BYTES]
     return hmac.compare_digest(binding, place.binding)
+
+
+def _counts_networks(settings: RoomSettings) -> bool:
+    """Whether it matters from where a join comes: otherwise nobody looks."""
+    return settings.network_joins_max is not None or settings.challenge != "none"
 
 
 def _opened(open_token: Callable[[str, int], T], token: str, room: int) -> T | Refusal:
