@@ -284,7 +284,7 @@ class Words {
 function warningsOf(header) {
   const log = Array.isArray(header.log) ? header.log : [];
   return [
-    ...(header.independent === true ? [] : ["The operator kept the secret, and could have tried list after list."]),
+    ...(header.independent === true ? [] : ["The operator kept the secret, and could have tried lists until one suited."]),
     ...log.filter((entry) => entry?.event === "withheld").map(() => "The secret was withheld, as the log says."),
     ...log.filter((entry) => entry?.event === "committed" && entry.registered)
       .map((entry) => `This commitment came after ${JSON.stringify(entry.registered)} had registered.`),
