@@ -11,10 +11,12 @@ On failure  A step rolls back whole, and the next one counts anew from what is s
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.room.board import RoomBoard, RoomView
@@ -151,8 +153,9 @@ class Controller:
         """Give the lead away, so that the next one need not wait for the lease to end."""
         if self._fence is not None:
             self._fence = None
-            async with self._engine.begin() as connection:
-                await connection.execute(QUERIES["drop_lease"], self._role())
+            with suppress(SQLAlchemyError, OSError):  # then the lease ends by itself
+                async with self._engine.begin() as connection:
+                    await connection.execute(QUERIES["drop_lease"], self._role())
 
     async def _hold_lease(self) -> int | None:
         async with self._engine.begin() as connection:

@@ -20,6 +20,8 @@ from sunseo.room.challenge.routes import challenge_endpoints
 from sunseo.room.challenge.turnstile import Turnstile
 from sunseo.room.controller import Controller, StepReport, StockOf
 from sunseo.room.counts import CountingStore, RoomReporter
+from sunseo.room.draw.routes import draw_endpoints
+from sunseo.room.draw.store import DrawStore
 from sunseo.room.expirer import PassExpirer
 from sunseo.room.health import SiteHealth, Tally, WaitWatch, WorkerHealth
 from sunseo.room.keys import KeyRing
@@ -113,6 +115,7 @@ class RoomHouse:
             organisation,
             nonce_window_s=settings.nonce_window_s,
         )
+        self._draws = DrawStore(cold, organisation)
         self._setup = RoomSetup(cold, organisation, outside.sale_exists)
         leader = uuid4()
         self._worker_health = WorkerHealth(
@@ -141,6 +144,7 @@ class RoomHouse:
             *signal_endpoints(Signals(self._cold, organisation)),
             *state_endpoints(self.board),
             *room_endpoints(self.service),
+            *draw_endpoints(self._draws),
             *challenge_endpoints(self.board, self.keys, self.admission),
         ]
 
