@@ -99,6 +99,18 @@ class Foyer:
         )
         await self.board.run_once()
 
+    async def draw_all(self, room: int) -> None:
+        """Give all who registered their numbers, as a draw does."""
+        await self.lobby.rows(
+            "INSERT INTO room_places (organisation, room, epoch, holder, number, binding,"
+            " issued_at) SELECT organisation, room, epoch, holder, row_number() OVER (), binding,"
+            " registered_at FROM room_entrants WHERE room = $1",
+            room,
+        )
+        await self.lobby.rows(
+            "UPDATE room_lines SET sealed = true, issued = entrants WHERE room = $1", room
+        )
+
     async def sell_out(self, room: int) -> None:
         """Have the controller say that nothing is left."""
         await self.lobby.rows(

@@ -28,7 +28,7 @@ async def test_number_is_given_on_the_second_request(foyer: Foyer) -> None:
     )
     assert first.refresh == (1, f"/r/{room}?began=1")
     second = await browser.refresh()
-    assert (second.heading, await foyer.places(room)) == ("You are in line", 1)
+    assert (second.heading, await foyer.places(room)) == ("You are next", 1)
     assert second.texts["ahead"] == "0"
 
 
@@ -137,7 +137,7 @@ async def test_lost_session_offers_to_join_again(foyer: Foyer) -> None:
     await browser.press()
     await browser.follow()
     await browser.refresh()
-    assert browser.page.heading == "You are in line"
+    assert browser.page.heading == "You are next"
 
 
 async def test_accounts_are_sent_to_their_site(foyer: Foyer) -> None:
@@ -193,10 +193,12 @@ async def test_draw_registers_and_then_gives_a_number(foyer: Foyer) -> None:
     assert browser.page.heading == "You take part in the draw"
     assert await foyer.places(room) == 0
 
+    await foyer.draw_all(room)
     past = datetime.now(UTC) - timedelta(seconds=5)
-    await foyer.change(room, mode="fifo", opens_at=past)
+    await foyer.change(room, mode="random", opens_at=past)
     await browser.refresh()
-    assert browser.page.heading in ("You are in line", "You take part in the draw")
+    assert browser.page.heading == "You are next"
+    assert await foyer.places(room) == 1
 
 
 async def test_pause_is_told_and_keeps_the_place(foyer: Foyer) -> None:
@@ -243,7 +245,7 @@ async def test_line_that_was_started_anew_gives_a_new_number(foyer: Foyer) -> No
     await browser.refresh()
     await browser.refresh()
 
-    assert browser.page.heading == "You are in line"
+    assert browser.page.heading == "You are next"
     assert "started the line anew" in browser.page.texts["notice"]
     assert '"epoch":2,"number":1,' in browser.page.data["data-line"]
 
@@ -305,7 +307,7 @@ async def test_language_is_remembered(foyer: Foyer) -> None:
     browser = Browser(foyer, room)
     await browser.open(f"/r/{room}?lang=ko")
     await browser.refresh()
-    assert (browser.page.language, browser.page.heading) == ("ko", "줄을 서 있습니다")
+    assert (browser.page.language, browser.page.heading) == ("ko", "다음 차례입니다")
 
     await browser.open(f"/r/{english}")
     assert browser.page.language == "en"

@@ -473,11 +473,10 @@
     }
 
     keepPass(body) {
-      const times = Object.assign({ renew_before: 20 }, this.state.pass);
       const expiresAtMs = toMs(body.expires_at);
-      const leftS = (expiresAtMs - this.nowMs()) / 1000; // less than a lifetime when it is a replay
-      const renewInS = Math.min(body.renew_after_s === undefined ? Infinity : body.renew_after_s, leftS - times.renew_before);
-      this.record.change({ pass: body.pass, passAtMs: Date.now(), renewAfterS: Math.max(1, renewInS), expiresAtMs });
+      this.record.change({
+        pass: body.pass, passAtMs: Date.now(), renewAfterS: Math.max(1, body.renew_after_s || 0), expiresAtMs,
+      });
     }
 
     /** The place is void, or is left over from a visit that is over: take a new one. */
