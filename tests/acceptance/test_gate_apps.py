@@ -19,7 +19,7 @@ from django.urls import re_path
 from fastapi import FastAPI, Request, Response, WebSocket
 
 from sunseo.room.gate import asgi, wsgi
-from sunseo.room.gate.courier import Signals
+from sunseo.room.gate.courier import Courier, Signals
 from sunseo.room.gate.policy import BypassRules
 from tests.gate_room import PATIENCE_S, ROOM, Room, serving, watched
 
@@ -387,6 +387,7 @@ def test_health_is_told_with_a_key(room: Room) -> None:
     courier = site.keeper.courier
     courier._signal_due = 0.0
     courier.run_once()
+    courier._origin.close()
 
     [(name, body)] = room.told
     assert (name, body["source"], body["target"]) == ("signals", "shop", 0.5)
@@ -436,3 +437,90 @@ def test_threads_start_with_the_first_request(room: Room) -> None:
     assert site.keeper.watcher.looked.wait(PATIENCE_S)
     assert threading.active_count() >= before + 2
     site.keeper.stop()
+
+
+def test_a_forked_process_gets_threads_of_its_own(room: Room) -> None:
+    """A server that loads the app first and forks then has a working gate in each process."""
+    site = site_of("flask", room)
+    with watched(site.keeper):
+        watcher, courier = site.keeper.watcher, site.keeper.courier
+        site.keeper._pid += 1  # as it would look to a child
+        assert site.ask("/buy", cookie(room.sealed())).status == 200
+        assert site.keeper.watcher is not watcher
+        assert site.keeper.courier is not courier
+        assert site.keeper.watcher.looked.wait(PATIENCE_S)
+        watcher.stop()
+        courier.stop()
+
+
+@pytest.fixture
+def courier(room: Room) -> Iterator[Courier]:
+    """A courier without its thread: the tests take its turns."""
+    courier = site_of("flask", room).keeper.courier
+    courier._now_ms = lambda: room.now_ms
+    yield courier
+    courier._origin.close()
+
+
+def test_renewal_is_tried_again_until_it_is_answered(room: Room, courier: Courier) -> None:
+    """A room that is busy, or answers nonsense for the whole batch, loses nobody her pass."""
+    old = room.ticket(expires_at_ms=room.now_ms + 20_000)
+    note = courier.ask_renewal(old, room.sealed(old))
+    assert note is not None
+    for busy in ((503, {}), (200, {"results": [{"outcome": "outcome_unknown"}]})):
+        room.answers["renew"] = busy
+        assert not courier.run_once()
+        assert not note.done()
+    del room.answers["renew"]
+    assert courier.run_once()
+
+    renewed = note.result(0)
+    assert renewed is not None
+    assert renewed.ticket.renewal == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "over"),
+    [("pass_revoked", True), ("pass_done", True), ("session_over", False), ("room_closed", False)],
+)
+def test_refused_renewal_is_not_asked_for_again(
+    room: Room, courier: Courier, outcome: str, over: bool
+) -> None:
+    """A revoked pass is over at once; one whose session is over is good until it expires."""
+    old = room.ticket(expires_at_ms=room.now_ms + 20_000)
+    room.answers["renew"] = (200, {"results": [{"outcome": outcome}]})
+    note = courier.ask_renewal(old, room.sealed(old))
+    assert courier.run_once()
+
+    assert note is not None
+    assert note.result(0) is None
+    assert (old.pass_id in courier.ended) == over
+    assert courier.ask_renewal(old, room.sealed(old)) is None
+
+
+def test_renewed_pass_that_is_none_is_refused(room: Room, courier: Courier) -> None:
+    """The room's word is verified like a visitor's: another's pass, an older one, a forged one."""
+    for given in (room.sealed(), "x" * 144, None):
+        old = room.ticket(expires_at_ms=room.now_ms + 20_000)
+        room.answers["renew"] = (200, {"results": [{"outcome": "renewed", "pass": given}]})
+        note = courier.ask_renewal(old, room.sealed(old))
+        assert courier.run_once()
+        assert note is not None
+        assert note.result(0) is None
+
+
+def test_what_cannot_be_told_is_dropped_in_the_end(room: Room, courier: Courier) -> None:
+    """Notes about passes that have long expired do not pile up while the room is away."""
+    room.answers = {name: (503, {}) for name in ("renew", "complete")}
+    old = room.ticket(expires_at_ms=room.now_ms + 20_000)
+    note = courier.ask_renewal(old, room.sealed(old))
+    other = room.ticket()
+    courier.end("complete", other, room.sealed(other))
+    assert not courier.run_once()
+    room.now_ms += 200_000
+    courier.run_once()
+
+    assert note is not None
+    assert note.result(0) is None
+    assert courier.dropped == 2
+    assert courier.run_once()

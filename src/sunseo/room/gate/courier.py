@@ -30,7 +30,8 @@ COMMANDS: frozenset[str] = frozenset(("complete", "leave", "revoke"))
 BATCH_MAX = 200  # what Sunseo takes at once
 NOTES_MAX = 10_000
 GATHER_S = 0.01  # notes that arrive together travel together
-PAUSE_S_MAX = 1.0
+PAUSE_S = 1.0  # between looks at the clock when there is nothing to carry
+RETRY_S = 0.2
 SIGNAL_EVERY_S = 5.0
 MEASURED_MAX = 4096  # answers of which the p99 is taken
 
@@ -133,36 +134,42 @@ class Courier:
     # The thread
 
     def run(self) -> None:
-        pause_s = PAUSE_S_MAX
         while not self._stopped:
-            self._wake.wait(pause_s)
+            self._wake.wait(PAUSE_S)
             self._wake.clear()
             time.sleep(GATHER_S)
-            self.run_once()
-            if self._notes or self._endings:  # something failed: not at once again
-                time.sleep(GATHER_S * 20)
+            if not self.run_once():
+                time.sleep(RETRY_S)
+                self._wake.set()
         self._origin.close()
 
-    def run_once(self) -> None:
-        self._renew()
-        self._tell_endings()
+    def run_once(self) -> bool:
+        """Carry all that is there; False where something has to be tried again."""
+        done = self._renew() and self._tell_endings()
         self._tell_signals()
         self._forget()
+        return done
 
-    def _renew(self) -> None:
-        with self._lock:
-            batch = list(self._notes.values())[:BATCH_MAX]
-        if not batch:
-            return
-        answered = self._ask("/renew", {"passes": [note.text for note in batch]})
-        if answered is None:
-            return  # kept for the next turn
-        for note, item in zip(batch, _items(answered, len(batch)), strict=True):
-            self._settle(note, item)
+    def _renew(self) -> bool:
+        while True:
+            with self._lock:
+                batch = list(self._notes.values())[:BATCH_MAX]
+            if not batch:
+                return True
+            answered = self._ask("/renew", {"passes": [note.text for note in batch]})
+            if answered is None:
+                return False
+            settled = [
+                self._settle(note, item)
+                for note, item in zip(batch, _items(answered, len(batch)), strict=True)
+            ]
+            if not all(settled):
+                return False
 
-    def _settle(self, note: _Note, item: dict[str, Any]) -> None:
+    def _settle(self, note: _Note, item: dict[str, Any]) -> bool:
+        """Take the answer about one pass; False where it is to be asked for again."""
         if item.get("outcome") in _LATER:
-            return  # kept for the next turn
+            return False
         renewed = self._renewed_from(note.ticket, item.get("pass"))
         pass_id = note.ticket.pass_id
         with self._lock:
@@ -175,6 +182,7 @@ class Courier:
                     self.ended[pass_id] = note.ticket.expires_at_ms
         if not note.answer.done():
             note.answer.set_result(renewed)
+        return True
 
     def _renewed_from(self, ticket: Pass, text: Any) -> Renewed | None:
         """A newer edition of the same pass, or None: Sunseo's word is checked like anybody's."""
@@ -189,13 +197,14 @@ class Courier:
             return None
         return Renewed(renewed, text)
 
-    def _tell_endings(self) -> None:
-        for _ in range(min(len(self._endings), BATCH_MAX)):
+    def _tell_endings(self) -> bool:
+        while self._endings:
             ended = self._endings[0]
             path = "/complete" if ended.command == "complete" else "/leave"
             if self._ask(path, {"pass": ended.text}) is None:
-                return
+                return False
             self._endings.popleft()
+        return True
 
     def _tell_signals(self) -> None:
         if self._signals is None or time.monotonic() < self._signal_due:

@@ -95,11 +95,8 @@ class Keeper:
         self.policy = Policy(options.protect, options.bypass)
         self.proxies = TrustedProxies(options.trusted_proxies)
         self.verifier = PassVerifier(keys)
-        self.watcher = Watcher(Origin(options.sunseo_url), self.verifier)
-        self.courier = Courier(
-            Origin(options.sunseo_url), self.verifier, self._room_ms, options.signals
-        )
-        self.counts: dict[str, int] = {}
+        self._equip()
+        self.counts: dict[str, int] = {}  # refusals by reason, and whom the fail mode let in
         self._pass_cookie = f"sunseo_pass_{self.room}"
         self._renewing_cookie = f"sunseo_renewing_{self.room}"
         self._open_cookie = f"sunseo_open_{self.room}"
@@ -110,16 +107,30 @@ class Keeper:
 
     # Life
 
+    def _equip(self) -> None:
+        url, signals = self.options.sunseo_url, self.options.signals
+        self.watcher = Watcher(Origin(url), self.verifier)
+        self.courier = Courier(Origin(url), self.verifier, self._room_ms, signals)
+
     def start(self) -> None:
-        """Start the threads, once in each process: a fork leaves them behind."""
+        """Start the threads, once in each process.
+
+        A fork leaves them behind, with their connections and locks in whatever state they were: it
+        gets new ones.
+        """
         if self._pid == os.getpid():
             return
         with self._starting:
-            if self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._name = secrets.token_hex(4)
-                self.watcher.start()
-                self.courier.start()
+            if self._pid == os.getpid():
+                return
+            if self._pid:
+                known = self.watcher
+                self._equip()
+                self.watcher.clock, self.watcher.state = known.clock, known.state
+            self._name = secrets.token_hex(4)
+            self.watcher.start()
+            self.courier.start()
+            self._pid = os.getpid()
 
     def stop(self) -> None:
         self.watcher.stop()
