@@ -56,9 +56,10 @@ async def ask(
         "headers": [*sent_headers, *pairs],
     }
     await app(scope, receive, send)
-    start, end = sent
+    start, *parts = sent
+    assert not parts[-1].get("more_body", False)
     return Response(
         start["status"],
         {name.decode(): value.decode() for name, value in start["headers"]},
-        end["body"],
+        b"".join(part["body"] for part in parts),
     )

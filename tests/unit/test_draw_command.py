@@ -28,9 +28,7 @@ def test_from_secret_to_verdict(tmp_path: Path) -> None:
     code, said = invoke("verify", file, "--commitment", commitment.strip(), "--json")
     verdict = json.loads(said)
     assert (code, verdict["verdict"], verdict["entrants"]) == (0, "valid", 100)
-    assert verdict["warnings"] == [
-        "The operator kept the secret, and could have tried lists until one suited."
-    ]
+    assert "lists until one suited" in verdict["warnings"][0]
     assert invoke("verify", file, "--commitment", "00" * 32)[0] == 1
 
 
