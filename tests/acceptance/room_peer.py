@@ -28,6 +28,7 @@ SCRIPT = Path(__file__).parents[2] / "src/sunseo/room/pages/static/sunseo.js"
 ROOM = 42
 START_MS = 1_790_000_000_000
 PASS_TTL_S = 60
+GRACE_S = 10
 
 
 @dataclass
@@ -59,7 +60,8 @@ class RoomPeer:
 
     @property
     def total(self) -> int:
-        return sum(count for what, count in self.asked.items() if what != "GET page")
+        """All requests: the page, the script and preflights, too."""
+        return self.asked.total()
 
     def advance(self, seconds: float) -> None:
         self.now_ms += round(seconds * 1000)
@@ -85,7 +87,7 @@ class RoomPeer:
             case "PUT", "places":
                 return self.join(name, body, bearer)
             case "POST", "enter":
-                return self.enter(body)
+                return self.enter(body, bearer)
             case "POST", "renew":
                 return self.renew(body)
             case "POST", "leave":
@@ -131,9 +133,9 @@ class RoomPeer:
         more = {"serving": int(self.serving), "poll_after_s": 2}
         return 200 if replay else 201, {}, shown | more
 
-    def enter(self, body: Any) -> Any:
+    def enter(self, body: Any, bearer: str | None) -> Any:
         place = next(one for one in self.places.values() if one["token"] == body["place"])
-        if place["binding"] != binding_of(body.get("secret")):
+        if place["bearer"] != bearer or place["binding"] != binding_of(body.get("secret")):
             return 403, {}, {"outcome": "wrong_holder"}
         if place["epoch"] != self.epoch:
             return 410, {}, {"outcome": "other_epoch"}
@@ -142,8 +144,8 @@ class RoomPeer:
             return 409, {}, {"outcome": "not_served", "ahead": number - int(self.serving)}
         held = self.passes.get(number)
         if held is None:
-            held = {"renewal": 0, "expires_ms": self.now_ms + PASS_TTL_S * 1000, "state": "live"}
-            self.passes[number] = held
+            held = {"renewal": 0, "renewed_ms": 0, "state": "live"}
+            self.passes[number] = held | {"expires_ms": self.now_ms + PASS_TTL_S * 1000}
             return 201, {}, self.shown_pass(number)
         if held["state"] != "live":
             return 410, {}, {"outcome": f"pass_{held['state']}"}
@@ -168,10 +170,13 @@ class RoomPeer:
             return 410, {}, {"outcome": f"pass_{held['state']}"}
         if held["expires_ms"] <= self.now_ms:
             return 410, {}, {"outcome": "pass_expired"}
+        if renewal == held["renewal"] - 1 and self.now_ms <= held["renewed_ms"] + GRACE_S * 1000:
+            return 200, {}, self.shown_pass(number)
         if renewal != held["renewal"]:
             held["state"] = "revoked"
             return 403, {}, {"outcome": "pass_revoked"}
         held["renewal"] += 1
+        held["renewed_ms"] = self.now_ms
         held["expires_ms"] = self.now_ms + PASS_TTL_S * 1000
         return 200, {}, self.shown_pass(number)
 
@@ -220,8 +225,10 @@ def scripted_room(**given: Any) -> Iterator[RoomPeer]:
             raw = self.rfile.read(length)
             path = self.path.split("?")[0]
             if path == "/sunseo.js":
+                peer.asked["GET script"] += 1
                 return self.send(200, {"Content-Type": "text/javascript"}, SCRIPT.read_bytes())
             if not path.startswith(f"/v1/rooms/{ROOM}/"):
+                peer.asked["GET page"] += path == "/shop"
                 return self.send(200, {"Content-Type": "text/html"}, PAGE)
             what, _, name = path.removeprefix(f"/v1/rooms/{ROOM}/").partition("/")
             bearer = self.headers.get("authorization")

@@ -370,6 +370,7 @@
       return this.record.exclusively(async () => {
         if (this.place()) return null; // another tab was faster
         const nonce = await this.nonce();
+        if (this.place()) return null; // what it wrote reaches us a moment after the lock does
         let answer = await this.put(nonce);
         for (let tries = 0; answer.body.challenge && tries < CHALLENGES_MAX; tries += 1) {
           const solution = await this.solve(answer.body.challenge);
@@ -575,7 +576,7 @@
       try {
         this.options.onUpdate(update);
       } catch (error) {
-        setTimeout(() => { throw error; }); // the page's mistake, reported as such; our wait goes on
+        report(error); // the page's mistake, shown as such; our wait goes on
       }
     }
 
@@ -708,6 +709,11 @@
     return () => {
       for (const [target, name, heard] of given) target.removeEventListener(name, heard);
     };
+  }
+
+  function report(error) {
+    if (root.reportError) root.reportError(error);
+    else setTimeout(() => { throw error; });
   }
 
   function abortReason(signal) {
