@@ -21,7 +21,7 @@ from sunseo.room.draw.bodies import DrawStatus
 from sunseo.room.draw.file import CHUNK_BYTES, Squeeze, gzip_compressor
 from sunseo.room.draw.store import DrawOutcome, DrawStore
 
-FILES_MAX = 4
+FILES_MAX = 16
 
 
 class PublishedFile:
@@ -52,24 +52,33 @@ class PublishedDraws:
     def __init__(self, store: DrawStore) -> None:
         self._store = store
         self._files: dict[Key, PublishedFile] = {}
-        self._writing = asyncio.Lock()
+        self._writes: dict[Key, asyncio.Task[PublishedFile | DrawOutcome]] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     async def find(self, room: int, epoch: int | None) -> PublishedFile | DrawOutcome:
         """The file of a draw as it stands, or why there is none."""
         status = await self._store.status(room, epoch)
         if isinstance(status, DrawOutcome):
             return status
-        if (known := self._files.get(_key(status))) is not None:
+        key = status.room, status.epoch, status.state, len(status.log)
+        if (known := self._files.get(key)) is not None:
             return known
-        async with self._writing:
-            if (known := self._files.get(_key(status))) is not None:
-                return known
+        if (task := self._writes.get(key)) is None:
+            task = self._writes[key] = asyncio.get_running_loop().create_task(
+                self._keep(key, status)
+            )
+            task.add_done_callback(lambda _: self._writes.pop(key))
+        # Who gives up leaves the others waiting, and the next one who asks finds it done.
+        return await asyncio.shield(task)
+
+    async def _keep(self, key: Key, status: DrawStatus) -> PublishedFile | DrawOutcome:
+        async with self._one_at_a_time:
             written = await self._write(status)
-            if isinstance(written, PublishedFile):
-                while len(self._files) >= FILES_MAX:
-                    del self._files[next(iter(self._files))]  # its last reader closes it
-                self._files[_key(status)] = written
-            return written
+        if isinstance(written, PublishedFile):
+            while len(self._files) >= FILES_MAX:
+                del self._files[next(iter(self._files))]  # closed with its last reader
+            self._files[key] = written
+        return written
 
     async def _write(self, status: DrawStatus) -> PublishedFile | DrawOutcome:
         chunks = await self._store.publish(status.room, status.epoch)
@@ -82,10 +91,6 @@ class PublishedDraws:
                     await asyncio.to_thread(_append, content, digest, squeeze, chunk)
             await asyncio.to_thread(_append, content, digest, squeeze, None)
             return PublishedFile(os.dup(content.fileno()), content.tell(), digest.hexdigest())
-
-
-def _key(status: DrawStatus) -> Key:
-    return status.room, status.epoch, status.state, len(status.log)
 
 
 def _append(content: IO[bytes], digest: Any, squeeze: Squeeze, chunk: bytes | None) -> None:
