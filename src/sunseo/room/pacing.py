@@ -46,6 +46,9 @@ __all__ = [
 Reason = Literal["steady", "slowed", "unhealthy", "stock", "paused"]
 
 DEPARTURES_TAU_S = 15.0  # smooths departures: one tick's count is mostly chance
+ELAPSED_S_MIN = 1e-3  # less is the same moment: counts over it would be no rates
+ELAPSED_S_MAX = 3600.0
+MOMENT_S_MAX = 1e12  # no clock says so; a figure that is none is not below it either
 SHOW_UP_MIN = 0.05  # a guess below one in twenty would call the whole line at once
 BUY_RATE_MIN = 0.05  # likewise, of the stock
 BUYERS_FIRST = 10  # people who bought, as good as seen, before anybody was
@@ -124,13 +127,16 @@ def tick(state: PacingState, limits: PacingLimits, census: Census) -> tuple[Paci
     capacity = int(learnt.governor.capacity)
     awaited = expected(learnt.cohorts, curve)
     show_up = max(SHOW_UP_MIN, curve.show_up)
+    elapsed_s = _elapsed_s(state, census)
 
     leave_meanwhile = min(awaited, learnt.departures_per_s * curve.delay_s)
     free = capacity - census.live - (awaited - leave_meanwhile)
     stock_free = _people_the_stock_serves(limits, census) - census.live - awaited
-    elapsed_s = _elapsed_s(state, census)
     people = _admitted(limits, learnt.departures_per_s, min(free, stock_free), elapsed_s)
-    serving, carry = _advanced(state, limits, census, min(people, max(0.0, stock_free)) / show_up)
+    numbers = min(people, max(0.0, stock_free)) / show_up
+    if stock_free >= 1.0 and _all_would_fit(learnt, capacity, census):
+        numbers = max(numbers, _one(limits, elapsed_s))
+    serving, carry = _advanced(state, limits, census, numbers)
 
     speed = estimate(learnt.leaving, capacity, show_up, limits.rate_max or inf)
     usual_v = _usual(state.usual_v, speed, elapsed_s)
@@ -164,7 +170,7 @@ def _sane(census: Census) -> Census:
     buys = census.buys_of_entered
     return msgspec.structs.replace(
         census,
-        now_s=census.now_s if isfinite(census.now_s) else 0.0,
+        now_s=census.now_s if abs(census.now_s) < MOMENT_S_MAX else 0.0,
         issued=max(0, census.issued),
         serving=max(0, census.serving),
         live=max(0, census.live),
@@ -175,7 +181,9 @@ def _sane(census: Census) -> Census:
 
 
 def _elapsed_s(state: PacingState, census: Census) -> float:
-    return 0.0 if state.at_s is None else max(0.0, census.now_s - state.at_s)
+    """Seconds since the last tick; what was known longer ago than an hour is old in any case."""
+    passed_s = 0.0 if state.at_s is None else census.now_s - state.at_s
+    return min(ELAPSED_S_MAX, passed_s) if passed_s >= ELAPSED_S_MIN else 0.0
 
 
 def _is_shut(state: PacingState, census: Census) -> bool:
@@ -236,6 +244,19 @@ def _admitted(
     rate_max = inf if limits.rate_max is None else limits.rate_max
     rate = min(rate_max, max(0.0, departures_per_s + free / limits.tau_s))
     return rate * min(elapsed_s, limits.tau_s)
+
+
+def _all_would_fit(state: PacingState, capacity: int, census: Census) -> bool:
+    """Whether one more would find a place even if all who were called came."""
+    missing = sum(cohort.missing for cohort in state.cohorts)
+    return census.live + missing + 1 <= capacity
+
+
+def _one(limits: PacingLimits, elapsed_s: float) -> float:
+    """The first visitor of an empty little room need not wait for its slow filling."""
+    if elapsed_s <= 0.0:
+        return 0.0
+    return 1.0 if limits.rate_max is None else min(1.0, limits.rate_max * elapsed_s)
 
 
 def _advanced(

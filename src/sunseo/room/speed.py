@@ -22,6 +22,8 @@ ENOUGH = 400.0  # departures: a standard error of 5 %
 WARM_UP = 0.25  # of the room must have been replaced before windows are kept for comparison
 FIRST_WORD = 0.5  # of the room, likewise, before anything is said: until then nobody can know
 FIRST = 20.0  # departures, likewise: an error of 22 %
+YOUNG = 0.4  # of the middle is added to both ends at first: the quick have left, the slow have not
+YOUNG_UNTIL = 2.0  # turnovers: less and less up to here
 TURNOVER_MAX = 10.0
 TREND_MAX = 2.0  # a change is not carried on beyond double or half
 CERTAIN = 1.2816  # standard errors on each side that hold eight of ten
@@ -122,6 +124,7 @@ def _range(leaving: Leaving, recent: Window) -> tuple[float, float]:
     """Factors at the tenth and ninetieth percentile; never narrower than chance makes them."""
     middle = recent.departed / recent.stayed_s
     error = CERTAIN * middle / sqrt(recent.departed)
+    error += YOUNG * middle * max(0.0, 1.0 - leaving.turnover / YOUNG_UNTIL)
     slow, fast = max(0.1 * middle, middle - error), middle + error
     factors = sorted(w.departed / w.stayed_s for w in leaving.windows if w.stayed_s > 0.0)
     if len(factors) >= 4:

@@ -1,0 +1,91 @@
+"""`sunseo room simulate`, as typed."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from sunseo.room.simulation.command import simulate_room
+from sunseo.room.simulation.figures import Figures
+
+SMALL = ["--visitors", "300", "--capacity", "30"]
+
+
+def typed(*arguments: str) -> Result:
+    app = typer.Typer()
+    app.command()(simulate_room)
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_figures_are_shown_as_a_table() -> None:
+    """A person reads what is used, what overshot and how far estimates were off."""
+    result = typed(*SMALL)
+    assert result.exit_code == 0
+    assert "Overshoot of C_eff on entering" in result.stdout
+    assert "Use of C_eff after two minutes" in result.stdout
+
+
+def test_figures_are_printed_as_json() -> None:
+    """A program reads the same as one object, and nothing else stands there."""
+    result = typed(*SMALL, "--json", "--units", "50", "--seed", "7")
+    figures = msgspec.json.decode(result.stdout, type=Figures)
+    assert (figures.seed, figures.visitors, figures.overshoot) == (7, 300, 0)
+    assert figures.units_left == 0
+
+
+def test_scenario_comes_from_a_file_and_options_go_before_it(tmp_path: Path) -> None:
+    """What the file says holds, unless an option says otherwise."""
+    file = tmp_path / "small.toml"
+    file.write_text("seed = 5\nvisitors = 400\n[room]\ncapacity = 30\n", "utf-8")
+    result = typed(str(file), "--visitors", "200", "--json")
+    figures = msgspec.json.decode(result.stdout, type=Figures)
+    assert (figures.seed, figures.visitors) == (5, 200)
+
+
+@pytest.mark.parametrize("suffix", ["svg", "html", "png"])
+def test_pictures_are_written_without_another_host(tmp_path: Path, suffix: str) -> None:
+    """Each format is one whole file, which loads nothing."""
+    file = tmp_path / f"room.{suffix}"
+    assert typed(*SMALL, "--plot", str(file)).exit_code == 0
+    content = file.read_bytes()
+    assert content.startswith({"svg": b"<svg", "html": b"<!doctype", "png": b"\x89PNG"}[suffix])
+    assert content.replace(b"http://www.w3.org/2000/svg", b"").count(b"://") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--capacity", "0"], "capacity"),
+        (["--show-up", "1.5"], "show_up"),
+        (["--plot", "room.pdf"], ".pdf"),
+        (["--plot", "/no/such/folder/room.svg"], "no folder"),
+        (["missing.toml"], "No such file"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(arguments: list[str], said: str) -> None:
+    """Exit code 2, one line that names what is wrong, and no figures."""
+    result = typed(*SMALL, *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "visitors = 'many'",
+        "colour = 1",
+        "visitors = ",
+        "[service]\nworse_from_s = 9\nworse_to_s = 8",
+    ],
+)
+def test_bad_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    """A wrong type, an unknown name, broken TOML, values against each other."""
+    file = tmp_path / "bad.toml"
+    file.write_text(text, "utf-8")
+    result = typed(str(file))
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "bad.toml" in result.stderr

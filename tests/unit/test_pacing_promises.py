@@ -1,0 +1,158 @@
+"""The promises of the controller, kept among simulated people. Figures are defined in figures.py.
+
+Seeds are fixed: the same people every time. Each scenario is played once and asked several things.
+"""
+
+from functools import cache
+
+import pytest
+
+from sunseo.room.simulation.figures import EtaError, Figures, figures_of
+from sunseo.room.simulation.record import Record
+from sunseo.room.simulation.run import simulate
+from sunseo.room.simulation.scenario import (
+    Arrivals,
+    People,
+    Room,
+    Scenario,
+    Service,
+    Spread,
+    Step,
+    Stock,
+)
+
+SESSIONS = Spread(180.0, "lognormal", 0.6)
+PEOPLE = People(show_up=0.7, session=SESSIONS)
+COMING = Arrivals(present_share=0.0, rate_per_s=12.0)
+
+SCENARIOS = {
+    **{
+        f"opening, {round((1 - show_up) * 100)} % stay away": Scenario(
+            visitors=10_000, people=People(show_up=show_up, hidden_share=hidden)
+        )
+        for show_up, hidden in ((0.7, 0.05), (0.6, 0.05), (0.5, 0.2))
+    },
+    "steady": Scenario(arrivals=COMING, people=PEOPLE),
+    "sessions half as long again": Scenario(
+        arrivals=COMING,
+        people=PEOPLE,
+        service=Service(worse_from_s=600.0, worse_to_s=1800.0, slower=1.5),
+    ),
+    "three tenths of the service lost": Scenario(
+        arrivals=COMING,
+        people=PEOPLE,
+        service=Service(people_max=1100, worse_from_s=600.0, worse_to_s=1800.0, lost_share=0.3),
+    ),
+    "tenfold step": Scenario(
+        arrivals=Arrivals(present_share=0.0, rate_per_s=4.0, steps=(Step(600.0, 40.0),))
+    ),
+    "stock": Scenario(
+        visitors=6_000, room=Room(capacity=300), people=PEOPLE, stock=Stock(units=2_000)
+    ),
+}
+
+
+@cache
+def played(name: str) -> tuple[Record, Figures]:
+    record = simulate(SCENARIOS[name])
+    return record, figures_of(SCENARIOS[name], record)
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name.startswith("opening")])
+def test_room_is_used_although_many_stay_away(name: str) -> None:
+    """After two minutes 97 % of the capacity is in use for as long as somebody waits."""
+    _, figures = played(name)
+    assert figures.utilisation is not None
+    assert figures.utilisation >= 0.97
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nobody_enters_above_capacity(name: str) -> None:
+    """Overshoot is 0, under a tenfold step as anywhere."""
+    _, figures = played(name)
+    assert figures.overshoot == 0
+
+
+def test_tenfold_step_fills_the_room_and_no_more() -> None:
+    """From half full to full within two minutes of the step, and full from then on."""
+    record, figures = played("tenfold step")
+    after = [m.live for m in record.moments if 720.0 <= m.at_s < 1200.0]
+    assert min(after) >= 950
+    assert max(m.live for m in record.moments) <= 1000
+    assert figures.utilisation is not None
+    assert figures.utilisation >= 0.97
+
+
+def holds(error: EtaError) -> bool:
+    assert error.told > 5_000
+    assert error.median is not None
+    assert error.p90 is not None
+    return error.median <= 0.10 and error.p90 <= 0.25
+
+
+@pytest.mark.parametrize(
+    "name", ["steady", "sessions half as long again", "three tenths of the service lost"]
+)
+def test_estimates_come_true(name: str) -> None:
+    """On joining and half way: off by 10 % in the median and by 25 % at p90, at most."""
+    _, figures = played(name)
+    assert holds(figures.eta_joining)
+    assert holds(figures.eta_half_way)
+
+
+def test_degrading_service_is_named_as_the_reason() -> None:
+    """When the service loses people_max, the line slows down and says why."""
+    record, figures = played("three tenths of the service lost")
+    assert figures.unhealthy_s > 600
+    assert {m.reason for m in record.moments if m.capacity < 1000} == {"unhealthy"}
+
+
+def test_visitors_poll_seldom() -> None:
+    """Those who waited for 19 to 21 minutes polled 50 times on average, at most."""
+    record, _ = played("sessions half as long again")
+    polls = [
+        visit.polls
+        for visit in record.visits
+        if visit.entered_s is not None
+        and not visit.hidden
+        and not visit.turned_back
+        and 1140 <= visit.entered_s - visit.joined_s <= 1260
+    ]
+    assert len(polls) > 100
+    assert sum(polls) / len(polls) <= 50
+
+
+def test_line_is_told_at_once_when_it_is_sold_out() -> None:
+    """The next tick says so; who still polls hears it at the next poll, and nobody enters."""
+    record, figures = played("stock")
+    assert figures.units_left == 0
+    assert figures.told_sold_out_after_s is not None
+    assert figures.told_sold_out_after_s <= 1.0
+    assert figures.entered_after_sold_out == 0
+    told = [v.told_sold_out_s for v in record.visits if v.told_sold_out_s is not None]
+    assert len(told) > 1_000
+
+
+def test_hardly_anybody_enters_in_vain() -> None:
+    """Those inside at the end are as many as the stock serves, give or take chance."""
+    record, figures = played("stock")
+    assert figures.entered_in_vain <= 10
+    for moment in record.moments:
+        if moment.units_left is not None and moment.reason != "stock":
+            assert moment.units_left > 0
+
+
+def test_simulation_repeats_itself() -> None:
+    """The same seed gives the same record; another seed does not."""
+    scenario = Scenario(visitors=500, room=Room(capacity=50))
+    assert simulate(scenario) == simulate(scenario)
+    other = Scenario(seed=2, visitors=500, room=Room(capacity=50))
+    assert simulate(scenario).visits != simulate(other).visits
+
+
+def test_everybody_who_shows_up_enters() -> None:
+    """No visit is lost on the way: who comes back gets in, in the end."""
+    people = People(show_up=1.0, hidden_share=0.3)
+    record = simulate(Scenario(visitors=400, room=Room(capacity=20), people=people))
+    assert all(visit.left_s is not None for visit in record.visits)
+    assert [visit.number for visit in record.visits] == list(range(1, 401))
