@@ -21,6 +21,9 @@ from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.migrate import upgrade
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.demo import DemoOptions, run_demo
+from sunseo.room.draw.command import draw
+from sunseo.room.gate.auth_request import read_options, run_gate
+from sunseo.room.simulation.command import simulate_room
 from sunseo.settings import Settings, SettingsError, load_settings
 from sunseo.supervisor import serve as serve_until_told
 from sunseo.supervisor import use_spawned_workers
@@ -35,7 +38,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 keys = typer.Typer(help="Operator keys.", no_args_is_help=True)
+room = typer.Typer(help="Waiting rooms.", no_args_is_help=True)
+room.command("simulate")(simulate_room)
 app.add_typer(keys, name="keys")
+app.add_typer(room, name="room")
+app.add_typer(draw, name="draw")
 
 ConfigOption = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
 DataOption = Annotated[Path | None, typer.Option(help="Folder of the embedded PostgreSQL.")]
@@ -136,6 +143,20 @@ def demo(
         visitors=visitors, seats=seats, seed=seed, data=data, workers=workers, as_json=as_json
     )
     raise typer.Exit(run_demo(options))
+
+
+@app.command()
+def gate(
+    file: Annotated[Path, typer.Argument(help="A TOML file of the gate's options; see the guide.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8100,
+) -> None:
+    """Answer nginx's auth_request: whether a visitor's pass lets her in."""
+    try:
+        options = read_options(file)
+    except ValueError as error:
+        refuse(str(error))
+    run_gate(options, host, port)
 
 
 def _database(settings: Settings, stack: ExitStack) -> str:
