@@ -10,8 +10,8 @@ import pytest
 
 from sunseo.core.signing import encode_base64url
 from sunseo.room.gate.courier import Signals
+from tests.acceptance.gate_sites import Asgi, Elsewhere, fastapi_app
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
-from tests.acceptance.test_gate_apps import Asgi, Elsewhere, fastapi_app
 from tests.gate_room import watched
 
 SITE = "https://shop.example"
