@@ -1,0 +1,70 @@
+"""The guide of rooms tells every setting with its default, every endpoint and every outcome."""
+
+import json
+import re
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from sunseo.core.outcome import Outcome
+from sunseo.room.settings import RoomSettings
+from sunseo.room.setup import ROOM_SETUP_OUTCOMES
+from sunseo.room.setup_routes import room_setup_endpoints
+from sunseo.room.signals import SignalOutcome, signal_endpoints
+from sunseo.room.state_routes import StreamOutcome, state_endpoints
+from sunseo.web.endpoint import Endpoint
+from tests.docs.pages import text_of
+
+GUIDE = "docs/guides/room-operator.md"
+OUTCOMES: tuple[Outcome, ...] = (*ROOM_SETUP_OUTCOMES, *SignalOutcome, *StreamOutcome)
+
+
+def endpoints() -> list[Endpoint]:
+    nothing = cast("Any", None)  # endpoints are described, not called
+    return [
+        *room_setup_endpoints(nothing, nothing, 1, nothing, nothing),
+        *signal_endpoints(nothing),
+        *state_endpoints(nothing),
+    ]
+
+
+@pytest.mark.parametrize("name", RoomSettings.__struct_fields__)
+def test_setting_is_described_with_its_default(name: str) -> None:
+    """Each setting of a room has a row, and the row tells the default that the code has."""
+    row = re.search(rf"^\| `{name}` \| `(?P<default>[^`]+)` \|", text_of(GUIDE), re.MULTILINE)
+
+    assert row is not None
+    default = msgspec.to_builtins(getattr(RoomSettings(), name))
+    assert json.loads(row["default"]) == json.loads(msgspec.json.encode(default))
+
+
+def test_no_setting_is_described_that_does_not_exist() -> None:
+    """Rows of the settings' tables are settings of a room."""
+    part = text_of(GUIDE).split("## Settings")[1].split("## Openings that come again")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)
+
+    assert sorted(rows) == sorted(RoomSettings.__struct_fields__)
+
+
+@pytest.mark.parametrize("endpoint", endpoints(), ids=lambda endpoint: endpoint.name)
+def test_endpoint_is_described(endpoint: Endpoint) -> None:
+    """Each endpoint has a row, with method and path."""
+    path = re.sub(r":\w+\}", "}", endpoint.path)
+
+    assert f"| `{endpoint.method} {path}` |" in text_of(GUIDE)
+
+
+@pytest.mark.parametrize("code", sorted({outcome.code for outcome in OUTCOMES}))
+def test_outcome_is_described(code: str) -> None:
+    """Each outcome that these endpoints can answer has a row."""
+    assert re.search(rf"^\| [^|]*`{code}`[^|]* \|", text_of(GUIDE), re.MULTILINE)
+
+
+def test_examples_of_the_schedule_are_settings() -> None:
+    """The JSON of the guide is accepted as it stands."""
+    (block,) = re.findall(r"```json\n(.*?)```", text_of(GUIDE), re.DOTALL)
+
+    settings = msgspec.convert(json.loads(block)["settings"], RoomSettings)
+
+    assert [opening.time for opening in settings.schedule] == ["09:00", "14:00", "23:30"]
