@@ -74,7 +74,8 @@ class App(BaseHTTPRequestHandler):
         body = msgspec.json.encode(plain)
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
-        self.send_header("waiting-room-command", "complete")
+        if "command=" in self.path:
+            self.send_header("waiting-room-command", self.path.partition("command=")[2])
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -376,6 +377,30 @@ def test_renewed_pass_comes_through_nginx(site: Site) -> None:
         assert site.room.was_told.wait(PATIENCE_S)
     text = kept.split(";")[0].partition("=")[2]
     assert site.room.ring.open_pass(text, ROOM).renewal == 1
+
+
+@pytest.mark.parametrize("command", ["complete", "revoke"])
+def test_the_app_ends_a_pass_through_nginx(site: Site, command: str) -> None:
+    """By a header that nginx keeps to itself; the gate and the room know at once."""
+    text = site.room.sealed()
+    site.room.told.clear()
+    site.room.was_told.clear()
+    answer = get(site.shop, f"/buy?command={command}", Cookie=cookie(text))
+    assert answer.status == 200
+    assert answer.header("waiting-room-command") is None
+
+    assert site.room.was_told.wait(PATIENCE_S)
+    assert site.room.told == [("complete" if command == "complete" else "leave", {"pass": text})]
+    assert get(site.shop, Cookie=cookie(text)).status == 303
+
+
+def test_a_client_ends_nobodys_pass(site: Site) -> None:
+    """What nginx tells the verifier of commands cannot be sent by a visitor."""
+    text = site.room.sealed()
+    headers = {"X_Sunseo_Ask": "command", "X_Sunseo_Command": "complete", "Cookie": cookie(text)}
+    assert get(site.shop, **headers).status == 200
+    assert get(site.shop, Waiting_Room_Command="complete", Cookie=cookie(text)).status == 200
+    assert get(site.shop, Cookie=cookie(text)).status == 200
 
 
 def test_the_verifier_answers_only_nginx(site: Site) -> None:

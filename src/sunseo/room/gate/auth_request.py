@@ -11,17 +11,20 @@ import signal
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from sunseo.room.gate.answers import Answer
 from sunseo.room.gate.asgi import Message, Receive, Scope, Send
+from sunseo.room.gate.courier import COMMANDS, Command
 from sunseo.room.gate.keeper import Keeper, Verdict
 from sunseo.room.gate.options import GateOptions
 from sunseo.room.gate.policy import Asked
 from sunseo.room.gate.verifier import gate_keys
 from sunseo.room.networks import address_of
+from sunseo.room.tokens import TokenError
 
 NGINX = ("x-sunseo-ask", "x-original-uri", "x-original-method", "x-original-host")
 """Set by nginx, each exactly once; a request with more or fewer did not come by its rules."""
@@ -64,6 +67,8 @@ class Verifier:
         headers = _single_headers(scope)
         if any(name not in headers for name in NGINX):
             return DENIED
+        if headers["x-sunseo-ask"] == "command":
+            return self._obey(headers)
         asked = _asked(headers)
         cookie = headers.get("cookie", "")
         back = self.keeper.handover(cookie, asked)
@@ -77,6 +82,18 @@ class Verifier:
         if verdict.answer is not None:
             return DENIED
         return await self._let_in(asked, verdict)
+
+    def _obey(self, headers: Mapping[str, str]) -> Answer:
+        """End a pass, as the app said by a header of its answer; nginx tells it afterwards."""
+        command, text = headers.get("x-sunseo-command", ""), headers.get("sunseo-pass", "")
+        if command not in COMMANDS:
+            return Answer(204, [])
+        try:
+            ticket = self.keeper.verifier.open(text)
+        except TokenError:
+            return DENIED
+        self.keeper.courier.end(cast("Command", command), ticket, text)
+        return Answer(204, [])
 
     async def _let_in(self, asked: Asked, verdict: Verdict) -> Answer:
         headers = list(verdict.cookies)
