@@ -62,7 +62,7 @@ RETURNING state;
 -- Hash the sorted ids of all who have registered, one after another, and count them.
 SELECT
     sha256(coalesce(string_agg(uuid_send(e.entrant), '' ORDER BY e.entrant), '')) AS list_hash,
-    count(*) AS total, count(DISTINCT e.entrant) AS distinct_total
+    count(*) AS total
 FROM room_entrants AS e
 WHERE e.organisation = :organisation AND e.room = :room AND e.epoch = :epoch;
 

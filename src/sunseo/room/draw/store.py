@@ -2,13 +2,15 @@
 
 State       NONE, COMMITTED, SEALED, REVEALED. WITHHELD lies beside SEALED: the fault stays in the
             log, and either the secret still comes or another commitment takes its place.
-Guarantee   A step is one transaction that locks the room. Sealing also locks the line: the batch at
-            work on it ends before, and the next one registers nobody. It keeps the numbers 1 to n
-            for the entrants, so that whoever joins from then on numbers on behind them; so
-            revealing needs no lock on the line, and nobody waits for it.
-            A reveal goes on when its caller gives up: repeated with its key, it tells the result.
+Guarantee   A step is one transaction that locks the room. Sealing locks the line first, for a
+            moment: the batch at work on it ends before, and the next one registers nobody. It keeps
+            the numbers 1 to n for the entrants, and whoever joins from then on numbers on behind
+            them. So neither hashing the list nor drawing needs the line, and nobody waits for it.
+            Sealing and revealing go on when the caller gives up: repeated with the key, they tell
+            the result.
 Clock       PostgreSQL's, read after the room is locked.
-On failure  A step rolls back whole and can be taken again.
+On failure  A step rolls back whole and can be taken again. Only that registration is over stays
+            so, once a seal has begun.
 """
 
 import asyncio
@@ -107,13 +109,12 @@ class DrawStore:
         """End registration and hash the list."""
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
-            locked = await self._lock(connection, room, "lock_drawn_line")
+            locked = await self._lock(connection, room)
             if locked.draw is None:
                 raise Refused(DrawOutcome.NOT_COMMITTED)
             if locked.draw.sealed_at is not None:
                 raise Refused(DrawOutcome.ALREADY_SEALED)
             await self._allow_long_statements(connection)
-            await connection.execute(QUERIES["seal_line"], locked.where)
             list_hash, total = await self._hash_list(connection, locked)
             entry = _entry(locked, "sealed", entrants=total, list_hash=list_hash.hex())
             await connection.execute(
@@ -129,7 +130,8 @@ class DrawStore:
             await self._record(connection, operator, "seal_draw", locked, entry)
             return _step(locked, "sealed", total, list_hash)
 
-        return await self._once((operator, key), f"seal_draw {room}", None, work)
+        await self._end_registration(room)
+        return await self._to_its_end(self._once((operator, key), f"seal_draw {room}", None, work))
 
     async def withhold(self, operator: str, key: str, room: int, body: Withholding) -> EffectAnswer:
         """Log that the secret did not come. It is still taken if it comes later."""
@@ -227,10 +229,8 @@ class DrawStore:
             return DrawOutcome.NO_DRAW
         return row
 
-    async def _lock(
-        self, connection: AsyncConnection, room: int, line: str = "read_drawn_line"
-    ) -> _Room:
-        """Lock a room, and its line where the step is about that; read the draw that it has.
+    async def _lock(self, connection: AsyncConnection, room: int) -> _Room:
+        """Lock a room, and read the draw that it has.
 
         Raises:
             Refused: there is no such room.
@@ -239,16 +239,26 @@ class DrawStore:
         locked = (await connection.execute(QUERIES["lock_drawn_room"], where)).first()
         if locked is None:
             raise Refused(DrawOutcome.UNKNOWN_ROOM)
-        found = (await connection.execute(QUERIES[line], where)).one()
+        found = (await connection.execute(QUERIES["read_drawn_line"], where)).one()
         where = where | {"epoch": found.epoch}
         draw = (await connection.execute(QUERIES["read_draw"], where)).first()
         now = (await connection.execute(QUERIES["read_draw_clock"])).scalar_one()
         return _Room(where, locked.sale, found.entrants, draw, now)
 
+    async def _end_registration(self, room: int) -> None:
+        """Register nobody any more, if there is a draw to be sealed."""
+        where = {"organisation": self._organisation, "room": room}
+        async with self._engine.begin() as connection:
+            if (await connection.execute(QUERIES["lock_drawn_room"], where)).first() is None:
+                return
+            line = (await connection.execute(QUERIES["lock_drawn_line"], where)).one()
+            draw = await connection.execute(QUERIES["read_draw"], where | {"epoch": line.epoch})
+            found = draw.first()
+            if found is not None and found.sealed_at is None:
+                await connection.execute(QUERIES["seal_line"], where)
+
     async def _hash_list(self, connection: AsyncConnection, locked: _Room) -> tuple[bytes, int]:
         found = (await connection.execute(QUERIES["hash_entrants"], locked.where)).one()
-        if found.total != found.distinct_total:
-            raise Refused(DrawOutcome.LIST_CHANGED, "An entrant's id stands twice in the list.")
         return found.list_hash, found.total
 
     async def _give_numbers(
