@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from enum import unique
 from hashlib import sha256
-from secrets import randbits, token_bytes
+from random import getrandbits
+from secrets import token_bytes
 from typing import NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from sunseo.core.clock import Instant
-from sunseo.core.ids import Person
+from sunseo.core.ids import ID_BYTES, Person
 from sunseo.core.lane import Answer
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.core.signing import decode_base64url
@@ -159,7 +160,7 @@ class RoomService:
             Join(
                 room=(self._organisation, room),
                 holder=holder,
-                entrant=UUID(bytes=token_bytes(16)),
+                entrant=_entrant_id(view.settings),
                 binding=None if person is not None else _uuid_of(body.binding),
                 is_late=self._is_late(nonce),
             )
@@ -172,7 +173,8 @@ class RoomService:
             return place
         if not is_holder(place, person, body.secret):
             return Refusal(HolderOutcome.WRONG_HOLDER)
-        new_pass = pass_id_of(place.number, randbits(RANDOM_BITS))
+        random = getrandbits(RANDOM_BITS)  # tells epochs apart; what guards is the signature
+        new_pass = pass_id_of(place.number, random)
         key = self._organisation, room
         command = Enter(key, place.epoch, place.number, place.holder, new_pass)
         return Held(place, await self._store.submit(command))
@@ -286,6 +288,14 @@ def is_holder(place: Place, person: Person | None, secret: str | None) -> bool:
 def _counts_networks(settings: RoomSettings) -> bool:
     """Whether it matters from where a join comes: otherwise nobody looks."""
     return settings.network_joins_max is not None or settings.challenge != "none"
+
+
+def _entrant_id(settings: RoomSettings) -> UUID:
+    """An id for the draw that nobody can guess; where no draw is near, any will do."""
+    if settings.mode == "random":
+        return UUID(bytes=token_bytes(ID_BYTES))
+    # A system call for every join would cost as much as the rest of it.
+    return UUID(int=getrandbits(8 * ID_BYTES))
 
 
 def _opened(open_token: Callable[[str, int], T], token: str, room: int) -> T | Refusal:
