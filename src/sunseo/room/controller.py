@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.room.board import RoomBoard, RoomView
-from sunseo.room.pacing import Advance, Census, PacingLimits, PacingState, tick
+from sunseo.room.pacing import Advance, Census, PacingLimits, PacingState, buy_share, tick
 from sunseo.room.settings import RoomSettings
 from sunseo.room.setup import QUERIES
 from sunseo.room.state import Shown, ShownSpeed, Slowed
@@ -28,7 +28,6 @@ from sunseo.room.state import Shown, ShownSpeed, Slowed
 ROLE = "pacing"
 ENTERED_MAX = 50_000  # entries of one room that one step reads
 OVERLAP_S = 2.0  # an entry may be committed so long after it was decided
-SHARE_AFTER = 20  # departures before the share of buyers is believed
 FORGET_EVERY = 300  # steps
 RELEASES_KEPT_S = 3600.0
 
@@ -230,8 +229,6 @@ class Controller:
             open=view.situation.phase in ("open", "draining") and not view.awaits_draw,
         )
         pacing, advance = tick(memory.pacing, _limits_of(view.settings), census)
-        if _may_call_one(census, advance, pacing, view.settings):
-            advance = msgspec.structs.replace(advance, serving=view.serving + 1)
         until_s = max((at_s for _, at_s in entered), default=memory.entered_until_s)
         after = Memory(pacing, view.departed, max(until_s, memory.entered_until_s), sold_before)
         shown = _shown(advance, census)
@@ -325,28 +322,12 @@ def _limits_of(settings: RoomSettings) -> PacingLimits:
     )
 
 
-def _may_call_one(
-    census: Census, advance: Advance, pacing: PacingState, settings: RoomSettings
-) -> bool:
-    """Whether a step that called nobody may call one: an empty small room lets its first in now.
-
-    Even if all who were called come, and this one too, there is a slot for everybody. (Pacing adds
-    fractions up, which takes long where there are few slots.)
-    """
-    waits = census.issued > census.serving == advance.serving
-    slow = settings.rate_max is not None and settings.rate_max < 1.0
-    if not waits or not census.open or slow or advance.reason == "stock":
-        return False
-    missing = sum(cohort.missing for cohort in pacing.cohorts)
-    return census.live + missing < advance.capacity
-
-
 def _share_of_buyers(view: RoomView, stock: Stock | None, sold_before: int | None) -> float:
     """Of those who have left, how many bought, as far as the units sold since can tell."""
-    if stock is None or sold_before is None or view.departed < SHARE_AFTER:
+    if stock is None or sold_before is None:
         return 1.0
-    buyers = max(0, stock.sold - sold_before) / view.settings.units_per_buyer
-    return min(1.0, buyers / view.departed)
+    buyers = int(max(0, stock.sold - sold_before) / view.settings.units_per_buyer)
+    return buy_share(buyers, view.departed)
 
 
 def _shown(advance: Advance, census: Census) -> Shown:
