@@ -1,0 +1,109 @@
+"""How a gate keeps the room's document at hand, whatever comes over the network instead."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sunseo.room.gate.origin import ANSWER_BYTES_MAX, Origin
+from sunseo.room.gate.verifier import PassVerifier
+from sunseo.room.gate.watcher import Watcher, monotonic_ms
+from sunseo.room.keys import KeyRing
+from tests.gate_room import T0, Room, serving
+
+
+@pytest.fixture
+def room() -> Iterator[Room]:
+    with serving() as room:
+        yield room
+
+
+@pytest.fixture
+def watcher(room: Room) -> Iterator[Watcher]:
+    """A watcher without its thread: the tests take its looks."""
+    origin = Origin(room.url)
+    yield Watcher(origin, PassVerifier(room.keys))
+    origin.close()
+
+
+def test_document_is_taken_and_its_time_learnt(room: Room, watcher: Watcher) -> None:
+    """After one look the gate has the room's state, and tells the room's time."""
+    assert watcher.look_once()
+
+    assert watcher.state is not None
+    assert watcher.state.now == T0
+    assert 0 <= watcher.clock.now_ms(monotonic_ms()) - T0 < 60_000
+
+
+def test_forged_document_changes_nothing(room: Room, watcher: Watcher) -> None:
+    """Somebody between gate and room opens nothing: what he signs is nobody's word."""
+    assert watcher.look_once()
+    known, clock_ms = watcher.state, watcher.clock.now_ms(0)
+    room.members.update(mode="passthrough", fail_mode="open")
+    room.now_ms += 600_000
+    room.ring = KeyRing(1, {0: b"a secret that somebody else made up"}, 0)
+
+    assert not watcher.look_once()
+    assert watcher.state is known
+    assert watcher.clock.now_ms(0) == clock_ms
+    assert watcher.failures == 1
+
+
+def test_replayed_document_changes_nothing(room: Room, watcher: Watcher) -> None:
+    """A genuine document of before, by a slow cache or on purpose, brings nothing back."""
+    ticket = room.ticket()
+    assert watcher.look_once()
+    room.now_ms += 1_000
+    room.members["revoked"] = [str(ticket.pass_id)]
+    assert watcher.look_once()
+    room.now_ms -= 500
+    room.members["revoked"] = []
+
+    assert watcher.look_once()
+    assert watcher.state is not None
+    assert watcher.state.revoked == {ticket.pass_id}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (503, b"{}"),
+        (404, b"{}"),
+        (302, b""),
+        (200, b"<html>a captive portal</html>"),
+        (200, b""),
+        (200, b"x" * (ANSWER_BYTES_MAX + 1)),
+    ],
+    ids=["busy", "no room", "elsewhere", "a page", "nothing", "too much"],
+)
+def test_what_is_no_document_is_a_failure(
+    room: Room, watcher: Watcher, status: int, body: bytes
+) -> None:
+    """It is counted, the state stays, and the next good document ends the row."""
+    assert watcher.look_once()
+    known = watcher.state
+    room.answers["state"] = (status, body)
+    assert not watcher.look_once()
+    assert not watcher.look_once()
+    assert (watcher.state, watcher.failures) == (known, 2)
+
+    del room.answers["state"]
+    assert watcher.look_once()
+    assert watcher.failures == 0
+
+
+def test_nobody_at_the_address_is_a_failure(room: Room) -> None:
+    """Refused connections are answered by trying again, not by an error in anybody's request."""
+    watcher = Watcher(Origin("http://127.0.0.1:9", timeout_s=1.0), PassVerifier(room.keys))
+
+    assert not watcher.look_once()
+    assert watcher.state is None
+
+
+def test_connection_that_was_closed_is_opened_again(room: Room, watcher: Watcher) -> None:
+    """A room that restarts is heard of again within two looks."""
+    assert watcher.look_once()
+    sock = watcher._origin._connection.sock
+    assert sock is not None
+    sock.shutdown(2)
+
+    assert watcher.look_once() or watcher.look_once()
