@@ -1,5 +1,7 @@
 """`sunseo room simulate`, as typed."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -9,7 +11,10 @@ from typer.testing import CliRunner, Result
 
 from sunseo.room.simulation.command import simulate_room
 from sunseo.room.simulation.figures import Figures
+from sunseo.room.simulation.scenario import Scenario, read_scenario
 
+GUIDES = Path(__file__).parents[2] / "docs" / "guides"
+GUIDE, SCENARIOS = GUIDES / "pacing.md", GUIDES / "scenarios"
 SMALL = ["--visitors", "300", "--capacity", "30"]
 
 
@@ -89,3 +94,15 @@ def test_bad_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     result = typed(str(file))
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "bad.toml" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["opening", "degrading", "stock", "step"])
+def test_scenarios_of_the_guide_are_read(name: str) -> None:
+    """The files that the guide names are scenarios."""
+    read_scenario(SCENARIOS / f"{name}.toml")
+
+
+def test_defaults_of_the_guide_are_the_code_s() -> None:
+    """The file that the guide shows with every default is the scenario without a file."""
+    (shown,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    assert msgspec.convert(tomllib.loads(shown), Scenario) == Scenario()
