@@ -331,3 +331,25 @@ async def test_position_never_rises(foyer: Foyer) -> None:
     assert browser.page.texts["ahead"] == "2"
     await late.lobby.close()
     await late.engine.dispose()
+
+
+async def test_everybody_passes_through(foyer: Foyer) -> None:
+    """While a room only passes through, nobody is made to wait."""
+    room = await foyer.open_room(mode="passthrough")
+    browser = Browser(foyer, room, back=BACK)
+    await browser.arrive()
+    assert browser.page.heading == "It is your turn"
+    await browser.press()
+
+    assert foyer.pass_in(browser.answer.headers["location"], room).number == 1
+
+
+@pytest.mark.parametrize(("refused", "alone"), [("signature", "false"), ("expired", "true")])
+async def test_refused_pass_does_not_go_in_circles(foyer: Foyer, refused: str, alone: str) -> None:
+    """Where a gate cannot read our passes, no script sends it one after the other."""
+    room = await foyer.open_room(mode="passthrough")
+    browser = Browser(foyer, room)
+    await browser.arrive()
+    await browser.open(f"/r/{room}?refused={refused}")
+
+    assert f'"enters_alone":{alone},' in browser.page.data["data-line"]

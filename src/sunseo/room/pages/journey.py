@@ -262,6 +262,8 @@ class Journey:
         view, texts = visitor.view, visitor.frame.texts
         if visitor.is_held and is_turn(view, standing):
             standing = msgspec.structs.replace(standing, held_s=view.settings.poll_floor_s)
+        if visitor.goes_in_circles:
+            standing = msgspec.structs.replace(standing, enters_alone=False)
         if standing.number and not visitor.is_quiet:
             visitor.has_seen(min(serving_shown(view, standing), standing.number))
         heading, more = self._said_in_line(visitor, standing)

@@ -34,7 +34,8 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`return` is where to go afterwards; it must be on the room's list.
 
     The others are the page's own: `began` tells that a cookie was sent with the page before, `held`
-    that nobody could be let in just now, `reset` that the line was started anew.
+    that nobody could be let in just now, `reset` that the line was started anew. `refused` is a
+    gate's: why it did not take the pass that it was shown.
     """
 
     return_: Address | None = msgspec.field(default=None, name="return")
@@ -42,6 +43,7 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     began: Flag | None = None
     held: Flag | None = None
     reset: Flag | None = None
+    refused: Flag | None = None
 
 
 class EnterForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

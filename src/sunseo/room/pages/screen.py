@@ -62,12 +62,14 @@ class Standing(msgspec.Struct, frozen=True):
         began: how many were to be called when she joined, herself included.
         served: the highest number that she has seen called.
         held_s: she was told to ask again after so long, though it is her turn; 0 if not.
+        enters_alone: whether the script may enter for her; not where that would go in circles.
     """
 
     number: int = 0
     began: int = 0
     served: int = 0
     held_s: int = 0
+    enters_alone: bool = True
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -85,6 +87,7 @@ class Line(msgspec.Struct, frozen=True):
     ceiling: int
     turn: bool
     again_s: int
+    enters_alone: bool
     texts: dict[str, str]
 
 
@@ -99,8 +102,9 @@ def position_of(view: RoomView, standing: Standing) -> int:
 
 
 def is_turn(view: RoomView, standing: Standing) -> bool:
-    moving = view.situation.phase in ("open", "draining") or view.settings.mode == "passthrough"
-    return standing.number > 0 and moving and position_of(view, standing) == 0
+    if standing.number == 0 or view.situation.phase not in ("open", "draining"):
+        return False
+    return view.settings.mode == "passthrough" or position_of(view, standing) == 0
 
 
 def line_of(view: RoomView, standing: Standing, texts: Texts) -> Line:
@@ -119,6 +123,7 @@ def line_of(view: RoomView, standing: Standing, texts: Texts) -> Line:
         ceiling=settings.poll_ceiling_s,
         turn=is_turn(view, standing),
         again_s=standing.held_s,
+        enters_alone=standing.enters_alone,
         texts={name: getattr(texts, name) for name in _SCRIPTED},
     )
 

@@ -20,6 +20,8 @@ from sunseo.room.tokens import Nonce, Place, TokenError
 from sunseo.web.endpoint import Call
 from sunseo.web.persons import GuestIssuer, InvalidTokenError, Persons
 
+# What a gate says of a pass that it will refuse again, however often we send it another one.
+FAULTS_OF_OURS = frozenset({"malformed", "version", "kind", "room", "key", "signature"})
 PREFETCHES = (("sec-purpose", "prefetch"), ("purpose", "prefetch"), ("x-moz", "prefetch"))
 
 
@@ -75,6 +77,11 @@ class Visitor:
     @property
     def is_after_reset(self) -> bool:
         return self.query_says("reset")
+
+    @property
+    def goes_in_circles(self) -> bool:
+        """Whether a gate sent her back with a pass of ours that it does not understand."""
+        return getattr(self.call.query, "refused", None) in FAULTS_OF_OURS
 
     @property
     def message(self) -> str:

@@ -20,7 +20,10 @@
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
   });
-  if (!main || !rules) return; // without the rules the page still has its refresh, in noscript only
+  if (!rules) { // half of the scripts are here: do as a page without any
+    setTimeout(() => location.reload(), FAILURE_S * 6000);
+    return;
+  }
 
   function show(element, visible) {
     if (element) element.hidden = !visible;
@@ -109,7 +112,7 @@
       byId("progress").value = line.began > 0 ? Math.round(100 * (1 - Math.min(1, shown / line.began))) : 100;
       show(byId("units-row"), state.units_left !== null);
       if (state.units_left !== null) say(byId("units"), count.format(state.units_left));
-      const called = shown === 0 && opened;
+      const called = opened && (shown === 0 || state.mode === "passthrough");
       if (called && state.phase !== "paused") return turn();
       head(state.phase === "paused" ? texts.paused_title : !opened ? texts.before : shown === 1 ? texts.next : texts.in_line);
       announce(opened ? `${texts.ahead} ${count.format(Math.max(0, shown - 1))} ${texts.ahead_unit}`.trim() : "");
@@ -184,7 +187,7 @@
     }
 
     function goIn(afterMs) {
-      if (entering || document.visibilityState === "hidden") return;
+      if (entering || !line.enters_alone || document.visibilityState === "hidden") return;
       entering = true;
       setTimeout(() => {
         if (document.visibilityState === "hidden") entering = false;
@@ -217,7 +220,7 @@
     }
     if (line.turn) {
       document.title = texts.turn_title;
-      goIn(line.again_s ? line.again_s * 1000 : 0);
+      goIn(line.again_s * 1000 * (1 + 0.3 * Math.random()));
     } else {
       timer = setTimeout(turnOfTimer, 1000 * line.floor);
     }
