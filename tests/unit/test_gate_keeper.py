@@ -1,10 +1,12 @@
 """How a gate decides: inside, outside, back from the line, and when the room is silent."""
 
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sunseo.room.gate.answers import Answer
 from sunseo.room.gate.keeper import Keeper, Verdict
@@ -135,9 +137,7 @@ def test_a_good_pass_is_found_behind_a_bad_one(bench: Bench) -> None:
     good, bad = bench.room.sealed(), "x" * 144
     tossed = f"{PASS}={bad}; {PASS}={good}"
     assert bench.judge(tossed).ticket is not None
-    assert (
-        refusal(bench.judge("; ".join([f"{PASS}={bad}"] * 4 + [f"{PASS}={good}"]))) == "version"
-    )
+    assert refusal(bench.judge("; ".join([f"{PASS}={bad}"] * 4 + [f"{PASS}={good}"]))) == "version"
 
 
 def test_cookie_of_another_room_is_not_looked_at(bench: Bench) -> None:
@@ -228,6 +228,34 @@ def test_back_from_the_line_never_leads_elsewhere(bench: Bench) -> None:
     split = bench.keeper.handover("", request("/a", query=f"x=1\r\nset-cookie: a=b&{query}"))
     assert "\r" not in header(split, "location")
     assert "\n" not in header(split, "location")
+
+
+BENCH = Bench()
+BENCH.hear()
+bent = st.text(st.one_of(st.sampled_from("/\\\t\r\n.;%@:?#&= "), st.characters()), max_size=30)
+
+
+def lands_on(location: str) -> str:
+    """Where a browser would go: it takes tabs and line breaks out, and backslashes for slashes."""
+    assert location.isascii()
+    assert location.isprintable()
+    tidied = location.replace("\\", "/")
+    return urlsplit(urljoin("https://shop.example/here", tidied)).netloc
+
+
+@given(path=bent, query=bent)
+def test_no_address_leads_from_the_gate_to_another_host(path: str, query: str) -> None:
+    """Whatever is asked: back from the line one stays here, and to the line it says here."""
+    query = f"{query}&sunseo_pass={BENCH.room.sealed()}"
+    for whole in (path, "/" + path, "//" + path):
+        back = BENCH.keeper.handover("", request(whole, query=query))
+        if back is not None:
+            assert lands_on(header(back, "location")) == "shop.example"
+        refused = BENCH.judge("", path=whole, query=query)
+        assert lands_on(header(refused.answer, "location")) == "rooms.example"
+        for address in returned_to(refused):
+            assert address.startswith("https://shop.example/")
+            assert lands_on(address) == "shop.example"
 
 
 def test_bad_pass_in_the_address_sets_no_cookie(bench: Bench) -> None:
