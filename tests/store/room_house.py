@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
+from sunseo.core.lane import Answer
 from sunseo.operators.effects import EffectAnswer
 from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.pool import create_cold_engine
@@ -14,6 +15,7 @@ from sunseo.room.batch import RoomFlush
 from sunseo.room.board import RoomBoard, RoomView
 from sunseo.room.commands import Enter, Join, Leave, RoomCommand, pass_id_of
 from sunseo.room.keys import KeyRing
+from sunseo.room.lanes import StoreAnswer
 from sunseo.room.setup import RoomSetup
 from sunseo.room.setup_bodies import NewRoom, RoomChange
 from sunseo.room.state_routes import state_endpoints
@@ -68,6 +70,11 @@ class House:
 
     async def ask(self, *commands: RoomCommand) -> list[Any]:
         return list(await self._flush(commands))
+
+    async def submit(self, command: RoomCommand) -> Answer[StoreAnswer]:
+        """Answer one command, as the lanes of a worker do."""
+        (answer,) = await self.ask(command)
+        return Answer(answer, 0.0, 0.0)
 
     async def join(self, room: int, people: int = 1) -> list[UUID]:
         """Let people join; their holders, in the order of their numbers."""

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from sunseo.operators.effects import EffectOutcome
+from sunseo.room.commands import EndPassOutcome, pass_id_of
+from sunseo.room.revoking import RevokePass, Revoking
 from sunseo.room.setup import RoomSetupOutcome
 from sunseo.room.setup_bodies import NewRoom, ResetRoom, RoomChange, Signal
 from sunseo.room.signals import SOURCES_MAX, SignalOutcome, Signals
@@ -212,3 +214,24 @@ async def test_sources_of_signals_are_bounded(house: House) -> None:
     await house.rows("UPDATE room_signals SET at = at - interval '2 hours' WHERE source = 'gate-1'")
     one_more = Signal(source="one-more", measured=1.0, target=1.0)
     assert await signals.take(room, one_more) is SignalOutcome.SIGNAL_TAKEN
+
+
+async def test_a_revoked_pass_is_listed_and_audited_once(house: House) -> None:
+    """The slot is free, gates read the pass in the state, and a retry adds no second entry."""
+    room = await house.room(capacity=1)
+    (holder,) = await house.join(room)
+    await house.rows("UPDATE room_lines SET serving = 1")
+    assert await house.enter(room, 1, holder) == "ENTERED"
+    await house.board.run_once()
+    revoking = Revoking(house, house.board, house.engine, ORGANISATION)
+    body = RevokePass(pass_id=pass_id_of(1, 1))
+
+    outcomes = [await revoking.revoke("op", "key", room, body) for _ in range(2)]
+    unknown = await revoking.revoke("op", "other", room, RevokePass(pass_id=pass_id_of(1, 2)))
+
+    assert outcomes == [EndPassOutcome.REVOKED, EndPassOutcome.PASS_REVOKED]
+    assert unknown is EndPassOutcome.UNKNOWN_PASS
+    assert (await house.line(room))["live"] == 0
+    assert (await house.looked(room)).state.revoked == [body.pass_id]
+    entries = "SELECT count(*) FROM audit_log WHERE action = 'revoke_pass'"
+    assert await house.value(entries) == 1

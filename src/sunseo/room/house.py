@@ -29,6 +29,7 @@ from sunseo.room.lanes import RoomLane, RoomLanes
 from sunseo.room.networks import TrustedProxies
 from sunseo.room.pages.routes import page_endpoints
 from sunseo.room.pages.visitor import Reception
+from sunseo.room.revoking import Revoking, revoking_endpoints
 from sunseo.room.routes import room_endpoints
 from sunseo.room.service import RoomService
 from sunseo.room.setup import RoomSetup, SaleExists
@@ -141,6 +142,7 @@ class RoomHouse:
         organisation = self._settings.organisation
         return [
             *room_setup_endpoints(self._setup, self._cold, organisation, self.keys, self.board),
+            *revoking_endpoints(Revoking(self.store, self.board, self._cold, organisation)),
             *signal_endpoints(Signals(self._cold, organisation)),
             *state_endpoints(self.board),
             *room_endpoints(self.service),
