@@ -18,9 +18,9 @@ from concurrent.futures import Future
 from typing import Any, cast
 
 from sunseo.room.gate.answers import HANDOVER, Answer, ended_cookie
-from sunseo.room.gate.courier import COMMANDS, Command, Renewed
+from sunseo.room.gate.courier import COMMANDS, Command, Renewed, Signals
 from sunseo.room.gate.keeper import Keeper, Verdict
-from sunseo.room.gate.options import GateOptions
+from sunseo.room.gate.options import FailMode, GateOptions
 from sunseo.room.gate.policy import Asked, BypassRules
 from sunseo.room.gate.verifier import gate_keys
 from sunseo.room.keys import GateKeys
@@ -42,7 +42,7 @@ class WaitingRoomMiddleware:
 
     Args:
         app: the guarded one.
-        room, keys, sunseo_url, page_url, protect, bypass, more: see `GateOptions`.
+        room, keys, sunseo_url and all others: see `GateOptions`.
 
     Raises:
         ValueError: the options contradict each other, or the keys are not this room's.
@@ -55,19 +55,35 @@ class WaitingRoomMiddleware:
         room: int,
         keys: GateKeys | Mapping[str, Any] | str | bytes,
         sunseo_url: str,
+        public_url: str | None = None,
         page_url: str | None = None,
+        site_url: str | None = None,
         protect: Sequence[str] = ("/",),
         bypass: BypassRules | None = None,
-        **more: Any,
+        trusted_proxies: Sequence[str] = (),
+        skew_s: float = 5.0,
+        stale_s: float = 15.0,
+        fail_mode: FailMode = "closed",
+        open_rate_max: float = 10.0,
+        renewal_wait_s: float = 0.25,
+        signals: Signals | None = None,
     ) -> None:
         options = GateOptions(
             room=room,
             keys=gate_keys(keys),
             sunseo_url=sunseo_url,
+            public_url=public_url,
             page_url=page_url,
+            site_url=site_url,
             protect=tuple(protect),
             bypass=bypass or BypassRules(),
-            **more,
+            trusted_proxies=tuple(trusted_proxies),
+            skew_s=skew_s,
+            stale_s=stale_s,
+            fail_mode=fail_mode,
+            open_rate_max=open_rate_max,
+            renewal_wait_s=renewal_wait_s,
+            signals=signals,
         )
         self._app = app
         self.keeper = Keeper(options)

@@ -1,5 +1,7 @@
 """How a gate is set up."""
 
+from typing import Literal, get_args
+
 import msgspec
 
 from sunseo.room.gate.answers import Addresses
@@ -7,7 +9,7 @@ from sunseo.room.gate.courier import Signals
 from sunseo.room.gate.policy import BypassRules
 from sunseo.room.keys import GateKeys
 
-FAIL_MODES = frozenset(("closed", "last_known", "open"))
+FailMode = Literal["closed", "last_known", "open"]
 
 
 class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +45,13 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     skew_s: float = 5.0
     stale_s: float = 15.0
-    fail_mode: str = "closed"
+    fail_mode: FailMode = "closed"
     open_rate_max: float = 10.0
     renewal_wait_s: float = 0.25
     signals: Signals | None = None
 
     def __post_init__(self) -> None:
-        if self.fail_mode not in FAIL_MODES:
+        if self.fail_mode not in get_args(FailMode):
             raise ValueError("fail_mode is closed, last_known or open")
         if self.open_rate_max <= 0 or self.stale_s <= 0 or self.skew_s < 0:
             raise ValueError("open_rate_max and stale_s are above zero, skew_s is not below")
