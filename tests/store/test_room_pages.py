@@ -353,3 +353,20 @@ async def test_refused_pass_does_not_go_in_circles(foyer: Foyer, refused: str, a
     await browser.open(f"/r/{room}?refused={refused}")
 
     assert f'"enters_alone":{alone},' in browser.page.data["data-line"]
+
+
+async def test_result_of_a_draw_is_awaited_with_patience(foyer: Foyer) -> None:
+    """Open, but not drawn yet: the page looks again now and then, not at every tick."""
+    opens_at = datetime.now(UTC) + timedelta(hours=1)
+    room = await foyer.open_room(mode="random", opens_at=opens_at, join_early_s=86_400)
+    browser = Browser(foyer, room)
+    await browser.arrive()
+    assert '"joins_at":null' in browser.page.data["data-line"]
+    await foyer.lobby.rows("UPDATE room_lines SET sealed = true, issued = entrants")
+    past = datetime.now(UTC) - timedelta(seconds=5)
+    await foyer.change(room, mode="random", opens_at=past)
+    await browser.refresh()
+
+    assert browser.page.heading == "You take part in the draw"
+    assert browser.page.refresh is not None
+    assert browser.page.refresh[0] >= 15

@@ -262,6 +262,8 @@ class Journey:
         view, texts = visitor.view, visitor.frame.texts
         if visitor.is_held and is_turn(view, standing):
             standing = msgspec.structs.replace(standing, held_s=view.settings.poll_floor_s)
+        if standing.number == 0 and visitor.is_registered:
+            standing = msgspec.structs.replace(standing, is_registered=True)
         if visitor.goes_in_circles:
             standing = msgspec.structs.replace(standing, enters_alone=False)
         if standing.number and not visitor.is_quiet:

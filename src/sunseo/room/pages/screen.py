@@ -62,6 +62,7 @@ class Standing(msgspec.Struct, frozen=True):
         began: how many were to be called when she joined, herself included.
         served: the highest number that she has seen called.
         held_s: she was told to ask again after so long, though it is her turn; 0 if not.
+        is_registered: she takes part in a draw, whose result is not known yet.
         enters_alone: whether the script may enter for her; not where that would go in circles.
     """
 
@@ -69,6 +70,7 @@ class Standing(msgspec.Struct, frozen=True):
     began: int = 0
     served: int = 0
     held_s: int = 0
+    is_registered: bool = False
     enters_alone: bool = True
 
 
@@ -83,6 +85,7 @@ class Line(msgspec.Struct, frozen=True):
     began: int
     now: int
     opens_at_ms: int | None = msgspec.field(name="opens_at")
+    joins_at: int | None
     floor: int
     ceiling: int
     turn: bool
@@ -119,6 +122,7 @@ def line_of(view: RoomView, standing: Standing, texts: Texts) -> Line:
         began=max(standing.began, position_of(view, standing)),
         now=view.state.now,
         opens_at_ms=view.state.opens_at if view.situation.phase == "before" else None,
+        joins_at=_joins_at(view, standing),
         floor=settings.poll_floor_s,
         ceiling=settings.poll_ceiling_s,
         turn=is_turn(view, standing),
@@ -126,6 +130,14 @@ def line_of(view: RoomView, standing: Standing, texts: Texts) -> Line:
         enters_alone=standing.enters_alone,
         texts={name: getattr(texts, name) for name in _SCRIPTED},
     )
+
+
+def _joins_at(view: RoomView, standing: Standing) -> int | None:
+    """When she who came too early may have a number, in ms."""
+    opens_at = view.state.opens_at
+    if standing.number or standing.is_registered or opens_at is None:
+        return None
+    return opens_at - view.settings.join_early_s * MS
 
 
 def percent_of(view: RoomView, standing: Standing) -> int:
@@ -138,7 +150,8 @@ def percent_of(view: RoomView, standing: Standing) -> int:
 def refresh_after_s(view: RoomView, standing: Standing, dice: Random) -> int:
     """When a page without scripts loads itself anew: by the rule of the state document."""
     settings = view.settings
-    wait_s = _likely_wait_s(view, position_of(view, standing))
+    position = position_of(view, standing)
+    wait_s = _likely_wait_s(view, position, has_number=standing.number > 0)
     share_s = wait_s / settings.poll_divisor
     share_s = min(settings.poll_ceiling_s, max(settings.poll_floor_s, share_s))
     return ceil(share_s * (1 + SPREAD * dice.random()))
@@ -180,13 +193,15 @@ def _zone_text(time_zone: str) -> str:
     return time_zone.replace("_", " ")
 
 
-def _likely_wait_s(view: RoomView, position: int) -> float:
+def _likely_wait_s(view: RoomView, position: int, *, has_number: bool) -> float:
     settings, situation = view.settings, view.situation
     unknown_s = settings.poll_ceiling_s * settings.poll_divisor / 4
     if situation.phase == "before":
         if situation.opens_at is None:
             return unknown_s
         return max(0.0, (situation.opens_at - view.now).total_seconds())
+    if position == 0 and not has_number:
+        return unknown_s
     speed = view.shown.speed
     wait_s = position / speed.v50 if speed is not None and speed.v50 > 0 else unknown_s
     if position == 0:

@@ -15,6 +15,7 @@
   const byId = (id) => document.getElementById(id);
   const ENTER_AFTER_MS = 1500; // time to read that it is one's turn
   const FAILURE_S = 5;
+  const RELOAD_WITHIN_MS = 5000; // those who all get their numbers now do not all ask at once
 
   // A page that came back from the browser's memory is as old as it was left.
   window.addEventListener("pageshow", (event) => {
@@ -91,12 +92,18 @@
       if (state.sold_out) return end(texts.sold_out, texts.sold_out_more);
       if (state.phase === "closed") return end(texts.closed, texts.closed_more);
       const opened = state.phase !== "before";
-      if (!line.number && opened) return location.reload(); // to get a number, or one's drawn one
+      if (!line.number && (opened || (line.joins_at && nowMs() >= line.joins_at))) return getNumber();
       if (line.number) draw(opened);
       notice(trouble());
       say(byId("message"), messageOf(state.message));
       show(byId("message-row"), byId("message").textContent !== "");
       say(byId("updated"), fill(texts.updated, { time: clock.format(new Date()) }));
+    }
+
+    /** A number that can be had now, or has been drawn: the page brings it. */
+    function getNumber() {
+      ended = true;
+      setTimeout(() => location.reload(), RELOAD_WITHIN_MS * Math.random());
     }
 
     function draw(opened) {
@@ -222,7 +229,9 @@
       document.title = texts.turn_title;
       goIn(line.again_s * 1000 * (1 + 0.3 * Math.random()));
     } else {
-      timer = setTimeout(turnOfTimer, 1000 * line.floor);
+      // Without a number and open: a draw whose result is awaited; that takes a while.
+      const firstS = line.number || line.opens_at ? line.floor : line.ceiling * (0.5 + Math.random());
+      timer = setTimeout(turnOfTimer, 1000 * firstS);
     }
   }
 
