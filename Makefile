@@ -20,6 +20,7 @@ RUN := .venv/bin/python
 UV_STAMP := .uv/.ready-$(UV_VERSION)
 RUN_STAMP := .venv/.ready-to-run-$(PLACE)
 ALL_STAMP := .venv/.ready-to-work-$(PLACE)
+NODE_STAMP := clients/node-gate/node_modules/.ready
 
 # The caller's own virtual environment and settings of uv are none of our business.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
@@ -39,11 +40,12 @@ export UV_CACHE_DIR := .uv/cache
 export PIP_NO_CACHE_DIR := 1
 endif
 
-.PHONY: help demo test bench chaos lint fmt clean
+.PHONY: help demo test node bench chaos lint fmt clean
 
 help:  ## Say what can be made
 	@echo 'make demo    sell out a concert to a crowd, and check the result'
 	@echo 'make test    check style, types and layers, and run all tests'
+	@echo 'make node    test the gate for Node with Express and its types (needs Node 18 and npm)'
 	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
 	@echo 'make chaos   kill workers, PostgreSQL and supervisor in mid-sale, and count what is lost'
 	@echo 'make lint    check style, types and layers only'
@@ -55,6 +57,9 @@ demo: $(RUN_STAMP)  ## DEMO="--visitors 200" gives options
 
 test: lint  ## TEST="tests/unit -k lane" chooses tests
 	$(RUN) -m pytest -n $(PYTEST_PROCESSES) $(TEST)
+
+node: $(NODE_STAMP)
+	cd clients/node-gate && npm test && npm run types
 
 bench: $(ALL_STAMP)  ## BENCH="--quick" gives options
 	$(RUN) -m bench.run $(BENCH)
@@ -74,6 +79,7 @@ fmt: $(ALL_STAMP)
 
 clean:
 	rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf clients/node-gate/node_modules
 	find src tests bench chaos -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is needed to run Sunseo; then what is needed to work on it.
@@ -84,6 +90,11 @@ $(RUN_STAMP): pyproject.toml uv.lock $(UV_STAMP)
 
 $(ALL_STAMP): $(RUN_STAMP)
 	@$(call sync,--all-groups)
+	@touch $@
+
+# For tests only: the gate itself depends on nothing.
+$(NODE_STAMP): clients/node-gate/package.json clients/node-gate/package-lock.json
+	cd clients/node-gate && npm ci --no-audit --no-fund
 	@touch $@
 
 # From what was downloaded before where that is enough, so that an edit needs no network.

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from sunseo.core.signing import decode_base64url
 from tests.acceptance.browsers import chromium, needs_chromium
 from tests.acceptance.room_peer import scripted_room
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
 from tests.acceptance.test_gate_room import opened
+from tests.docs.pages import blocks_of
 
 pytestmark = needs_chromium
 
@@ -152,6 +153,28 @@ def test_a_reload_finds_the_pass_again(
     press(page, room)
 
     assert pass_of(page)[72:88] == given[72:88]
+
+
+def test_the_page_of_the_guide_works(server: Serving, open_shop: Callable[[], Page]) -> None:
+    """The page that the guide shows waits, orders with the pass as a header, and leaves."""
+    room = a_room(server)
+    (block,) = blocks_of("docs/guides/one-button.md")
+    text = block.text.replace("https://rooms.example", server.url).replace("(42,", f"({room},")
+    assert text != block.text
+    orders: list[str] = []
+    page = open_shop()
+
+    def take(route: Route) -> None:
+        orders.append(route.request.headers["sunseo-pass"])
+        route.fulfill(status=201, body="{}")
+
+    page.route("**/orders", take)
+    page.set_content(text)
+    page.wait_for_function("'sunseo' in window")
+    page.click("#buy")
+    page.wait_for_function("document.querySelector('#line').textContent === 'Done.'")
+
+    assert [len(decode_base64url(one)) for one in orders] == [108]
 
 
 def test_a_closed_room_says_so(server: Serving, open_shop: Callable[[], Page]) -> None:
