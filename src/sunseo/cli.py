@@ -21,6 +21,7 @@ from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.migrate import upgrade
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.demo import DemoOptions, run_demo
+from sunseo.room.command import add_room_commands
 from sunseo.room.draw.command import draw
 from sunseo.room.gate.auth_request import read_options, run_gate
 from sunseo.room.simulation.command import simulate_room
@@ -40,6 +41,7 @@ app = typer.Typer(
 keys = typer.Typer(help="Operator keys.", no_args_is_help=True)
 room = typer.Typer(help="Waiting rooms.", no_args_is_help=True)
 room.command("simulate")(simulate_room)
+add_room_commands(room)
 app.add_typer(keys, name="keys")
 app.add_typer(room, name="room")
 app.add_typer(draw, name="draw")

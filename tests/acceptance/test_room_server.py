@@ -208,6 +208,27 @@ def test_the_line_moves_on_when_the_leader_dies(server: Serving, operator: str) 
     until(lambda: guest.enter().status == 200, "the first one is still inside")
 
 
+def test_operators_work_from_a_terminal(server: Serving, operator: str) -> None:
+    """A room is made, changed and shown by commands; a refusal is one line and exit code 1."""
+    at = ("--key", operator, "--url", server.url)
+    made = server.run("room", "create", "콘서트", "capacity=5", "time_zone=Asia/Seoul", *at)
+    room = str(json.loads(made.stdout)["room"])
+    server.run("room", "set", room, "capacity=7", 'message={"ko":"곧"}', *at)
+    server.run("room", "pause", room, *at)
+    shown = json.loads(server.run("room", "show", room, *at).stdout)
+    told = json.loads(server.run("room", "reset", room, "--epoch", "1", *at).stdout)
+    refused = server.run("room", "set", room, "capacity=0", *at)
+
+    settings = shown["settings"]
+    assert (shown["name"], shown["phase"], settings["capacity"]) == ("콘서트", "paused", 7)
+    assert (settings["time_zone"], settings["message"]) == ("Asia/Seoul", {"ko": "곧", "en": ""})
+    assert (told["done"], told["epoch"]) == (False, 1)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "sunseo: `settings.capacity` must be a whole number >= 1. (invalid_field)\n"
+    )
+
+
 def test_the_api_document_has_the_room(server: Serving) -> None:
     """State and events are in the document, though they are served ahead of the router."""
     paths = server.ask("GET", "/openapi.json").json["paths"]

@@ -1,0 +1,141 @@
+"""`sunseo room …`: what operators do to rooms, from a terminal, over a running server's API."""
+
+import json
+import urllib.error
+import urllib.request
+from typing import Annotated, Any, NoReturn
+from uuid import uuid4
+
+import typer
+
+FAILED = 1
+PATIENCE_S = 30.0
+
+UrlOption = Annotated[str, typer.Option(help="Where the server listens.")]
+KeyOption = Annotated[
+    str, typer.Option(envvar="OPERATOR_KEY", help="An operator key.", show_default=False)
+]
+Room = Annotated[int, typer.Argument(help="Number of the room.", min=1)]
+Setting = Annotated[
+    list[str],
+    typer.Argument(help="capacity=500, opens_at=2026-12-01T09:00:00+09:00, rate_max=null"),
+]
+
+HOME = "http://127.0.0.1:8000"
+
+
+def add_room_commands(room: typer.Typer) -> None:
+    """Mount them beside `simulate`."""
+    room.command("create")(create_room)
+    room.command("show")(show_room)
+    room.command("set")(set_room)
+    room.command("pause")(pause_room)
+    room.command("resume")(resume_room)
+    room.command("close")(close_room)
+    room.command("reset")(reset_room)
+
+
+def create_room(
+    name: Annotated[str, typer.Argument(help="What people call it.")],
+    settings: Setting = [],  # noqa: B006 - typer's way of saying that it may be empty
+    *,
+    sale: Annotated[int | None, typer.Option(help="Of this sale; else stand-alone.")] = None,
+    key: KeyOption,
+    url: UrlOption = HOME,
+) -> None:
+    """Create a room, of a sale or by itself."""
+    body = {"name": name, "sale": sale, "settings": read_settings(settings)}
+    show(ask(url, key, "POST", "/v1/rooms", body))
+
+
+def show_room(
+    room: Annotated[int | None, typer.Argument(help="Number of the room; else all.")] = None,
+    *,
+    key: KeyOption,
+    url: UrlOption = HOME,
+) -> None:
+    """Show a room with its line and settings, or all rooms."""
+    show(ask(url, key, "GET", "/v1/rooms" if room is None else f"/v1/rooms/{room}"))
+
+
+def set_room(room: Room, settings: Setting, *, key: KeyOption, url: UrlOption = HOME) -> None:
+    """Change settings while the room runs; null brings a default back."""
+    body = {"settings": read_settings(settings)}
+    show(ask(url, key, "PATCH", f"/v1/rooms/{room}", body))
+
+
+def pause_room(room: Room, *, key: KeyOption, url: UrlOption = HOME) -> None:
+    """Call nobody until the room is resumed; joining goes on."""
+    show(ask(url, key, "POST", f"/v1/rooms/{room}/pause"))
+
+
+def resume_room(room: Room, *, key: KeyOption, url: UrlOption = HOME) -> None:
+    """Let a paused room go on."""
+    show(ask(url, key, "POST", f"/v1/rooms/{room}/resume"))
+
+
+def close_room(room: Room, *, key: KeyOption, url: UrlOption = HOME) -> None:
+    """Take no more joins; whoever is in line is served."""
+    show(ask(url, key, "POST", f"/v1/rooms/{room}/close"))
+
+
+def reset_room(
+    room: Room,
+    *,
+    epoch: Annotated[int, typer.Option(help="The epoch that is to end.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; else only tell what it does.")] = False,
+    key: KeyOption,
+    url: UrlOption = HOME,
+) -> None:
+    """Make all places and passes void, for good; without --yes, only tell how many."""
+    show(ask(url, key, "POST", f"/v1/rooms/{room}/reset", {"epoch": epoch, "dry_run": not yes}))
+
+
+def read_settings(given: list[str]) -> dict[str, Any]:
+    """`name=value` pairs; a value that is no JSON is a text."""
+    settings: dict[str, Any] = {}
+    for pair in given:
+        name, found, value = pair.partition("=")
+        if not found:
+            fail(f"{pair}: settings are written name=value")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings
+
+
+def ask(url: str, key: str, method: str, path: str, body: Any = None) -> Any:
+    """Send one request; a refusal ends the command with what the server says."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    if method != "GET":
+        headers["Idempotency-Key"] = str(uuid4())
+    data = None if body is None else json.dumps(body).encode()
+    if not url.startswith(("http://", "https://")):
+        fail(f"{url} is no http URL")
+    request = urllib.request.Request(url + path, data, headers, method=method)  # noqa: S310 - http only, see above
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - as above
+            return json.load(answer)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            fail(_words_of(refused.read(), refused.code))
+    except OSError as error:
+        fail(f"{url} does not answer: {getattr(error, 'reason', error)}")
+
+
+def show(answer: Any) -> None:
+    typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+
+
+def fail(line: str) -> NoReturn:
+    typer.echo(f"sunseo: {line}", err=True)
+    raise typer.Exit(FAILED)
+
+
+def _words_of(problem: bytes, status: int) -> str:
+    try:
+        told = json.loads(problem)
+        return f"{told['detail']} ({told['outcome']})"
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {status}"
