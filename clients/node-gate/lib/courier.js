@@ -16,6 +16,7 @@ const GATHER_MS = 10; // notes that arrive together travel together
 const RETRY_MS = 200;
 const KEPT_MS = 60000; // after its expiry, what is known of a pass is forgotten
 const FORGET_EVERY_MS = 1000;
+const LATER = new Set(["busy", "outcome_unknown"]); // not decided yet: asked again
 const OVER = new Set(["pass_revoked", "pass_done", "unknown_pass"]);
 
 class Courier {
@@ -92,25 +93,29 @@ class Courier {
 
   async runOnce() {
     this.running = true;
-    await this.renew();
-    await this.tellEndings();
+    const done = (await this.renew()) && (await this.tellEndings());
     this.forget();
     this.running = false;
-    if (this.notes.size || this.endings.length) this.wake(RETRY_MS * (0.9 + 0.2 * Math.random()));
+    if (!done) this.wake(RETRY_MS * (0.9 + 0.2 * Math.random()));
+    else if (this.notes.size || this.endings.length) this.wake(GATHER_MS); // left while we were busy
   }
 
-  /** @private */
+  /** @private False where something has to be tried again. */
   async renew() {
-    const batch = [...this.notes.values()].slice(0, BATCH_MAX);
-    if (batch.length === 0) return;
-    const answer = await this.ask("/renew", { passes: batch.map((note) => note.text) });
-    if (answer === null) return; // kept for the next turn
-    const items = itemsOf(answer, batch.length);
-    batch.forEach((note, i) => this.settle(note, items[i]));
+    while (this.notes.size > 0) {
+      const batch = [...this.notes.values()].slice(0, BATCH_MAX);
+      const answer = await this.ask("/renew", { passes: batch.map((note) => note.text) });
+      if (answer === null) return false;
+      const items = itemsOf(answer, batch.length);
+      const settled = batch.map((note, i) => this.settle(note, items[i]));
+      if (settled.includes(false)) return false;
+    }
+    return true;
   }
 
-  /** @private */
+  /** @private Take the answer about one pass; false where it is to be asked for again. */
   settle(note, item) {
+    if (LATER.has(item.outcome)) return false;
     const renewed = this.renewedFrom(note.pass, item.pass);
     const { passId, expiresAtMs } = note.pass;
     this.notes.delete(passId);
@@ -121,6 +126,7 @@ class Courier {
       if (OVER.has(item.outcome)) this.ended.set(passId, expiresAtMs);
     }
     note.settle(renewed);
+    return true;
   }
 
   /** @private A newer edition of the same pass, or null: Sunseo's word is checked like anybody's. */
@@ -130,21 +136,22 @@ class Courier {
     return { pass: newer, text };
   }
 
-  /** @private */
+  /** @private False where something has to be tried again. */
   async tellEndings() {
-    for (let told = 0; told < BATCH_MAX && this.endings.length > 0; told += 1) {
+    while (this.endings.length > 0) {
       const { command, text } = this.endings[0];
-      const path = command === "leave" ? "/leave" : "/complete";
-      if ((await this.ask(path, { pass: text })) === null) return;
+      const path = command === "complete" ? "/complete" : "/leave";
+      if ((await this.ask(path, { pass: text })) === null) return false;
       this.endings.shift();
     }
+    return true;
   }
 
   /** @private One request; null where it makes sense to repeat it. */
   async ask(path, body) {
     try {
       const answer = await this.origin.ask("POST", this.base + path, body);
-      return answer.status === 429 || answer.status === 503 ? null : answer;
+      return answer.status === 408 || answer.status === 429 || answer.status >= 500 ? null : answer;
     } catch (error) {
       this.log(`room ${this.verifier.room}: ${path}: ${error.message}`);
       return null;

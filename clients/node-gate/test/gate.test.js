@@ -531,6 +531,20 @@ describe("renewal", () => {
       assert.equal(lost, 1);
     }));
 
+  it("that is not decided yet is asked for again, alone or behind a proxy that gave up", () =>
+    site({ renewalWaitMs: 5000 }, async (url) => {
+      const first = [
+        ({ passes }) => [200, JSON.stringify({ results: passes.map(() => ({ outcome: "busy" })) })],
+        () => [502, "<html>Bad gateway</html>"],
+        () => { room.renewals = null; return room.answer(`/v1/rooms/${ROOM}/renew`, { passes: [pass] }); },
+      ];
+      room.renewals = (body) => first.shift()(body);
+      const pass = old();
+      const { headers } = await ask(url, { headers: { "sunseo-pass": pass } });
+      assert.match(headers["set-cookie"].at(-1), /^sunseo_pass_42=/);
+      assert.equal(renewCalls(), 3);
+    }));
+
   it("by a Sunseo that hands out somebody else's pass is not believed", () =>
     site({}, async (url) => {
       room.renewals = ({ passes }) => [200, JSON.stringify({ results: passes.map(() => ({ outcome: "renewed", pass: room.pass({ renewal: 1 }) })) })];
