@@ -1,26 +1,69 @@
 """The waiting page of a running server, in a real browser: with scripts and without."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any, Literal
+from urllib.parse import parse_qs
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.acceptance.browsers import chromium, needs_chromium
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
 
 pytestmark = needs_chromium
 
+TOKEN = "a token of the widget"
+WIDGET = f"""
+for (const box of document.querySelectorAll(".cf-turnstile[data-sitekey=site]")) {{
+    const field = document.createElement("input");
+    field.type = "hidden";
+    field.name = "cf-turnstile-response";
+    field.value = "{TOKEN}";
+    box.append(field);
+}}
+"""
+
 # What a person sees on the way; each language its own.
 KO = {"turn": "입장할 차례입니다", "enter": "입장하기", "paused": "잠시 멈춰 있습니다"}
 EN = {"turn": "It is your turn", "enter": "Go in", "paused": "The line has been stopped"}
 
 
+class Siteverify(BaseHTTPRequestHandler):
+    """Turnstile's verifying end: what the stub of its widget gives is a good token, once."""
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+        good = form["response"] == [TOKEN] and form["secret"] == ["secret"]
+        answer = json.dumps({"success": good, "error-codes": []}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with running(tmp_path_factory.mktemp("page") / "data") as started:
+def siteverify() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Siteverify) as service:
+        thread = Thread(target=service.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{service.server_port}/siteverify"
+        service.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, siteverify: str) -> Iterator[Serving]:
+    data = tmp_path_factory.mktemp("page") / "data"
+    keys = {"turnstile_site_key": "site", "turnstile_secret": "secret"}
+    with running(data, workers=1, turnstile_url=siteverify, **keys) as started:
         yield started
 
 
@@ -79,12 +122,21 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
     mistakes: list[str] = []
 
-    def open_one(room: Room, *, back: str = "", own_clock: bool = False, **options: Any) -> Page:
+    def open_one(
+        room: Room,
+        *,
+        back: str = "",
+        own_clock: bool = False,
+        routes: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Page:
         context = browser.new_context(**{"locale": "en-GB", **options})
         if own_clock:
             context.clock.install()
         context.set_default_timeout(PATIENCE_S * 1000)
         contexts.append(context)
+        for pattern, script in (routes or {}).items():
+            context.route(pattern, partial(_answer, script))
         page = context.new_page()
         page.on("pageerror", lambda error: mistakes.append(str(error)))
         page.on("console", lambda line: mistakes.append(line.text) if _is_breach(line) else None)
@@ -95,6 +147,10 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert mistakes == []
+
+
+def _answer(script: str, route: Route) -> None:
+    route.fulfill(body=script, content_type="text/javascript")
 
 
 def _is_breach(line: Any) -> bool:
@@ -176,6 +232,17 @@ def test_browser_proves_its_work(
     silent = open_page(room, java_script_enabled=False)
     heading(silent, "A short check")
     expect(silent.locator("noscript p")).to_be_visible()
+
+
+def test_widget_of_another_host_is_let_in_where_it_is_needed(
+    make_room: Callable[..., Room], open_page: Callable[..., Page]
+) -> None:
+    """Turnstile's script runs under the page's policy, and its token gets a number."""
+    room = make_room(paused=True, challenge="turnstile")
+    page = open_page(room, routes={"https://challenges.cloudflare.com/**": WIDGET})
+    page.get_by_role("button", name="Join the line").click()
+    heading(page, EN["paused"])
+    assert _number(page) == 1
 
 
 def test_closing_is_said_at_once(

@@ -26,7 +26,7 @@ from math import ceil
 IPV4_PREFIX = 24  # what a small provider or an office has
 IPV6_PREFIX = 56  # what one home line is given
 MINUTE_S = 60.0
-KEYS_MAX = 65_536  # about 10 MB in each worker when full
+KEYS_MAX = 65_536  # 7 MB when full; there are three such memories in each worker
 HOPS_MAX = 20  # of X-Forwarded-For; nobody honest comes through more proxies
 
 Address = IPv4Address | IPv6Address
