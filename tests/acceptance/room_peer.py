@@ -49,6 +49,7 @@ class RoomPeer:
     passes: dict[int, dict[str, Any]] = field(default_factory=dict)
     bodies: list[tuple[str, Any, str | None]] = field(default_factory=list)
     challenge: bool = False
+    instead_of_places: tuple[int, dict[str, Any]] | None = None
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -122,6 +123,9 @@ class RoomPeer:
         if self.challenge and body.get("challenge") != "solved":
             refusal = {"outcome": "challenge_required", "challenge": "turnstile"}
             return 403, {}, refusal
+        if self.instead_of_places is not None:
+            status, answer = self.instead_of_places
+            return status, {}, answer
         holder = bearer or nonce
         replay = holder in self.places
         if not replay:

@@ -345,6 +345,53 @@ def test_an_opening_is_told_on_the_visitors_own_clock(
     assert told == opens_at - 600_000
 
 
+# Before the opening
+
+
+def test_an_entrant_of_a_draw_gets_her_place_with_the_same_nonce(
+    context: BrowserContext, peer: RoomPeer
+) -> None:
+    """She is registered once, waits for the opening and a late draw, and then has a number."""
+    opens_at = peer.now_ms + 1_200_000
+    peer.changes = {"phase": "before", "mode": "random", "opens_at": opens_at}
+    peer.instead_of_places = 202, {"epoch": 1, "serving": 0, "receipt": "r", "poll_after_s": 60}
+    visitor = Visitor(context, peer)
+    visitor.press(base=peer.url)
+    visitor.wait(1200, step_s=5)
+    assert visitor.updates[-1]["stage"] == "registered"
+    assert peer.asked["PUT places"] == 1
+
+    peer.changes = {}
+    visitor.wait(60, step_s=5)
+    assert peer.asked["PUT places"] <= 6
+    peer.instead_of_places = None
+    visitor.wait_for_turn(60)
+
+    assert visitor.get("turn.outcome") == "entered"
+    assert peer.asked["POST nonces"] == 1
+
+
+def test_a_room_that_takes_nobody_yet_is_asked_again_later(
+    context: BrowserContext, peer: RoomPeer
+) -> None:
+    """Before joining begins she tries again at times, and joins when it does."""
+    opens_at = peer.now_ms + 300_000
+    peer.changes = {"phase": "before", "opens_at": opens_at}
+    peer.instead_of_places = 403, {"outcome": "not_yet", "opens_at": opens_at}
+    visitor = Visitor(context, peer)
+    visitor.press(base=peer.url)
+    visitor.wait(120, step_s=5)
+    assert 3 <= peer.asked["PUT places"] <= 8
+    peer.instead_of_places = None
+    visitor.wait(60, step_s=5)
+    assert len(peer.places) == 1
+
+    peer.changes = {}
+    visitor.wait_for_turn(60)
+
+    assert visitor.get("turn.outcome") == "entered"
+
+
 # How it ends
 
 

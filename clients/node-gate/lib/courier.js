@@ -93,8 +93,13 @@ class Courier {
 
   async runOnce() {
     this.running = true;
-    const done = (await this.renew()) && (await this.tellEndings());
-    this.forget();
+    let done = false;
+    try {
+      done = (await this.renew()) && (await this.tellEndings());
+      this.forget();
+    } catch (error) {
+      this.log(`room ${this.verifier.room}: ${error.stack}`); // ours; it must not end the app
+    }
     this.running = false;
     if (!done) this.wake(RETRY_MS * (0.9 + 0.2 * Math.random()));
     else if (this.notes.size || this.endings.length) this.wake(GATHER_MS); // left while we were busy

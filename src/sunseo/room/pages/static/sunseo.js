@@ -351,7 +351,8 @@
       const record = this.place();
       const position = record ? rules.position(record.number, this.serving()) : 0;
       const afterS = rules.pollAfter(this.state, position, this.nowMs(), Math.random());
-      return this.notYet ? Math.max(afterS, this.pollFloorS() * 2) : afterS;
+      // Who has no place yet asks twice each time, so half as often.
+      return this.notYet ? Math.max(afterS, this.pollCeilingS() / 4) : afterS;
     }
 
     pollFloorS() {
@@ -421,6 +422,7 @@
       }
       if (answer.ok && body.receipt) {
         this.record.change({ receipt: body.receipt });
+        this.notYet = this.state.phase !== "before"; // then the draw is late
         return null;
       }
       if (body.outcome === "not_yet") {
