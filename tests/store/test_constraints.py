@@ -64,7 +64,7 @@ A_ROOM = (
     """INSERT INTO room_passes
     SELECT 1, 1, 1, 1, holder, holder, 'live', 0, t, t, t, t, t FROM room_places, now() AS t""",
     "INSERT INTO room_signals VALUES (1, 1, 'site', 1, 1, now())",
-    "INSERT INTO room_draws VALUES (1, 1, 1, 'committed', 'hash', now())",
+    "INSERT INTO room_draws VALUES (1, 1, 1, 'committed', 'hash', 'Notary', true, now())",
 )
 
 
