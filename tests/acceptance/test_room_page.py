@@ -8,12 +8,15 @@ from threading import Thread
 from typing import Any, Literal
 from urllib.parse import parse_qs
 from uuid import uuid4
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from sunseo.room.gate.wsgi import WaitingRoomMiddleware
 from tests.acceptance.browsers import chromium, needs_chromium
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
+from tests.gate_room import watched
 
 pytestmark = needs_chromium
 
@@ -77,7 +80,7 @@ class Room:
     """One room of the server, and the site behind it: an address that only takes what is sent."""
 
     def __init__(self, server: Serving, key: str, **settings: Any) -> None:
-        self._server, self._key = server, key
+        self.server, self._key = server, key
         given = {"return_hosts": [server.url], "poll_floor_s": 1, "poll_ceiling_s": 2, **settings}
         answer = server.ask(
             "POST",
@@ -92,15 +95,21 @@ class Room:
 
     @property
     def url(self) -> str:
-        return f"{self._server.url}/r/{self.number}"
+        return f"{self.server.url}/r/{self.number}"
 
     def do(self, what: str) -> None:
         path = f"/v1/rooms/{self.number}/{what}"
-        answer = self._server.ask("POST", path, bearer=self._key, key=str(uuid4()))
+        answer = self.server.ask("POST", path, bearer=self._key, key=str(uuid4()))
         assert answer.status < 300, answer.body
 
+    def keys(self) -> bytes:
+        """What a gate needs."""
+        answer = self.server.ask("GET", f"/v1/rooms/{self.number}/keys", bearer=self._key)
+        assert answer.status == 200, answer.body
+        return answer.body
+
     def change(self, **settings: Any) -> None:
-        answer = self._server.ask(
+        answer = self.server.ask(
             "PATCH",
             f"/v1/rooms/{self.number}",
             {"settings": settings},
@@ -126,6 +135,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         room: Room,
         *,
         back: str = "",
+        address: str | None = None,
         own_clock: bool = False,
         routes: Mapping[str, str] | None = None,
         **options: Any,
@@ -140,7 +150,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.on("pageerror", lambda error: mistakes.append(str(error)))
         page.on("console", lambda line: mistakes.append(line.text) if _is_breach(line) else None)
-        page.goto(room.url + (f"?return={back}" if back else ""))
+        page.goto(address or room.url + (f"?return={back}" if back else ""))
         return page
 
     yield open_one
@@ -189,6 +199,71 @@ def test_journey_without_scripts(
     heading(page, EN["turn"])
     page.get_by_role("button", name=EN["enter"]).click()
     page.wait_for_url("**sunseo_pass=*")
+
+
+class Shop:
+    """Somebody else's site, whose /buy our gate guards."""
+
+    def __init__(self) -> None:
+        self.guarded: Any = None
+        self.server = make_server("127.0.0.1", 0, self._serve, handler_class=_Silent)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def guard(self, room: Room) -> WaitingRoomMiddleware:
+        guarded = WaitingRoomMiddleware(
+            _shop, room=room.number, keys=room.keys(), sunseo_url=room.server.url, protect=("/buy",)
+        )
+        self.guarded = guarded
+        return guarded
+
+    def _serve(self, environ: Any, start_response: Any) -> Any:
+        return self.guarded(environ, start_response)
+
+
+def _shop(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("content-type", "text/html")])
+    inside = f"<h1>Seat {environ['QUERY_STRING']}</h1>{environ.get('HTTP_SUNSEO_PASS_ID', '')}"
+    return [inside.encode()]
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    made = Shop()
+    thread = Thread(target=made.server.serve_forever)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("holders", ["anyone", "persons"])
+def test_through_the_gate_of_another_site(
+    make_room: Callable[..., Room],
+    open_page: Callable[..., Page],
+    shop: Shop,
+    holders: str,
+    scripts: bool,
+) -> None:
+    """She wants a seat, is sent to the line, waits, and comes back to the very page she wanted."""
+    room = make_room(return_hosts=[shop.url], holders=holders, paused=True)
+    with watched(shop.guard(room).keeper):
+        page = open_page(room, address=f"{shop.url}/buy?seat=A%201", java_script_enabled=scripts)
+        assert page.url.startswith(f"{room.url}?return=")
+        heading(page, EN["paused"])
+        room.do("resume")
+        if not scripts:
+            page.get_by_role("button", name=EN["enter"]).click()
+        heading(page, "Seat seat=A%201")
+        assert page.url == f"{shop.url}/buy?seat=A%201"
+        page.reload()
+        heading(page, "Seat seat=A%201")
 
 
 def test_name_and_message_are_texts(
