@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from chaos.crowd import Answered
+from chaos.asking import Answered
 
 HOLDS = """
 SELECT sale, hold, state, seats, products, product_quantities, renewals, expires_at, ended_at

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import psutil
 
-from chaos.crowd import Crowd
+from chaos.asking import AskingCrowd
 from tests.acceptance.serving import PATIENCE_S, POLL_S, Serving
 
 T = TypeVar("T")
@@ -31,6 +31,9 @@ class Kill:
     """One kill and how it was survived. Times in seconds since the kill."""
 
     kind: Kind
+    at: float
+    """On the monotonic clock; the other times count from here."""
+
     first_success_s: float
     """Until the first success to a request that was sent after the kill."""
 
@@ -44,7 +47,7 @@ class Kill:
     """Until what was killed had been replaced and everything was as before."""
 
 
-async def kill(server: Serving, crowd: Crowd, kind: Kind, chance: random.Random) -> Kill:
+async def kill(server: Serving, crowd: AskingCrowd, kind: Kind, chance: random.Random) -> Kill:
     """Kill one part in mid-sale, start the supervisor again if it was that, and await recovery."""
     caught = set(crowd.under_way)
     before = server.workers()
@@ -57,7 +60,12 @@ async def kill(server: Serving, crowd: Crowd, kind: Kind, chance: random.Random)
     )
     await whole
     return Kill(
-        kind, first.ended - began, caught_ended - began, len(caught), time.monotonic() - began
+        kind,
+        at=began,
+        first_success_s=first.ended - began,
+        caught_s=caught_ended - began,
+        caught=len(caught),
+        whole_s=time.monotonic() - began,
     )
 
 

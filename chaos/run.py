@@ -85,7 +85,7 @@ async def campaign(server: Serving, options: argparse.Namespace, progress: Progr
     crowd = Crowd(server.url, sales, token, buyers=options.buyers, seed=options.seed)
     task = progress.add_task("the sale begins", total=options.kills)
     kills: list[Kill] = []
-    async with crowd.buying():
+    async with crowd.present():
         for kind in order_of_kills(options.kills, chance):
             await crowd.successes(chance.randint(*BETWEEN))
             kills.append(await kill(server, crowd, kind, chance))

@@ -47,7 +47,7 @@ async def test_kill_in_mid_sale_loses_and_doubles_nothing(
         seats,
     )
     crowd = Crowd(server.url, [sale], token, buyers=BUYERS, seed=7)
-    async with crowd.buying():
+    async with crowd.present():
         await crowd.successes(WARM)
         told = await kill(server, crowd, kind, random.Random(7))
         await crowd.successes(AFTER)
