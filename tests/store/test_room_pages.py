@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import pytest
 
+from sunseo.web.limits import Limits
 from tests.store.foyer import SHOP, Browser, Foyer, open_foyer
 
 BACK = f"{SHOP}/concert?seat=A%201&x=+#map"
@@ -97,7 +99,7 @@ async def test_full_room_keeps_the_place_and_lets_in_later(foyer: Foyer) -> None
     assert browser.answer.headers["location"].startswith(f"/r/{room}?return=")
     await browser.follow()
     assert browser.page.heading == "One moment more"
-    assert browser.page.form == f"/r/{room}/enter"
+    assert browser.page.form == f"/r/{room}/enter?{urlencode({'return': BACK})}"
 
     await foyer.change(room, capacity=2)
     await browser.press()
@@ -370,3 +372,26 @@ async def test_result_of_a_draw_is_awaited_with_patience(foyer: Foyer) -> None:
     assert browser.page.heading == "You take part in the draw"
     assert browser.page.refresh is not None
     assert browser.page.refresh[0] >= 15
+
+
+async def test_overload_keeps_the_way_back(foyer: Foyer) -> None:
+    """A page that is shed tries again by itself, with the return address that it had."""
+    room = await foyer.open_room()
+    browser = Browser(foyer, room, back=BACK)
+    await browser.arrive()
+    await foyer.call_up_to(room, 1)
+    await browser.refresh()
+    foyer.app._patrol._seats = dict.fromkeys(foyer.app._patrol._seats, 0)
+    for shed in (browser.open, browser.press):
+        page = browser.page
+        await shed()
+        assert (browser.answer.status, browser.page.heading) == (
+            503,
+            "Very many people are here right now",
+        )
+        assert browser.page.refresh == (5, browser.here)
+        assert int(browser.answer.headers["retry-after"]) >= 1
+        browser.page = page
+    foyer.app._patrol._seats = dict.fromkeys(foyer.app._patrol._seats, Limits().concurrency_max)
+    await browser.press()
+    assert browser.answer.status == 303

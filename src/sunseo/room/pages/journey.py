@@ -357,9 +357,7 @@ class Journey:
 
     def _form(self, visitor: Visitor, action: str, text: str, **fields: str) -> Form:
         token = visitor.visit.form_token if visitor.visit is not None else ""
-        back = {"return": visitor.frame.back} if visitor.frame.back else {}
-        path = f"{visitor.frame.path}/{action}"
-        return Form(path, {"token": token, **back, **fields}, text)
+        return Form(visitor.frame.href(action), {"token": token, **fields}, text)
 
     def _see_other(self, visitor: Visitor, location: str) -> Reply:
         headers: list[Header] = [*headers_of(), (b"location", location.encode())]

@@ -41,7 +41,7 @@ class Frame(msgspec.Struct, frozen=True):
         languages: that it can speak.
         room_name: as the operator wrote it; None gives the catalogue's own.
         path: of the room's page, without query.
-        back: the allowed return address, if there is one.
+        back: the return address, if there is one; allowed, or to be checked when it comes back.
     """
 
     language: Language
@@ -54,11 +54,15 @@ class Frame(msgspec.Struct, frozen=True):
     def texts(self) -> Texts:
         return CATALOGUES[self.language]
 
-    def href(self, **changes: str | None) -> str:
-        """The page's own address, with its return address and what is to change."""
+    def href(self, action: str | None = None, **changes: str | None) -> str:
+        """The page's own address, or one of its forms', with its return address and changes.
+
+        The return address stands in all of them: it must survive whatever comes in between.
+        """
+        path = self.path if action is None else f"{self.path}/{action}"
         query = {"return": self.back, **changes}
         encoded = urlencode({name: value for name, value in query.items() if value is not None})
-        return f"{self.path}?{encoded}" if encoded else self.path
+        return f"{path}?{encoded}" if encoded else path
 
 
 class Renderer:

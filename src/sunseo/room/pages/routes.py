@@ -2,6 +2,7 @@
 
 from random import Random
 from typing import Annotated
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta
@@ -50,14 +51,12 @@ class EnterForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the page's own button sends."""
 
     token: Token
-    return_: Address | None = msgspec.field(default=None, name="return")
 
 
 class JoinForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the page's own challenge sends, or with `again` its offer to begin anew."""
 
     token: Token
-    return_: Address | None = msgspec.field(default=None, name="return")
     challenge: Answered = ""
     turnstile: Answered = msgspec.field(default="", name="cf-turnstile-response")
     again: Flag | None = None
@@ -97,6 +96,7 @@ def page_endpoints(
             summary="The waiting page's form that joins",
             handler=pages.join,
             request=JoinForm,
+            query=PageQuery,
             urgency=Urgency.JOIN,
             body_bytes_max=FORM_BYTES_MAX,
             media=HTML,
@@ -110,6 +110,7 @@ def page_endpoints(
             description="Redirects to the return address with `sunseo_pass` in its query.",
             handler=pages.enter,
             request=EnterForm,
+            query=PageQuery,
             body_bytes_max=FORM_BYTES_MAX,
             media=HTML,
             problem_page=pages.problem,
@@ -136,12 +137,12 @@ class Pages:
         self._renderer = renderer
 
     async def show(self, call: Call) -> Answer:
-        visitor = self._receive(call, call.query.return_)
+        visitor = self._receive(call)
         return self._unknown(call) if visitor is None else await self._journey.show(visitor)
 
     async def join(self, call: Call) -> Answer:
         form: JoinForm = call.body
-        visitor = self._receive(call, form.return_)
+        visitor = self._receive(call)
         if visitor is None:
             return self._unknown(call)
         if not is_own_form(visitor, form.token):
@@ -152,7 +153,7 @@ class Pages:
 
     async def enter(self, call: Call) -> Answer:
         form: EnterForm = call.body
-        visitor = self._receive(call, form.return_)
+        visitor = self._receive(call)
         if visitor is None:
             return self._unknown(call)
         if not is_own_form(visitor, form.token):
@@ -171,11 +172,12 @@ class Pages:
             reference=call.record.request_id if status >= 500 else "",
         )
 
-    def _receive(self, call: Call, wanted: str | None) -> Visitor | None:
+    def _receive(self, call: Call) -> Visitor | None:
         view = self._board.look(call.path["room"])
         if view is None:
             return None
-        return self._reception.receive(call, view, wanted, https=self._admission.is_https(call))
+        https = self._admission.is_https(call)
+        return self._reception.receive(call, view, call.query.return_, https=https)
 
     def _unknown(self, call: Call) -> Reply:
         frame = self._frame(call)
@@ -183,9 +185,10 @@ class Pages:
         return Reply(UNKNOWN.status, page, headers_of())
 
     def _frame(self, call: Call) -> Frame:
-        """For a visitor of whom nothing is known but her browser."""
+        """For a visitor of whom nothing is known but her request, which may not even be read."""
         jar = CookieJar(call, https=self._admission.is_https(call))
-        asked = getattr(getattr(call, "query", None), "lang", None)
-        language = language_of(asked, jar.get(LANGUAGE), call.header("accept-language"))
+        asked = dict(parse_qsl(call.scope.get("query_string", b"").decode("latin-1")))
+        language = language_of(asked.get("lang"), jar.get(LANGUAGE), call.header("accept-language"))
         room = str(call.path.get("room", ""))
-        return Frame(language, path=f"/r/{room}" if room.isdecimal() else "/r")
+        path = f"/r/{room}" if room.isascii() and room.isdecimal() else "/r"
+        return Frame(language, path, back=asked.get("return"))
