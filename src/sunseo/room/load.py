@@ -35,6 +35,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 UNKNOWN_VERSION = 0  # versions count from one
 ROOMS_KEPT_MAX = 10_000  # settings kept at once; then all are read again
+NUMBER_MAX = 2**63 - 1  # a token has room for more, and a gate's key could sign that
 
 _encode = msgspec.json.Encoder().encode
 
@@ -204,10 +205,10 @@ def _wanted_by(commands: Sequence[RoomCommand], rows: dict[RoomKey, asyncpg.Reco
             if row["entrants"] > 0:
                 wanted.entrants.append(asked)
         elif isinstance(command, Enter):
-            wanted.numbers.append(_NumberRow(*key, row["epoch"], command.number))
+            _want_number(wanted, key, row, command.number)
             entering[key] = entering.get(key, 0) + 1
         elif isinstance(command, PassCommand):
-            wanted.numbers.append(_NumberRow(*key, row["epoch"], number_of(command.pass_id)))
+            _want_number(wanted, key, row, number_of(command.pass_id))
         elif isinstance(command, ExpirePasses):
             to_expire[key] = to_expire.get(key, 0) + command.passes_max
     for key, row in rows.items():
@@ -218,6 +219,12 @@ def _wanted_by(commands: Sequence[RoomCommand], rows: dict[RoomKey, asyncpg.Reco
         if passes_max := reclaim + to_expire.get(key, 0):
             wanted.due.append(_DueRow(*key, row["epoch"], passes_max))
     return wanted
+
+
+def _want_number(wanted: _Wanted, key: RoomKey, row: asyncpg.Record, number: int) -> None:
+    """Look a pass up, unless no line can have such a number: then there is none."""
+    if number <= NUMBER_MAX:
+        wanted.numbers.append(_NumberRow(*key, row["epoch"], number))
 
 
 def _place_of(row: asyncpg.Record) -> LinePlace:
