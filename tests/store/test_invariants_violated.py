@@ -619,8 +619,10 @@ async def test_the_history_to_be_corrupted_is_clean(history_dsn: str) -> None:
 
 
 def test_every_invariant_is_corrupted_here() -> None:
-    """The list and the corruptions name the same invariants, in the same order."""
-    assert list(dict.fromkeys(c.invariant for c in CORRUPTIONS)) == [i.name for i in INVARIANTS]
+    """The list and the corruptions name the same invariants, in the same order; rooms' follow."""
+    assert list(dict.fromkeys(c.invariant for c in CORRUPTIONS)) == [
+        invariant.name for invariant in INVARIANTS if not invariant.name.startswith("room-")
+    ]
 
 
 @pytest.mark.parametrize(

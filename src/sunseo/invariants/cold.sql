@@ -791,6 +791,138 @@ SELECT
 FROM entries
 WHERE entries.entry <> entries.before + 1 OR entries.previous_hash <> entries.chained_to;
 
+-- name: room_lines
+-- Find rooms without a line or of no sale, and rows of no room, table by table.
+SELECT CAST(NULL AS bigint) AS sale, fault.room, fault.part
+FROM (
+    SELECT r.room, 'no line' AS part
+    FROM rooms AS r
+    LEFT JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
+    WHERE r.organisation = :organisation AND l.room IS NULL
+    UNION ALL
+    SELECT r.room, 'no sale ' || r.sale
+    FROM rooms AS r
+    LEFT JOIN sales AS s ON s.organisation = r.organisation AND s.sale = r.sale
+    WHERE r.organisation = :organisation AND r.sale IS NOT NULL AND s.sale IS NULL
+    UNION ALL
+    SELECT DISTINCT part.room, part.name
+    FROM (
+        SELECT l.organisation, l.room, 'room_lines' AS name FROM room_lines AS l
+        UNION ALL
+        SELECT p.organisation, p.room, 'room_places' FROM room_places AS p
+        UNION ALL
+        SELECT q.organisation, q.room, 'room_passes' FROM room_passes AS q
+        UNION ALL
+        SELECT e.organisation, e.room, 'room_entrants' FROM room_entrants AS e
+        UNION ALL
+        SELECT d.organisation, d.room, 'room_draws' FROM room_draws AS d
+    ) AS part
+    LEFT JOIN rooms AS r ON r.organisation = part.organisation AND r.room = part.room
+    WHERE part.organisation = :organisation AND r.room IS NULL
+) AS fault;
+
+-- name: room_epochs
+-- Find rows of epochs that are still to come.
+SELECT DISTINCT CAST(NULL AS bigint) AS sale, part.room, part.name AS part, part.epoch
+FROM (
+    SELECT p.organisation, p.room, p.epoch, 'room_places' AS name FROM room_places AS p
+    UNION ALL
+    SELECT q.organisation, q.room, q.epoch, 'room_passes' FROM room_passes AS q
+    UNION ALL
+    SELECT e.organisation, e.room, e.epoch, 'room_entrants' FROM room_entrants AS e
+    UNION ALL
+    SELECT d.organisation, d.room, d.epoch, 'room_draws' FROM room_draws AS d
+) AS part
+JOIN room_lines AS l ON l.organisation = part.organisation AND l.room = part.room
+WHERE part.organisation = :organisation AND part.epoch > l.epoch;
+
+-- name: room_numbers
+-- Find lines whose places are not numbered without a gap, the numbers kept for a draw aside.
+SELECT
+    CAST(NULL AS bigint) AS sale, l.room, l.epoch, l.issued,
+    COALESCE(given.places, 0) AS places, COALESCE(kept.numbers, 0) AS kept, given.highest
+FROM room_lines AS l
+LEFT JOIN (
+    SELECT p.room, p.epoch, count(*) AS places, count(DISTINCT p.number) AS numbers,
+        min(p.number) AS lowest, max(p.number) AS highest
+    FROM room_places AS p
+    WHERE p.organisation = :organisation
+    GROUP BY p.room, p.epoch
+) AS given ON given.room = l.room AND given.epoch = l.epoch
+LEFT JOIN (
+    SELECT d.room, d.epoch, d.entrants AS numbers
+    FROM room_draws AS d
+    WHERE d.organisation = :organisation AND d.state IN ('sealed', 'withheld')
+) AS kept ON kept.room = l.room AND kept.epoch = l.epoch
+WHERE l.organisation = :organisation
+    AND (
+        COALESCE(given.places, 0) + COALESCE(kept.numbers, 0) <> l.issued
+        OR given.numbers <> given.places
+        OR given.lowest <> COALESCE(kept.numbers, 0) + 1
+        OR given.highest > l.issued
+    );
+
+-- name: room_serving
+-- Find lines that call numbers which were never given.
+SELECT CAST(NULL AS bigint) AS sale, l.room, l.epoch, l.issued, l.serving
+FROM room_lines AS l
+WHERE l.organisation = :organisation AND (l.serving > l.issued OR l.serving < 0);
+
+-- name: room_occupancy
+-- Recount who is inside.
+SELECT
+    CAST(NULL AS bigint) AS sale, l.room, l.epoch, l.live,
+    COALESCE(inside.passes, 0) AS live_recounted
+FROM room_lines AS l
+LEFT JOIN (
+    SELECT q.room, q.epoch, count(*) AS passes
+    FROM room_passes AS q
+    WHERE q.organisation = :organisation AND q.state = 'live'
+    GROUP BY q.room, q.epoch
+) AS inside ON inside.room = l.room AND inside.epoch = l.epoch
+WHERE l.organisation = :organisation AND l.live <> COALESCE(inside.passes, 0);
+
+-- name: room_passes
+-- Find passes of no place, of somebody else's, or whose id does not begin with their number.
+SELECT
+    CAST(NULL AS bigint) AS sale, q.room, q.epoch, q.number, q.holder, p.holder AS place_of
+FROM room_passes AS q
+LEFT JOIN room_places AS p
+    ON p.organisation = q.organisation AND p.room = q.room AND p.epoch = q.epoch
+    AND p.number = q.number
+WHERE q.organisation = :organisation
+    AND (
+        p.holder IS NULL OR p.holder <> q.holder
+        OR left(replace(CAST(q.pass_id AS text), '-', ''), 16)
+            <> lpad(to_hex(q.number), 16, '0')
+    );
+
+-- name: room_pass_times
+-- Find passes whose times contradict each other.
+SELECT
+    CAST(NULL AS bigint) AS sale, q.room, q.epoch, q.number, q.state,
+    q.entered_at, q.renewed_at, q.expires_at, q.slot_until, q.session_until, q.ended_at
+FROM room_passes AS q
+WHERE q.organisation = :organisation
+    AND (
+        q.expires_at > q.slot_until OR q.expires_at > q.session_until
+        OR q.renewed_at < q.entered_at OR q.ended_at < q.entered_at
+        OR q.renewal < 0
+    );
+
+-- name: room_draws
+-- Find those who took part in a draw and got no number of it.
+SELECT
+    CAST(NULL AS bigint) AS sale, e.room, e.epoch, e.holder, p.number, d.entrants
+FROM room_draws AS d
+JOIN room_entrants AS e
+    ON e.organisation = d.organisation AND e.room = d.room AND e.epoch = d.epoch
+LEFT JOIN room_places AS p
+    ON p.organisation = e.organisation AND p.room = e.room AND p.epoch = e.epoch
+    AND p.holder = e.holder
+WHERE d.organisation = :organisation AND d.state = 'revealed'
+    AND (p.number IS NULL OR p.number > d.entrants);
+
 -- name: bound_faults
 -- Wrap any of the statements above: the first few rows at fault of each sale, and their number.
 SELECT numbered.sale, numbered.total, row_to_json(numbered.fault) AS fault

@@ -130,6 +130,48 @@ INVARIANTS: tuple[Invariant, ...] = (
         "Seats, stocks and draws name only occasions, price classes, products and stocks that the"
         " sale has.",
     ),
+    # Waiting rooms.
+    Invariant(
+        "room-lines",
+        "Every room has one line, its sale exists, and every row of a room belongs to a room.",
+        Scope.ORGANISATION,
+    ),
+    Invariant(
+        "room-epochs",
+        "No place, pass, entrant or draw is of an epoch that has not begun.",
+        Scope.ORGANISATION,
+    ),
+    Invariant(
+        "room-numbers",
+        "The places of a line have the numbers from 1 to the last one issued, each once; only"
+        " those that are kept for a draw may be missing.",
+        Scope.ORGANISATION,
+    ),
+    Invariant(
+        "room-serving",
+        "Nobody is called who has no number yet.",
+        Scope.ORGANISATION,
+    ),
+    Invariant(
+        "room-occupancy",
+        "What a line counts as inside is the number of its live passes.",
+        Scope.ORGANISATION,
+    ),
+    Invariant(
+        "room-passes",
+        "Every pass is of the place whose number it bears, and of that place's holder.",
+        Scope.ORGANISATION,
+    ),
+    Invariant(
+        "room-pass-times",
+        "No pass outlasts its slot or its session, and none ends before it began.",
+        Scope.ORGANISATION,
+    ),
+    Invariant(
+        "room-draws",
+        "Once a draw is revealed, everybody who took part has a number of it.",
+        Scope.ORGANISATION,
+    ),
     # The organisation as a whole.
     Invariant("known-sales", "Every row belongs to a sale that exists.", Scope.ORGANISATION),
     Invariant(

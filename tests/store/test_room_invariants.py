@@ -1,0 +1,164 @@
+"""Every invariant of rooms is broken on purpose, and reports the row at fault."""
+# ruff: noqa: S608 - these statements are made of constants, and harm is what they are for
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from sunseo.invariants.entries import INVARIANTS
+from sunseo.invariants.report import Report
+from sunseo.invariants.verify import verify
+from sunseo.postgres.pool import create_cold_engine
+from sunseo.room.commands import Enter, pass_id_of
+from tests.store.lobby import ORGANISATION, Lobby, holder, open_lobby
+
+STRANGER = "00000000-0000-4000-8000-000000000000"
+
+
+class Corruption(msgspec.Struct, frozen=True):
+    """What breaks an invariant, and some columns of the row that it then reports."""
+
+    invariant: str
+    statement: str
+    row: dict[str, Any]
+    also: frozenset[str] = frozenset()
+
+
+CORRUPTIONS = (
+    Corruption("room-lines", "UPDATE rooms SET sale = 77 WHERE room = 1", {"part": "no sale 77"}),
+    Corruption(
+        "room-lines", "DELETE FROM room_lines WHERE room = 2", {"room": 2, "part": "no line"}
+    ),
+    Corruption("room-lines", "DELETE FROM rooms WHERE room = 2", {"room": 2, "part": "room_lines"}),
+    Corruption(
+        "room-epochs",
+        f"INSERT INTO room_places VALUES (1, 1, 2, '{STRANGER}', 1, NULL, now())",
+        {"room": 1, "epoch": 2, "part": "room_places"},
+    ),
+    Corruption(
+        "room-numbers",
+        "UPDATE room_lines SET issued = 6 WHERE room = 1",
+        {"room": 1, "issued": 6, "places": 5, "kept": 0},
+    ),
+    Corruption(
+        "room-numbers",
+        "DELETE FROM room_places WHERE room = 1 AND number = 4",
+        {"room": 1, "issued": 5, "places": 4},
+    ),
+    Corruption(
+        "room-numbers",
+        "DROP INDEX room_places_one_per_number;"
+        "UPDATE room_places SET number = 4 WHERE room = 1 AND number = 5",
+        {"room": 1, "issued": 5, "places": 5, "highest": 4},
+    ),
+    Corruption(
+        "room-serving",
+        "ALTER TABLE room_lines DROP CONSTRAINT room_lines_serving_within_issued;"
+        "UPDATE room_lines SET serving = 9 WHERE room = 1",
+        {"room": 1, "issued": 5, "serving": 9},
+    ),
+    Corruption(
+        "room-occupancy",
+        "UPDATE room_lines SET live = 3 WHERE room = 1",
+        {"room": 1, "live": 3, "live_recounted": 2},
+    ),
+    Corruption(
+        "room-passes",
+        f"UPDATE room_passes SET holder = '{STRANGER}' WHERE room = 1 AND number = 1",
+        {"number": 1, "holder": STRANGER, "place_of": str(holder("ann"))},
+    ),
+    Corruption(
+        "room-passes",
+        f"UPDATE room_passes SET pass_id = '{STRANGER}' WHERE room = 1 AND number = 2",
+        {"number": 2, "holder": str(holder("bob"))},
+    ),
+    Corruption(
+        "room-pass-times",
+        "UPDATE room_passes SET session_until = entered_at WHERE room = 1 AND number = 1",
+        {"room": 1, "number": 1, "state": "live"},
+    ),
+    Corruption(
+        "room-draws",
+        "INSERT INTO room_draws (organisation, room, epoch, state, commitment, committer,"
+        " independent, committed_at, entrants) VALUES"
+        " (1, 1, 1, 'revealed', '', 'x', true, now(), 1);"
+        "INSERT INTO room_entrants VALUES"
+        f" (1, 1, 1, '{STRANGER}', '{STRANGER}', NULL, now())",
+        {"room": 1, "holder": STRANGER, "number": None, "entrants": 1},
+    ),
+)
+
+
+@pytest.fixture
+async def lobby(database_dsn: str) -> AsyncIterator[Lobby]:
+    """Two rooms; in the first five have joined, three have entered and one of them has left."""
+    async with open_lobby(database_dsn) as lobby:
+        room = await lobby.open_room()
+        await lobby.open_room()
+        await lobby.join(room, "ann", "bob", "cat", "dan", "eve")
+        await lobby.call_up_to(room, 3)
+        entering = [
+            Enter(room, 1, number, holder(who), pass_id_of(number, 5))
+            for number, who in ((1, "ann"), (2, "bob"), (3, "cat"))
+        ]
+        *_, last = await lobby.do(*entering)
+        assert last.held is not None
+        await lobby.leave(room, last.held)
+        assert room == (1, 1)
+        yield lobby
+
+
+async def verified(lobby: Lobby, *harm: str) -> Report:
+    engine = create_cold_engine(lobby.dsn, size=1)
+    try:
+        async with engine.begin() as connection:
+            for statement in harm:
+                await connection.execute(text(statement))
+        return await verify(engine, ORGANISATION)
+    finally:
+        await engine.dispose()
+
+
+async def test_rooms_in_use_are_clean(lobby: Lobby) -> None:
+    """All that the tests below find comes from their own corruption."""
+    report = await verified(lobby)
+
+    assert (report.violations, report.not_checked) == ([], [])
+    assert report.clean
+
+
+async def test_numbers_kept_for_a_draw_are_not_missing(lobby: Lobby) -> None:
+    """While a sealed draw is not revealed, latecomers' numbers begin behind the entrants'."""
+    report = await verified(
+        lobby,
+        "UPDATE room_places SET number = number + 7 WHERE room = 1 AND number > 3",
+        "DELETE FROM room_places WHERE room = 1 AND number <= 3",
+        "DELETE FROM room_passes",
+        "UPDATE room_places SET number = number - 1 WHERE room = 1 AND number = 11",
+        "UPDATE room_places SET number = 11 WHERE room = 1 AND number = 12",
+        "UPDATE room_lines SET issued = 11, live = 0 WHERE room = 1",
+        "INSERT INTO room_draws (organisation, room, epoch, state, commitment, committer,"
+        " independent, committed_at, entrants) VALUES (1, 1, 1, 'sealed', '', 'x', true, now(), 9)",
+    )
+
+    assert report.violations == []
+
+
+def test_every_invariant_of_rooms_is_corrupted_here() -> None:
+    """The list and the corruptions name the same invariants, in the same order."""
+    named = [i.name for i in INVARIANTS if i.name.startswith("room-")]
+    assert list(dict.fromkeys(c.invariant for c in CORRUPTIONS)) == named
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda c: f"{c.invariant} {c.row}"[:60])
+async def test_a_corruption_of_a_room_is_reported(lobby: Lobby, corruption: Corruption) -> None:
+    """The invariant that was broken, and no other, reports the row at fault."""
+    report = await verified(lobby, *corruption.statement.split(";"))
+
+    assert {v.invariant for v in report.violations} == {corruption.invariant} | corruption.also
+    (violation,) = (v for v in report.violations if v.invariant == corruption.invariant)
+    assert violation.total == 1
+    assert {name: violation.rows[0][name] for name in corruption.row} == corruption.row
