@@ -117,8 +117,7 @@ def test_all_tabs_share_one_place_and_one_pass(context: BrowserContext, far: Roo
 
     assert far.asked["PUT places"] == 1
     assert first.get("turn.pass") == second.get("turn.pass") == "pass-601-0"
-    # One tab alone asks 16 to 18 times. On this clock word between tabs takes seconds, not
-    # milliseconds, so that they ask for themselves more often than in life.
+    # One alone asks 16 to 18 times; on this clock word between tabs takes seconds.
     assert far.asked["GET state"] <= 31
 
 
@@ -344,11 +343,8 @@ def test_an_unknown_room_is_an_error(context: BrowserContext, peer: RoomPeer) ->
     visitor = Visitor(context, peer)
     visitor.press(base=peer.url)
 
-    assert visitor.get("failed") == {
-        "name": "SunseoError",
-        "code": "unknown_room",
-        "message": "There is no such room.",
-    }
+    assert visitor.get("`${failed.name}: ${failed.code}`") == "SunseoError: unknown_room"
+    assert visitor.get("failed.message") == "There is no such room."
 
 
 def test_a_challenge_is_handed_to_the_page(context: BrowserContext, peer: RoomPeer) -> None:
