@@ -1,0 +1,216 @@
+"""The driver: plays a crowd from a process of its own, so that server and crowd share no loop.
+
+State       WAITING for T0, PLAYING until its visitors have gone, FINDING what was left without an
+            answer, DONE.
+Guarantee   Open model: visitors come when they are due, however slow the server is. The record is
+            written whatever happens, SIGINT and SIGTERM included; it says whether it is whole.
+Clock       Monotonic, shared by all processes of the machine: T0 is one moment for all drivers.
+On failure  A bug ends the process with a traceback; no record is no verdict.
+
+Run as `python -m sunseo.rehearsal.drive` with a plan on standard input; progress comes out a line
+at a time.
+"""
+
+import asyncio
+import gc
+import json
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import aiohttp
+import msgspec
+import uvloop
+
+from sunseo.core.processes import exit_with_parent
+from sunseo.rehearsal.arrivals import Arrivals, arrival_times
+from sunseo.rehearsal.door import Door, GaveUpError
+from sunseo.rehearsal.habits import habits_of
+from sunseo.rehearsal.histogram import quantiles_ms
+from sunseo.rehearsal.journey import Issuer, Scene, Visit, note_order
+from sunseo.rehearsal.ledger import Figures, Held, Ledger, Operation, Record
+from sunseo.rehearsal.picking import Hall, hall_of
+from sunseo.rehearsal.sights import Sights
+from sunseo.rehearsal.wire import Address, Wire
+
+PROGRESS_S = 0.5
+STOPPED_S = 10.0  # for visitors to go when told to
+LATEST_S = 3  # of which progress tells latencies
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one driver is to do. `zero` is T0, monotonic; visitors are every `parts`-th."""
+
+    url: str
+    sale: int
+    room: int
+    zero: float
+    seed: int
+    arrivals: Arrivals
+    session_s: float
+    stop_s: float  # after T0, whoever is left is sent home
+    record: str
+    part: int = 0
+    parts: int = 1
+    connections_max: int = 4000
+    issuer: Issuer | None = None
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a driver is. Latencies in milliseconds, of the last seconds."""
+
+    at_s: float
+    arrived: int
+    in_line: int
+    inside: int
+    bought: int
+    orders: int
+    gone: int
+    requests: int
+    late_ms: float
+    p99_ms: dict[str, float]
+
+
+class Driver:
+    def __init__(self, plan: Plan, hall: Hall) -> None:
+        self._plan = plan
+        self._ledger = Ledger()
+        self._figures = Figures()
+        address = Address.of(plan.url)
+        self._wire = Wire(address, connections_max=plan.connections_max)
+        self._door = Door(self._wire, address.authority, plan.zero, self._ledger, self._figures)
+        self._scene = Scene(
+            door=self._door,
+            sights=Sights(hall),
+            ledger=self._ledger,
+            figures=self._figures,
+            room=f"/v1/rooms/{plan.room}",
+            sale=f"/v1/sales/{plan.sale}",
+            issuer=plan.issuer,
+        )
+        self._visits: set[asyncio.Task[None]] = set()
+        self.told_to_stop = asyncio.Event()
+
+    async def run(self) -> Record:
+        reporting = asyncio.create_task(self._report())
+        whole = await self._play()
+        if whole:
+            await self._find_orders()
+        reporting.cancel()
+        self._tell()
+        self._wire.close()
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return Record(
+            ledger=self._ledger,
+            figures=self._figures,
+            whole=whole,
+            seconds=time.monotonic() - self._plan.zero,
+            cpu_s=used.ru_utime + used.ru_stime,
+            memory_mb=used.ru_maxrss / 1024,
+        )
+
+    async def _play(self) -> bool:
+        """Send everybody in, and wait until they have gone; whether nobody stopped us."""
+        plan = self._plan
+        stopping = asyncio.create_task(self.told_to_stop.wait())
+        coming = asyncio.create_task(self._send_in())
+        ends_at = plan.zero + plan.stop_s
+        while not stopping.done() and time.monotonic() < ends_at:
+            pending = {coming, *self._visits} if not coming.done() else set(self._visits)
+            if not pending:
+                break
+            await asyncio.wait(
+                [stopping, asyncio.ensure_future(asyncio.sleep(PROGRESS_S))],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        whole = not stopping.done()
+        for task in (coming, stopping, *self._visits):
+            task.cancel()
+        if self._visits:
+            await asyncio.wait(self._visits, timeout=STOPPED_S)
+        return whole
+
+    async def _send_in(self) -> None:
+        plan = self._plan
+        for index, at in enumerate(arrival_times(plan.arrivals, plan.seed)):
+            if index % plan.parts != plan.part:
+                continue
+            due = plan.zero + at
+            habits = habits_of(index + 1, plan.seed, plan.session_s)
+            if (ahead := due - time.monotonic()) > 0:
+                await asyncio.sleep(ahead)
+            second = int(at // 1)
+            self._figures.arrivals[second] = self._figures.arrivals.get(second, 0) + 1
+            visit = asyncio.create_task(Visit(habits, self._scene, due).run())
+            self._visits.add(visit)
+            visit.add_done_callback(self._visits.discard)
+
+    async def _find_orders(self) -> None:
+        """Ask again, with the same keys, for what nobody waited for: as people do the next day."""
+        dice = Random(self._plan.seed)  # noqa: S311 - a crowd is no secret
+        for intent in self._scene.intents:
+            try:
+                reply = await self._door.ask(intent.request, time.monotonic(), intent.visitor, dice)
+            except GaveUpError:
+                continue
+            if reply.is_success:
+                held = Held(intent.visitor, intent.hold, ())
+                note_order(self._scene, held, reply, found=True)
+
+    async def _report(self) -> None:
+        while True:
+            self._tell()
+            await asyncio.sleep(PROGRESS_S)
+
+    def _tell(self) -> None:
+        now_s = time.monotonic() - self._plan.zero
+        since = int(now_s) - LATEST_S
+        shown = (Operation.JOIN, Operation.STATE, Operation.ENTER, Operation.HOLD, Operation.ORDER)
+        scene = self._scene
+        progress = Progress(
+            at_s=round(now_s, 1),
+            arrived=scene.arrived,
+            in_line=scene.now["in_line"],
+            inside=scene.now["inside"],
+            bought=scene.bought,
+            orders=len(self._ledger.ordered),
+            gone=sum(self._figures.gone.values()),
+            requests=self._door.answers,
+            late_ms=quantiles_ms(self._figures.driver_late, 0.99)[0],
+            p99_ms={
+                one.value: quantiles_ms(self._figures.latency(one, since), 0.99)[0] for one in shown
+            },
+        )
+        sys.stdout.write(json.dumps(msgspec.to_builtins(progress)) + "\n")
+        sys.stdout.flush()
+
+
+async def _drive(plan: Plan) -> None:
+    loop = asyncio.get_running_loop()
+    async with aiohttp.ClientSession(plan.url) as session:
+        path = f"/v1/sales/{plan.sale}/seats?occasion=1"
+        async with session.get(path) as response:
+            hall = hall_of((await response.json())["seats"])
+    driver = Driver(plan, hall)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, driver.told_to_stop.set)
+    record = await driver.run()
+    Path(plan.record).write_bytes(msgspec.msgpack.encode(record))
+
+
+def main() -> None:
+    exit_with_parent()
+    # Connections of a large crowd need more files than most shells allow by default.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)  # visits are long-lived: looking through them is no use
+    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
+    uvloop.run(_drive(plan))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Which seats a visitor asks for: pure."""
+
+from collections.abc import Sequence
+from random import Random
+
+import msgspec
+
+_FAVOURITES = 60
+"""So many of the best free seats are what everybody chooses from at first; collisions follow."""
+
+
+class Hall(msgspec.Struct, frozen=True):
+    """The seats of an occasion, the best first: place in `states`, and number."""
+
+    seats: tuple[tuple[int, int], ...]
+
+
+class View(msgspec.Struct, frozen=True):
+    """What is free, the best first; and how many are held and sold."""
+
+    free: tuple[int, ...]
+    held: int
+    sold: int
+
+
+def hall_of(listed: Sequence[dict[str, float]]) -> Hall:
+    """Rank seats from the middle of the first row, sideways counted half."""
+    middle = sum(seat["x"] for seat in listed) / max(1, len(listed))
+
+    def distance(place: int) -> float:
+        return listed[place]["y"] + abs(listed[place]["x"] - middle) / 2
+
+    ranked = sorted(range(len(listed)), key=distance)
+    return Hall(tuple((place, int(listed[place]["seat"])) for place in ranked))
+
+
+def view_of(hall: Hall, states: str) -> View:
+    free = tuple(seat for place, seat in hall.seats if states[place] == "0")
+    return View(free, states.count("1"), states.count("2"))
+
+
+def pick(view: View, party: int, attempt: int, dice: Random) -> tuple[int, ...]:
+    """Neighbours in popularity; who was refused looks further from the best at each attempt."""
+    width = min(max(1, len(view.free) - party + 1), _FAVOURITES << min(attempt, 10))
+    first = dice.randrange(width)
+    return view.free[first : first + party]

@@ -1,0 +1,117 @@
+"""The sale and the room that the crowd comes for, set up as an operator would: over REST."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import msgspec
+
+from sunseo.rehearsal.habits import PERSON_LIMIT
+
+SEATS_A_ROW = 50
+POLL_CEILING_S = 10
+"""A minute in life; here the whole sale lasts about as long."""
+
+
+class StageError(Exception):
+    """The server refuses to set up the scene; one line says why."""
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """A concert of one date.
+
+    Attributes:
+        seats: all there are.
+        capacity: visitors whom the room lets in at once.
+        session_s: how long they stay about, from which all times inside follow.
+    """
+
+    seats: int
+    capacity: int
+    session_s: float
+
+    @property
+    def hold_ttl_s(self) -> int:
+        return max(10, round(4 * self.session_s))
+
+    @property
+    def pass_ttl_s(self) -> int:
+        return min(60, max(10, round(3 * self.session_s)))
+
+
+class Scenery(msgspec.Struct, frozen=True):
+    """What has been set up."""
+
+    sale: int
+    room: int
+
+
+async def set_up(
+    session: aiohttp.ClientSession, key: str, stage: Stage, opens_at: datetime
+) -> Scenery:
+    """Create sale, seats and room.
+
+    Raises:
+        StageError: something was refused.
+    """
+    sale = (await _post(session, "/v1/sales", key, _sale(stage)))["sale"]
+    await _post(session, f"/v1/sales/{sale}/seats", key, {"blocks": _blocks(stage.seats)})
+    room = (await _post(session, "/v1/rooms", key, _room(stage, sale, opens_at)))["room"]
+    return Scenery(int(sale), int(room))
+
+
+def _sale(stage: Stage) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    evening = now + timedelta(days=30)
+    return {
+        "template": "concert",
+        "name": "Rehearsal: one night",
+        "currency": "KRW",
+        "time_zone": "Asia/Seoul",
+        "opens_at": now.isoformat(),
+        "hold_ttl_s": stage.hold_ttl_s,
+        "order_limit": PERSON_LIMIT,
+        "occasion_limit": PERSON_LIMIT,
+        "person_limit": PERSON_LIMIT,
+        "price_classes": [{"name": "Free for this rehearsal", "price": 0}],
+        "occasions": [{"name": "Friday", "starts_at": evening.isoformat()}],
+    }
+
+
+def _blocks(seats: int) -> list[dict[str, Any]]:
+    whole, rest = divmod(seats, SEATS_A_ROW)
+    common = {"occasion": 1, "price_class": 1}
+    blocks: list[dict[str, Any]] = []
+    if whole:
+        blocks.append(common | {"section": "Hall", "rows": whole, "seats_per_row": SEATS_A_ROW})
+    if rest:
+        blocks.append(common | {"section": "Balcony", "rows": 1, "seats_per_row": rest})
+    return blocks
+
+
+def _room(stage: Stage, sale: int, opens_at: datetime) -> dict[str, Any]:
+    return {
+        "name": "Rehearsal",
+        "sale": sale,
+        "settings": {
+            "capacity": stage.capacity,
+            "opens_at": opens_at.isoformat(),
+            "pass_ttl_s": stage.pass_ttl_s,
+            "renewal_grace_s": 5,
+            "grace_s": 2 * POLL_CEILING_S,
+            "poll_ceiling_s": POLL_CEILING_S,
+            "units_per_buyer": 2.0,
+        },
+    }
+
+
+async def _post(
+    session: aiohttp.ClientSession, path: str, key: str, body: dict[str, Any]
+) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": str(uuid4())}
+    async with session.post(path, headers=headers, json=body) as response:
+        told: dict[str, Any] = await response.json(content_type=None)
+        if response.status not in (200, 201):
+            raise StageError(f"{path} was answered {response.status}: {told.get('detail')}")
+        return told

@@ -1,0 +1,263 @@
+"""HTTP/1.1 to one server, for many visitors at once, on as little of a core as can be.
+
+State       Each connection is IDLE or serves one exchange; idle ones are used again, the latest
+            first, so that a crowd that shrinks lets the others run out.
+Guarantee   An exchange ends with a whole answer, or with LostError. Only a connection that had been
+            idle and breaks before it says anything is replaced without a word: the server was about
+            to close it.
+Clock       Monotonic; one sweep a second ends exchanges that take too long.
+On failure  A connection with any error is closed and never used again.
+"""
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from itertools import cycle
+from typing import NamedTuple, cast
+from urllib.parse import urlsplit
+
+import httptools
+
+SWEEP_S = 1.0
+PORTS_A_SOURCE = 20_000  # fewer than the 28,000 that Linux has for one pair of addresses
+
+
+class LostError(Exception):
+    """The connection could not be made, broke, or stayed silent for too long."""
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+    etag: str
+    retry_after: str | None
+
+
+class Address(NamedTuple):
+    """A server as its URL names it."""
+
+    host: str
+    port: int
+    is_tls: bool
+    authority: str  # as in the Host header
+
+    @classmethod
+    def of(cls, url: str) -> "Address":
+        """Read a URL.
+
+        Raises:
+            ValueError: it is not http(s)://host[:port].
+        """
+        parts = urlsplit(url)
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.path not in ("", "/")
+        ):
+            raise ValueError(f"{url} is not like http://host:port")
+        is_tls = parts.scheme == "https"
+        return cls(parts.hostname, parts.port or (443 if is_tls else 80), is_tls, parts.netloc)
+
+
+class Wire:
+    """Connections to one server.
+
+    Args:
+        connections_max: open at once; an exchange beyond that waits for one to be free.
+        timeout_s: after which an exchange without an answer is lost.
+    """
+
+    def __init__(self, address: Address, *, connections_max: int, timeout_s: float = 30.0) -> None:
+        self._address = address
+        self._connections_max = connections_max
+        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._tls = ssl.create_default_context() if address.is_tls else None
+        self._sources = cycle(source_addresses(address.host, connections_max))
+        self._idle: dict[_Connection, None] = {}
+        self._under_way: dict[_Connection, float] = {}
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._open = 0
+        self.open_max = 0
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+    async def ask(self, request: bytes) -> Answer:
+        """Send a request and wait for its answer.
+
+        Raises:
+            LostError: nobody knows whether it was carried out.
+        """
+        while True:
+            connection = await self._take()
+            try:
+                return await connection.exchange(request)
+            except LostError:
+                if not (connection.was_idle and not connection.heard):
+                    raise
+            finally:
+                self._give_back(connection)
+
+    async def cut(self, request: bytes, after_s: float) -> None:
+        """Send a request and hang up after a while, whatever has come back."""
+        connection = await self._take()
+        try:
+            exchange = asyncio.ensure_future(connection.exchange(request))
+            await asyncio.wait([exchange], timeout=after_s)
+            exchange.cancel()
+            await asyncio.gather(exchange, return_exceptions=True)
+        finally:
+            connection.abort()
+            self._give_back(connection)
+
+    def close(self) -> None:
+        self._sweeper.cancel()
+        for connection in [*self._idle, *self._under_way]:
+            connection.abort()
+
+    async def _take(self) -> "_Connection":
+        while True:
+            if self._idle:
+                connection, _ = self._idle.popitem()
+                connection.was_idle = True
+                break
+            if self._open < self._connections_max:
+                connection = await self._connect()
+                break
+            turn: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append(turn)
+            await turn
+        self._under_way[connection] = time.monotonic() + self._timeout_s
+        return connection
+
+    async def _connect(self) -> "_Connection":
+        self._open += 1
+        self.open_max = max(self.open_max, self._open)
+        connection = _Connection(self)
+        source = next(self._sources)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._loop.create_connection(
+                    lambda: connection,
+                    self._address.host,
+                    self._address.port,
+                    ssl=self._tls,
+                    local_addr=(source, 0) if source else None,
+                )
+        except (OSError, TimeoutError) as error:
+            self._open -= 1
+            self._wake()
+            raise LostError(f"no connection: {error}") from None
+        return connection
+
+    def _give_back(self, connection: "_Connection") -> None:
+        self._under_way.pop(connection, None)
+        if connection.is_usable:
+            self._idle[connection] = None
+        else:
+            connection.abort()
+        self._wake()
+
+    def forget(self, connection: "_Connection") -> None:
+        """A connection has closed."""
+        self._idle.pop(connection, None)
+        self._open -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        late = []
+        for connection, deadline in self._under_way.items():
+            if deadline > now:
+                break  # oldest first
+            late.append(connection)
+        for connection in late:
+            connection.heard = True  # so that the loss is told, not mended
+            connection.abort()
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+
+def source_addresses(host: str, connections_max: int) -> list[str]:
+    """Where connections come from: on loopback as many addresses as ports would run short of."""
+    needed = -(-connections_max // PORTS_A_SOURCE)
+    if needed == 1 or not host.startswith("127."):
+        return [""]
+    return [f"127.0.0.{number + 1}" for number in range(min(needed, 250))]
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; its parser calls the methods whose names begin with `on_`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer: asyncio.Future[Answer] | None = None
+        self._chunks: list[bytes] = []
+        self._etag = ""
+        self._retry_after: str | None = None
+        self.was_idle = False
+        self.heard = False
+        self.is_usable = False
+
+    async def exchange(self, request: bytes) -> Answer:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self.is_usable = False
+            raise LostError("the connection is closed")
+        self.heard = False
+        self.is_usable = False
+        answer = self._answer = asyncio.get_running_loop().create_future()
+        transport.write(request)
+        return await answer
+
+    def abort(self) -> None:
+        self.is_usable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What the loop tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # TCP gives no other
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_usable = False
+        self._transport = None
+        self._wire.forget(self)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(LostError(f"the connection broke: {exc}"))
+
+    # What the parser tells
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(name) == 4 and name.lower() == b"etag":
+            self._etag = value.decode("latin-1")
+        elif len(name) == 11 and name.lower() == b"retry-after":
+            self._retry_after = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        chunks, self._chunks = self._chunks, []
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        answer = Answer(self._parser.get_status_code(), body, self._etag, self._retry_after)
+        self._etag, self._retry_after = "", None
+        self.is_usable = self._parser.should_keep_alive()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(answer)
