@@ -97,11 +97,7 @@ class BenchDatabase:
         that no run pays for the one before.
         """
         await self._recreate(name, template_of(hall))
-        async with self.as_superuser(name) as conn:
-            await conn.fetch(
-                "SELECT pg_prewarm(c.oid) FROM pg_class c"
-                " WHERE c.relkind IN ('r', 'i') AND c.relnamespace = 'public'::regnamespace"
-            )
+        await self._read_into_memory(name)
         async with self.connected(name) as conn:
             for script in scripts:
                 await conn.execute(script)
@@ -114,6 +110,13 @@ class BenchDatabase:
     async def drop(self, name: str) -> None:
         async with self.as_superuser() as conn:
             await conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    async def _read_into_memory(self, name: str) -> None:
+        async with self.as_superuser(name) as conn:
+            await conn.fetch(
+                "SELECT pg_prewarm(c.oid) FROM pg_class c"
+                " WHERE c.relkind IN ('r', 'i') AND c.relnamespace = 'public'::regnamespace"
+            )
 
     async def _recreate(self, name: str, template: str = "template0") -> None:
         async with self.as_superuser() as conn:

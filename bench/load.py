@@ -49,9 +49,19 @@ def require_wrk() -> str:
 
 
 def send(
-    port: int, connections: int, seconds: float, environment: Mapping[str, str], out: Path
+    port: int,
+    connections: int,
+    seconds: float,
+    environment: Mapping[str, str],
+    out: Path,
+    *,
+    script: Path = SCRIPT,
+    path: str = "",
+    core: int | None = None,
 ) -> Load:
     """Run wrk for some seconds over that many connections.
+
+    `path` is for scripts that leave the request to wrk; with a `core`, wrk runs on that one alone.
 
     One thread: it made 30,000 requests/s from this script against the bare server, which was then
     the limit, and it leaves the cores to those measured.
@@ -60,9 +70,9 @@ def send(
     out.unlink(missing_ok=True)
     ended = subprocess.run(
         [
-            require_wrk(), "--threads", "1", "--connections", str(connections),
+            *pinned(core), require_wrk(), "--threads", "1", "--connections", str(connections),
             "--duration", f"{max(1, round(seconds))}s", "--timeout", f"{ANSWER_S}s",
-            "--script", str(SCRIPT), f"http://127.0.0.1:{port}",
+            "--script", str(script), f"http://127.0.0.1:{port}{path}",
         ],
         env={**os.environ, **environment, "BENCH_OUT": str(out)},
         capture_output=True,
@@ -73,6 +83,11 @@ def send(
     if ended.returncode != 0 or not out.exists():
         raise LoadError(f"wrk failed: {ended.stdout}{ended.stderr}")
     return read(out)
+
+
+def pinned(core: int | None) -> list[str]:
+    """What to put before a command so that it runs on one core alone."""
+    return [] if core is None else ["taskset", "--cpu-list", str(core)]
 
 
 def read(path: Path) -> Load:

@@ -1,0 +1,80 @@
+-- Ask of a waiting room what a crowd would. Run by bench/room, which says by environment what:
+--
+--   BENCH_SHAPE   poll       the state document, as wrk asks by itself
+--                 repoll     the same with the last answer's ETag in If-None-Match
+--                 bust       the same with another query string each time, as against a cache
+--                 join       with a nonce of the file each
+--                 enter      with a body of the file each
+--   BENCH_PATH    what to poll, or the room: /v1/rooms/1
+--   BENCH_LINES   file with one nonce or body a line; when all are used up, the run ends
+--   BENCH_BODY    of joins
+--   BENCH_OUT     where to write the figures, as JSON
+local shape = os.getenv("BENCH_SHAPE")
+local path = os.getenv("BENCH_PATH")
+local body = os.getenv("BENCH_BODY")
+local head = " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+local threads = {}
+function setup(thread) threads[#threads + 1] = thread end
+
+local lines, asked, etag, again = {}, 0, nil, nil
+s200, s304, other = 0, 0, 0
+
+function init(args)
+  if shape ~= "join" and shape ~= "enter" then return end
+  for line in io.lines(os.getenv("BENCH_LINES")) do lines[#lines + 1] = line end
+end
+
+local function next_line()
+  asked = asked + 1
+  if asked > #lines then
+    wrk.thread:stop()
+    return lines[#lines]
+  end
+  return lines[asked]
+end
+
+local function with_body(method, target, content)
+  return method .. target .. head .. "Content-Type: application/json\r\nContent-Length: "
+    .. #content .. "\r\n\r\n" .. content
+end
+
+if shape == "join" then
+  function request() return with_body("PUT ", path .. "/places/" .. next_line(), body) end
+elseif shape == "enter" then
+  function request() return with_body("POST ", path .. "/enter", next_line()) end
+elseif shape == "bust" then
+  function request()
+    asked = asked + 1
+    return "GET " .. path .. "?x=" .. asked .. head .. "\r\n"
+  end
+elseif shape == "repoll" then
+  function request()
+    again = again or "GET " .. path .. head .. "If-None-Match: " .. (etag or '"none"') .. "\r\n\r\n"
+    return again
+  end
+  function response(status, headers)
+    if status == 304 then s304 = s304 + 1
+    elseif status == 200 then s200 = s200 + 1
+    else other = other + 1 end
+    local seen = headers["etag"] or headers["ETag"]
+    if seen ~= etag then etag, again = seen, nil end
+  end
+end
+
+function done(summary, latency)
+  local out = io.open(os.getenv("BENCH_OUT"), "w")
+  local statuses = {}
+  for _, name in ipairs({"s200", "s304", "other"}) do
+    local count = 0
+    for _, thread in ipairs(threads) do count = count + thread:get(name) end
+    statuses[#statuses + 1] = string.format('"%s":%d', name, count)
+  end
+  out:write(string.format(
+    '{"requests":%d,"duration_us":%d,"refused":%d,"socket_errors":%d,"timeouts":%d,'
+      .. '"p50_us":%d,"p99_us":%d,"max_us":%d,"statuses":{%s}}',
+    summary.requests, summary.duration, summary.errors.status,
+    summary.errors.connect + summary.errors.read + summary.errors.write, summary.errors.timeout,
+    latency:percentile(50), latency:percentile(99), latency.max, table.concat(statuses, ",")))
+  out:close()
+end
