@@ -20,6 +20,7 @@ from sunseo.postgres.embedded.error import EmbeddedServerError
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.migrate import upgrade
 from sunseo.postgres.pool import create_cold_engine
+from sunseo.rehearsal.command import rehearse
 from sunseo.rehearsal.demo import DemoOptions, run_demo
 from sunseo.room.command import add_room_commands
 from sunseo.room.draw.command import draw
@@ -45,6 +46,7 @@ add_room_commands(room)
 app.add_typer(keys, name="keys")
 app.add_typer(room, name="room")
 app.add_typer(draw, name="draw")
+app.add_typer(rehearse, name="rehearse")
 
 ConfigOption = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
 DataOption = Annotated[Path | None, typer.Option(help="Folder of the embedded PostgreSQL.")]

@@ -58,6 +58,10 @@ class ServerProcess:
                 preexec_fn=exit_with_parent,  # noqa: PLW1509 - we have no threads yet
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def await_ready(self, session: aiohttp.ClientSession) -> None:
         """Wait until it takes requests.
 

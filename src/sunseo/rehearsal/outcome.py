@@ -1,0 +1,211 @@
+"""What a rehearsal ended with: everything that its report, its JSON and its last screen tell."""
+
+from typing import Literal
+
+import msgspec
+
+from sunseo.rehearsal.fairness import Fairness
+from sunseo.rehearsal.histogram import quantiles_ms
+from sunseo.rehearsal.ledger import Figures, Operation, Record
+from sunseo.rehearsal.observe import Sample
+from sunseo.rehearsal.verdict import Check, Verdict
+
+GOOD, BROKEN, COULD_NOT = 0, 1, 2
+
+Standing = Literal["held", "broken", "incomplete"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for; together with the same server it makes the same crowd again."""
+
+    scenario: str = "concert"
+    visitors: int = 20_000
+    seats: int = 2_000
+    capacity: int = 200
+    seed: int = 0
+    duration_s: float = 60.0
+    session_s: float = 4.0
+    workers: int = 1
+    drivers: int = 1
+    target: str | None = None
+
+    @property
+    def command(self) -> str:
+        """How to run it again."""
+        parts = [f"sunseo rehearse {self.scenario}"]
+        if self.target is not None:
+            parts.append(f"--target {self.target} --operator-key …")
+        parts += [
+            f"--visitors {self.visitors} --seats {self.seats} --capacity {self.capacity}",
+            f"--duration {self.duration_s:g} --session {self.session_s:g}",
+            f"--workers {self.workers} --drivers {self.drivers} --seed {self.seed}",
+        ]
+        return " ".join(parts)
+
+
+class Machine(msgspec.Struct, frozen=True):
+    cores: int
+    memory_gb: float
+    system: str
+    python: str
+    sunseo: str
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Milliseconds from when a request was due, as visitors saw it."""
+
+    count: int
+    p50: float
+    p90: float
+    p99: float
+    longest: float
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One second of one operation."""
+
+    at_s: int
+    count: int
+    p50: float
+    p99: float
+
+
+class Driving(msgspec.Struct, frozen=True):
+    """How the crowd's own processes fared: a driver that is late measures itself."""
+
+    seconds: float
+    cpu_s: float
+    memory_mb: float
+    late_p50_ms: float
+    late_p99_ms: float
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds are counted from T0."""
+
+    standing: Standing
+    started_at: str
+    options: Options
+    machine: Machine
+    checks: list[Check]
+    fairness: Fairness | None
+    requests: int
+    requests_per_s: float
+    requests_per_s_busiest: int
+    retries: int
+    lost_answers: int
+    orders: int
+    orders_found: int
+    sold: int
+    sold_out_s: float | None
+    nine_tenths_s: float | None
+    gone: dict[str, int]
+    funnel: dict[str, int]
+    tricks: dict[str, int]
+    answers: dict[str, dict[str, int]]
+    latencies: dict[str, Latency]
+    moments: dict[str, list[Moment]]
+    arrivals: list[tuple[int, int]]
+    samples: list[Sample]
+    samples_missed: int
+    driving: Driving
+
+    @property
+    def exit_code(self) -> int:
+        return {"held": GOOD, "broken": BROKEN, "incomplete": COULD_NOT}[self.standing]
+
+
+def conclude(
+    record: Record,
+    verdict: Verdict,
+    samples: list[Sample],
+    *,
+    options: Options,
+    machine: Machine,
+    started_at: str,
+    samples_missed: int,
+) -> Outcome:
+    figures, ledger = record.figures, record.ledger
+    late = quantiles_ms(figures.driver_late, 0.5, 0.99)
+    busy = _requests_by_second(figures)
+    seconds = max(busy, default=0) - min(busy, default=0) + 1
+    return Outcome(
+        standing=standing_of(verdict, whole=record.whole),
+        started_at=started_at,
+        options=options,
+        machine=machine,
+        checks=verdict.checks,
+        fairness=verdict.fairness,
+        requests=figures.requests,
+        requests_per_s=round(figures.requests / seconds, 1),
+        requests_per_s_busiest=max(busy.values(), default=0),
+        retries=figures.retries,
+        lost_answers=figures.lost_answers,
+        orders=len(ledger.ordered),
+        orders_found=sum(order.found for order in ledger.ordered),
+        sold=samples[-1].sold if samples else 0,
+        sold_out_s=_sold_after_s(samples, options.seats),
+        nine_tenths_s=_sold_after_s(samples, options.seats * 9 // 10),
+        gone=dict(sorted(figures.gone.items(), key=lambda pair: -pair[1])),
+        funnel=_funnel(record),
+        tricks=_tricks(record),
+        answers=figures.outcomes,
+        latencies={one.value: _latency(figures, one) for one in Operation if figures.count(one)},
+        moments={one.value: _moments(figures, one) for one in Operation if figures.count(one)},
+        arrivals=sorted(figures.arrivals.items()),
+        samples=samples,
+        samples_missed=samples_missed,
+        driving=Driving(record.seconds, record.cpu_s, record.memory_mb, *late),
+    )
+
+
+def standing_of(verdict: Verdict, *, whole: bool) -> Standing:
+    """A rehearsal that was stopped has no verdict, unless something is wrong already."""
+    if verdict.is_broken:
+        return "broken"
+    return "held" if whole else "incomplete"
+
+
+def _funnel(record: Record) -> dict[str, int]:
+    """How many visitors came how far."""
+    ledger = record.ledger
+    return {
+        "came": sum(record.figures.arrivals.values()),
+        "in_line": len({place.visitor for place in ledger.placed}),
+        "entered": len({entered.visitor for entered in ledger.entered}),
+        "held": len({held.visitor for held in ledger.held}),
+        "ordered": len({ordered.visitor for ordered in ledger.ordered}),
+    }
+
+
+def _tricks(record: Record) -> dict[str, int]:
+    tricks: dict[str, int] = {}
+    for tried in record.ledger.tried:
+        name = f"{tried.trick}: {tried.outcome}"
+        tricks[name] = tricks.get(name, 0) + 1
+    return dict(sorted(tricks.items()))
+
+
+def _latency(figures: Figures, operation: Operation) -> Latency:
+    counts = figures.latency(operation)
+    return Latency(figures.count(operation), *quantiles_ms(counts, 0.5, 0.9, 0.99, 1.0))
+
+
+def _moments(figures: Figures, operation: Operation) -> list[Moment]:
+    seconds = figures.latencies.get(operation.value, {})
+    return [
+        Moment(second, sum(counts.values()), *quantiles_ms(counts, 0.5, 0.99))
+        for second, counts in sorted(seconds.items())
+    ]
+
+
+def _requests_by_second(figures: Figures) -> dict[int, int]:
+    busy: dict[int, int] = {}
+    for seconds in figures.latencies.values():
+        for second, counts in seconds.items():
+            busy[second] = busy.get(second, 0) + sum(counts.values())
+    return busy
+
+
+def _sold_after_s(samples: list[Sample], seats: int) -> float | None:
+    return next((round(sample.at_s, 1) for sample in samples if sample.sold >= seats), None)
