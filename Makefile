@@ -40,14 +40,16 @@ export UV_CACHE_DIR := .uv/cache
 export PIP_NO_CACHE_DIR := 1
 endif
 
-.PHONY: help demo test node bench chaos lint fmt clean
+.PHONY: help demo test node bench bench-room chaos chaos-room lint fmt clean
 
 help:  ## Say what can be made
 	@echo 'make demo    sell out a concert to a crowd, and check the result'
 	@echo 'make test    check style, types and layers, and run all tests'
 	@echo 'make node    test the gate for Node with Express and its types (needs Node 18 and npm)'
 	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
+	@echo 'make bench-room  measure the waiting room alone (half an hour; needs wrk)'
 	@echo 'make chaos   kill workers, PostgreSQL and supervisor in mid-sale, and count what is lost'
+	@echo 'make chaos-room    the same while visitors join a waiting room and enter it'
 	@echo 'make lint    check style, types and layers only'
 	@echo 'make fmt     format the code'
 	@echo 'make clean   remove what was set up and built'
@@ -64,8 +66,14 @@ node: $(NODE_STAMP)
 bench: $(ALL_STAMP)  ## BENCH="--quick" gives options
 	$(RUN) -m bench.run $(BENCH)
 
+bench-room: $(ALL_STAMP)  ## BENCH="--quick" gives options
+	$(RUN) -m bench.room $(BENCH)
+
 chaos: $(ALL_STAMP)  ## CHAOS="--kills 100" gives options
 	$(RUN) -m chaos.run $(CHAOS)
+
+chaos-room: $(ALL_STAMP)  ## CHAOS_ROOM="--kills 200 --workers 1" gives options
+	$(RUN) -m chaos.room $(CHAOS_ROOM)
 
 lint: $(ALL_STAMP)
 	$(RUN) -m ruff check
