@@ -1,11 +1,13 @@
 """All rooms as they stand, in the memory of every worker: read once a tick, whoever asks.
 
-State       A room is on the board from the first tick after it was made.
+State       A room is on the board from the first tick after it was made. Before the first tick
+            nobody knows which rooms there are.
 Guarantee   One statement a tick reads all rooms, however many poll; a poll reads nothing. Settings
             are decoded again only when their version has changed. `serving` and `issued` of an
             epoch never go back on one worker.
 Clock       PostgreSQL's, as of the tick; documents tell it.
-On failure  The board stays as it was, and its documents say by their `now` how old they are.
+On failure  The board stays as it was, and its documents say by their `now` how old they are. Who
+            asks before it was ever read is told that, and not that there is no such room.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,6 +38,10 @@ REVOKED_LISTED_S = 60 + 5  # after expiry: a gate's clock may be late by the lar
 
 _decode_shown = msgspec.json.Decoder(Shown).decode
 _encode = msgspec.json.Encoder().encode
+
+
+class BoardNotReadError(ConnectionError):
+    """PostgreSQL has not told the rooms since this worker began; ask again."""
 
 
 class RoomView(msgspec.Struct, frozen=True):
@@ -112,11 +118,17 @@ class RoomBoard:
         return self._is_read
 
     def look(self, room: int) -> RoomView | None:
-        """A room as of the last tick; none where there is no such room."""
+        """A room as of the last tick; none where there is no such room.
+
+        Raises:
+            BoardNotReadError: it is not known yet which rooms there are.
+        """
+        if not self._is_read:
+            raise BoardNotReadError("the rooms have not been read yet")
         return self._views.get(room)
 
     def of_sale(self, sale: int) -> RoomView | None:
-        """The room of a sale, if it has one."""
+        """The room of a sale, if it has one; before the first tick (`is_read`) none has."""
         room = self._rooms_of_sales.get(sale)
         return None if room is None else self._views[room]
 

@@ -7,7 +7,7 @@ listeners ─► streams ◄── changes                     health, stock
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,7 +17,6 @@ from sunseo.room.board import RoomBoard, RoomView
 from sunseo.room.challenge.altcha import Altcha
 from sunseo.room.challenge.challenge import Challenge
 from sunseo.room.challenge.routes import challenge_endpoints
-from sunseo.room.challenge.turnstile import Turnstile
 from sunseo.room.controller import Controller, StepReport, StockOf
 from sunseo.room.counts import CountingStore, RoomReporter
 from sunseo.room.draw.routes import draw_endpoints
@@ -42,6 +41,9 @@ from sunseo.telemetry.metrics import Metrics
 from sunseo.web.endpoint import Endpoint
 from sunseo.web.persons import GuestIssuer, Persons
 from sunseo.web.raw import RawAnswer
+
+if TYPE_CHECKING:
+    from sunseo.room.challenge.turnstile import Turnstile
 
 LEASE_STEPS = 1.5  # with one more step until somebody looks, another leads within 3 s
 REPORT_EVERY_S = 1.0
@@ -208,9 +210,12 @@ def key_ring(settings: Settings, secret: str) -> KeyRing:
     return KeyRing(settings.organisation, secrets, settings.secret_id)
 
 
-def _turnstile(settings: Settings) -> Turnstile | None:
+def _turnstile(settings: Settings) -> "Turnstile | None":
     if settings.turnstile_site_key is None or settings.turnstile_secret is None:
         return None
+    # A tenth of a worker's start is the import of what it stands on, and few have use for it.
+    from sunseo.room.challenge.turnstile import Turnstile  # noqa: PLC0415 - as above
+
     return Turnstile(
         settings.turnstile_site_key,
         settings.turnstile_secret,
