@@ -9,6 +9,7 @@ import asyncio
 import random
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from chaos.room.campaign import Outcome, Part, Plan, Timed, campaign, set_up
-from tests.acceptance.serving import ended_at_last, serving
+from tests.acceptance.serving import ended_at_last, serving, until
 
 RESULTS = Path("build/chaos")
 FINDINGS_SHOWN = 20
@@ -44,16 +45,18 @@ def run(plan: Plan) -> Outcome:
                     )
                 )
             server.stop()
+            with suppress(AssertionError):
+                until(lambda: not server.left_behind(), "nothing is left")
             return msgspec.structs.replace(outcome, left_behind=server.left_behind())
 
 
 def show(outcome: Outcome, console: Console) -> None:
     """Print what a person wants to know."""
-    title = f"seed {outcome.seed}, workers {outcome.workers}, {outcome.seconds:.0f} s"
+    title = f"seed {outcome.seed}, workers {outcome.workers}, {outcome.seconds:.0f} s; in seconds:"
     table = Table("killed", "times", title=title)
-    for heading in ("serving again", "first join", "first entry", "line moves", "whole again"):
-        table.add_column(f"{heading}\nmedian / p90 / longest", justify="right")
-    table.add_column("too late", justify="right")
+    for heading in ("serving", "a join", "an entry", "line moves", "whole"):
+        table.add_column(f"{heading}\nmedian / max", justify="right")
+    table.add_column("late", justify="right")
     for name, part in outcome.parts.items():
         table.add_row(name, str(part.kills), *_spans_of(part), str(part.late))
     console.print(table)
@@ -87,7 +90,7 @@ def _spans_of(part: Part) -> list[str]:
 
 
 def _span_of(timed: Timed | None) -> str:
-    return "-" if timed is None else f"{timed.median:.2f} / {timed.p90:.2f} / {timed.longest:.2f} s"
+    return "-" if timed is None else f"{timed.median:.1f} / {timed.longest:.1f}"
 
 
 def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
