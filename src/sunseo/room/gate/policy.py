@@ -118,7 +118,7 @@ class Policy:
         if not guarded:
             raise ValueError("protect is empty: this gate would guard nothing")
         _check_prefixes(guarded)
-        self._protect = tuple(_prefix(path.casefold()) for path in guarded)
+        self._protect = tuple(_prefix(_folded(path)) for path in guarded)
         self._everything = "/" in self._protect
         self._open_paths = tuple(_prefix(path) for path in rules.paths)
         self._networks = tuple(ip_network(network) for network in rules.networks)
@@ -135,7 +135,7 @@ class Policy:
         return not self._lets_pass(asked, path)
 
     def _guards(self, path: str) -> bool:
-        folded = path.casefold() + "/"
+        folded = _folded(path) + "/"
         return any(folded.startswith(prefix) for prefix in self._protect)
 
     def _lets_pass(self, asked: Asked, path: str | None) -> bool:
@@ -188,6 +188,15 @@ def _check_prefixes(paths: Iterable[str]) -> None:
 def _prefix(path: str) -> str:
     """A prefix that ends where a segment ends."""
     return path if path.endswith("/") else path + "/"
+
+
+def _folded(path: str) -> str:
+    """Letters in any case are one, also those that only some take for others.
+
+    Python's `re.IGNORECASE` matches an i with a dotless one and with a dotted capital, and so do
+    frameworks that route by it; `upper()` makes an I of the first.
+    """
+    return path.replace("\u0130", "i").upper().casefold()
 
 
 def _digest(secret: str) -> bytes:
