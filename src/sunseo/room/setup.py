@@ -80,6 +80,7 @@ class RoomSetup:
         if body.sale is not None:  # a sale sells to persons
             changes.setdefault("holders", "persons")
         settings = changed(RoomSettings(), changes)
+        refuse_strangers(body.sale, settings)
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             room = await self._insert(connection, body, settings)
@@ -95,6 +96,7 @@ class RoomSetup:
             name = locked.name if isinstance(body.name, msgspec.UnsetType) else body.name
             changes = told(body.settings)
             settings = changed(locked.settings, changes)
+            refuse_strangers(locked.sale, settings)
             version = await self._write(connection, locked, name, settings)
             details = {"room": room, "name": name, "settings": _plain(changes)}
             await self._record(connection, operator, "change_room", locked.sale, details)
@@ -251,6 +253,21 @@ def changed(settings: RoomSettings, changes: dict[str, Any]) -> RoomSettings:
         raise ProblemError(
             INVALID_FIELD, f"Of the settings, {error}.", field="settings", expected=str(error)
         ) from None
+
+
+def refuse_strangers(sale: int | None, settings: RoomSettings) -> None:
+    """See that nobody queues up for a sale in which her pass could book nothing.
+
+    Raises:
+        ProblemError: the room is a sale's, and takes holders who are no persons.
+    """
+    if sale is not None and settings.holders == "anyone":
+        raise ProblemError(
+            INVALID_FIELD,
+            "A sale sells to persons, so that a pass of anyone else would be worth nothing.",
+            field="settings.holders",
+            expected="persons or accounts in the room of a sale",
+        )
 
 
 def _paused(settings: RoomSettings, _now: Instant) -> RoomSettings:
