@@ -1,7 +1,8 @@
 """When visitors come: pure and seeded, so that the same crowd can come again.
 
-Three streams make an opening. Early birds gather before it, more of them the nearer it is. The herd
-comes at T0, most in the first seconds. The tail arrives by chance all the time, as people hear of it.
+Three streams make an opening. Early birds gather before it, more of them the nearer it is. The
+herd comes at T0, most in the first seconds. The tail arrives by chance all the time, as people
+hear of it.
 """
 
 from math import expm1, log1p
@@ -23,7 +24,7 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
 
     visitors: int
     early_s: float = 10.0
-    herd_mean_s: float = 8.0
+    herd_mean_s: float = 12.0
     duration_s: float = 60.0
     early_share: float = 0.12
     herd_share: float = 0.63

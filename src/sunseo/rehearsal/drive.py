@@ -30,9 +30,10 @@ from sunseo.rehearsal.arrivals import Arrivals, arrival_times
 from sunseo.rehearsal.door import Door, GaveUpError
 from sunseo.rehearsal.habits import habits_of
 from sunseo.rehearsal.histogram import quantiles_ms
-from sunseo.rehearsal.journey import Issuer, Scene, Visit, note_order
+from sunseo.rehearsal.journey import Visit
 from sunseo.rehearsal.ledger import Figures, Held, Ledger, Operation, Record
 from sunseo.rehearsal.picking import Hall, hall_of
+from sunseo.rehearsal.scene import Issuer, Scene, note_order
 from sunseo.rehearsal.sights import Sights
 from sunseo.rehearsal.wire import Address, Wire
 
@@ -119,13 +120,9 @@ class Driver:
         coming = asyncio.create_task(self._send_in())
         ends_at = plan.zero + plan.stop_s
         while not stopping.done() and time.monotonic() < ends_at:
-            pending = {coming, *self._visits} if not coming.done() else set(self._visits)
-            if not pending:
+            if coming.done() and not self._visits:
                 break
-            await asyncio.wait(
-                [stopping, asyncio.ensure_future(asyncio.sleep(PROGRESS_S))],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait([stopping], timeout=PROGRESS_S)
         whole = not stopping.done()
         for task in (coming, stopping, *self._visits):
             task.cancel()
@@ -188,7 +185,7 @@ class Driver:
         sys.stdout.flush()
 
 
-async def _drive(plan: Plan) -> None:
+async def _drive(plan: Plan) -> Record:
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession(plan.url) as session:
         path = f"/v1/sales/{plan.sale}/seats?occasion=1"
@@ -197,8 +194,7 @@ async def _drive(plan: Plan) -> None:
     driver = Driver(plan, hall)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, driver.told_to_stop.set)
-    record = await driver.run()
-    Path(plan.record).write_bytes(msgspec.msgpack.encode(record))
+    return await driver.run()
 
 
 def main() -> None:
@@ -209,7 +205,8 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # visits are long-lived: looking through them is no use
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
-    uvloop.run(_drive(plan))
+    record = uvloop.run(_drive(plan))
+    Path(plan.record).write_bytes(msgspec.msgpack.encode(record))
 
 
 if __name__ == "__main__":

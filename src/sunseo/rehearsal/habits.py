@@ -63,7 +63,7 @@ def habits_of(number: int, seed: int, session_s: float) -> Habits:
         party=dice.choices(_PARTY_SIZES, _PARTY_WEIGHTS)[0],
         patience_s=_patience_s(dice),
         tabs=dice.choices((1, 2, 3), (93, 5, 2))[0],
-        refresh_s=dice.uniform(0.4, 1.0) if dice.random() < 0.03 else None,
+        refresh_s=dice.uniform(0.4, 1.0) if dice.random() < 0.015 else None,
         stays_away_after_s=dice.uniform(0.0, 30.0) if dice.random() < 0.08 else None,
         loses=frozenset(what for what in LOSABLE if dice.random() < 0.02),
         oversteps=dice.random() < 0.01,

@@ -25,8 +25,10 @@ LOOK_TIMEOUT_S = 5.0
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One look. `metrics` are sums over their labels; some figures are only there beside a
-    database or a server of one's own."""
+    """One look; some figures are only there beside a database or a server of one's own.
+
+    `metrics` are sums over their labels.
+    """
 
     at_s: float
     issued: int

@@ -1,9 +1,9 @@
 """Runs a rehearsal: server, scene, crowd, observer, verdict, report.
 
 State       SETTING UP, PLAYING, JUDGING, DONE.
-Guarantee   Whatever happens, Ctrl-C included, drivers and server of our own are stopped and a folder
-            that we made is removed. Once the crowd was sent off there is always a verdict, if need
-            be on what was seen until then.
+Guarantee   Whatever happens, Ctrl-C included, drivers and server of our own are stopped and a
+            folder that we made is removed. Once the crowd was sent off there is always a verdict,
+            if need be on what was seen until then.
 Clock       T0 is one monotonic moment for observer and drivers, told to the server as wall time.
 On failure  One line says what went wrong; the exit code is 2.
 """
@@ -38,12 +38,11 @@ from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.arrivals import Arrivals
 from sunseo.rehearsal.crew import Crew, CrewError
 from sunseo.rehearsal.drive import Plan
-from sunseo.rehearsal.journey import Issuer
-from sunseo.rehearsal.ledger import Record
 from sunseo.rehearsal.observe import DatabaseWindow, HttpWindow, Observer, Window
 from sunseo.rehearsal.outcome import COULD_NOT, Machine, Options, Outcome, conclude
 from sunseo.rehearsal.processes import Groups
 from sunseo.rehearsal.report.page import write_report
+from sunseo.rehearsal.scene import Issuer
 from sunseo.rehearsal.server import ServerError, ServerProcess
 from sunseo.rehearsal.stage import Scenery, Stage, StageError, set_up
 from sunseo.rehearsal.stored import Stored, read_stored
@@ -182,7 +181,7 @@ def _plans(
         visitors=options.visitors,
         early_s=EARLY_S,
         duration_s=options.duration_s,
-        herd_mean_s=options.duration_s / 6,
+        herd_mean_s=options.duration_s / 5,
     )
     return [
         Plan(

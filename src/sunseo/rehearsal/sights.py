@@ -1,12 +1,14 @@
 """What visitors see, parsed once for all who see the same bytes."""
 
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
 from sunseo.rehearsal.picking import Hall, View, view_of
 
 KEPT_MAX = 256
+
+T = TypeVar("T")
 
 
 class Speed(msgspec.Struct, frozen=True):
@@ -55,8 +57,10 @@ def poll_after_s(state: State, number: int) -> float:
         wait_s = (state.opens_at - state.now) / 1000
         return min(max(terms.floor, wait_s / terms.divisor), terms.ceiling)
     ahead = number - state.serving
-    if ahead <= 0 or state.speed is None:
+    if ahead <= 0:
         return terms.floor
+    if state.speed is None:  # nobody can say yet: now and then
+        return max(terms.floor, terms.ceiling / 4)
     if state.speed.v50 <= 0:
         return terms.ceiling
     return min(max(terms.floor, ahead / state.speed.v50 / terms.divisor), terms.ceiling)
@@ -78,12 +82,12 @@ class Sights:
         Raises:
             LookupError: it was not.
         """
-        self.state = _remembered(self._states, etag) or self._keep_state(etag, body)
+        self.state = self._states.get(etag) or self._keep_state(etag, body)
         return self.state
 
     def read_view(self, etag: str, body: bytes) -> View:
         """What is free, as `read_state`."""
-        self.view = _remembered(self._views, etag) or self._keep_view(etag, body)
+        self.view = self._views.get(etag) or self._keep_view(etag, body)
         return self.view
 
     def _keep_state(self, etag: str, body: bytes) -> State:
@@ -94,11 +98,7 @@ class Sights:
         return _keep(self._views, etag, view_of(self._hall, states))
 
 
-def _remembered(kept: dict[str, Any], etag: str) -> Any:
-    return kept.get(etag) if etag else None
-
-
-def _keep(kept: dict[str, Any], etag: str, what: Any) -> Any:
+def _keep(kept: dict[str, T], etag: str, what: T) -> T:
     if etag:
         if len(kept) >= KEPT_MAX:
             del kept[next(iter(kept))]

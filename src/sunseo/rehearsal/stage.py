@@ -10,7 +10,7 @@ import msgspec
 from sunseo.rehearsal.habits import PERSON_LIMIT
 
 SEATS_A_ROW = 50
-POLL_CEILING_S = 10
+POLL_CEILING_S = 15
 """A minute in life; here the whole sale lasts about as long."""
 
 
@@ -33,7 +33,7 @@ class Stage(msgspec.Struct, frozen=True):
 
     @property
     def hold_ttl_s(self) -> int:
-        return max(10, round(4 * self.session_s))
+        return max(10, round(3 * self.session_s))
 
     @property
     def pass_ttl_s(self) -> int:

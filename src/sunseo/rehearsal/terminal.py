@@ -5,6 +5,7 @@ On a terminal one picture is redrawn; into a file or pipe goes a line every few 
 
 import time
 from pathlib import Path
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -41,7 +42,7 @@ class Terminal:
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def __enter__(self) -> "Terminal":
+    def __enter__(self) -> Self:
         options = self._options
         self.say(
             f"{options.visitors:,} visitors for {options.seats:,} seats,"
@@ -148,8 +149,10 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
         ("Nine tenths sold; sold out", f"{_s(outcome.nine_tenths_s)}; {_s(outcome.sold_out_s)}"),
         (
             "Requests (a second; busiest second)",
-            f"{outcome.requests:,}"
-            f" ({outcome.requests_per_s:,.0f}; {outcome.requests_per_s_busiest:,})",
+            (
+                f"{outcome.requests:,}"
+                f" ({outcome.requests_per_s:,.0f}; {outcome.requests_per_s_busiest:,})"
+            ),
         ),
         ("Sent again after 429, 503 or silence", f"{outcome.retries:,}"),
         ("Answers lost on purpose", f"{outcome.lost_answers:,}"),
@@ -178,7 +181,7 @@ def _s(seconds: float | None) -> str:
 
 def _checks(outcome: Outcome) -> RenderableType:
     table = Table(show_header=False, box=None, padding=(0, 1))
-    marks = {"held": ("✓", "green"), "broken": ("✗", "bold red"), "not_checked": ("–", "yellow")}
+    marks = {"held": ("✓", "green"), "broken": ("✗", "bold red"), "not_checked": ("?", "yellow")}
     for check in outcome.checks:
         mark, style = marks[check.standing]
         table.add_row(Text(mark, style=style), ENGLISH[f"check.{check.name}"], _count(check))

@@ -52,8 +52,10 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`fairness` is how those admitted entered, against the order of their numbers: told, not
-    judged, since whoever is called may take her time."""
+    """All checks, and how those admitted entered against the order of their numbers.
+
+    That `fairness` is told, not judged: whoever is called may take her time.
+    """
 
     checks: list[Check]
     fairness: Fairness | None
@@ -261,9 +263,8 @@ def _told_is_true(evidence: Evidence) -> Findings:
         if own is None or own.state == "live":
             faults.append({"left": left.number, "visitor": left.visitor})
     faults += _untrue_holds(ledger, stored, persons) + _untrue_orders(ledger, stored, persons)
-    looked_at = sum(
-        map(len, (ledger.placed, ledger.entered, ledger.left, ledger.held, ledger.ordered))
-    )
+    looked_at = len(ledger.placed) + len(ledger.entered) + len(ledger.left)
+    looked_at += len(ledger.held) + len(ledger.ordered)
     return looked_at, faults
 
 

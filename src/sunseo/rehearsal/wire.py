@@ -116,17 +116,15 @@ class Wire:
             connection.abort()
 
     async def _take(self) -> "_Connection":
-        while True:
-            if self._idle:
-                connection, _ = self._idle.popitem()
-                connection.was_idle = True
-                break
-            if self._open < self._connections_max:
-                connection = await self._connect()
-                break
+        while not self._idle and self._open >= self._connections_max:
             turn: asyncio.Future[None] = self._loop.create_future()
             self._waiting.append(turn)
             await turn
+        if self._idle:
+            connection, _ = self._idle.popitem()
+            connection.was_idle = True
+        else:
+            connection = await self._connect()
         self._under_way[connection] = time.monotonic() + self._timeout_s
         return connection
 
@@ -214,7 +212,8 @@ class _Connection(asyncio.Protocol):
             raise LostError("the connection is closed")
         self.heard = False
         self.is_usable = False
-        answer = self._answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answer = answer
         transport.write(request)
         return await answer
 

@@ -36,7 +36,7 @@ _ENGLISH = {
     "check.in-vain": "Nobody waited to the end while there was something to sell",
     "fairness": "Order of entering",
     "fairness.text": "Of {pairs} pairs of those who entered, {inversions} ({share}) entered in the"
-    " other order than their numbers (Kendall’s tau {tau}). That is told, not judged: numbers are"
+    " other order than their numbers (Kendall's tau {tau}). That is told, not judged: numbers are"
     " called in their order, and whoever is called comes when she next looks.",
     "charts": "Over time",
     "charts.zero": "Seconds from the opening (0).",
@@ -109,16 +109,16 @@ _ENGLISH = {
     "settings.machine": "Machine",
     "settings.machine.text": "{cores} cores, {memory} GB, {system}, Python {python},"
     " Sunseo {version}; server, database and crowd together",
-    "settings.machine.target": "The crowd’s: {cores} cores, {memory} GB, {system},"
+    "settings.machine.target": "The crowd's: {cores} cores, {memory} GB, {system},"
     " Python {python}, Sunseo {version}",
     "settings.capacity": "Capacity of the room",
     "settings.session": "Time inside, about",
     "settings.duration": "Last arrival after the opening",
     "settings.seed": "Seed",
     "settings.workers": "Workers of the server",
-    "settings.driver": "The crowd’s own processes",
+    "settings.driver": "The crowd's own processes",
     "settings.driver.text": "{cpu} s of processor time, {memory} MB, late by {p50} ms (p50) and"
-    " {p99} ms (p99): if that is long, latencies are the crowd’s own",
+    " {p99} ms (p99): if that is long, latencies are the crowd's own",
     "settings.missed": "Looks that failed",
     "again": "Run it again",
 }
