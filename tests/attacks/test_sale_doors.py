@@ -201,6 +201,7 @@ def test_pass_that_was_given_back_books_nothing(house: House) -> None:
     """Enter, leave, and go on booking with the token: a slot for the next one, and still inside."""
     visitor, buyer = house.visitor("has left"), house.buyer("has left")
     visitor.say("leave")
+    expires_at_s = RING.open_pass(visitor.ticket, house.room).expires_at_ms / 1000
     answers: list[Answer] = []
 
     def is_refused() -> bool:
@@ -208,7 +209,7 @@ def test_pass_that_was_given_back_books_nothing(house: House) -> None:
         return all(refused(buyer.hold(8, visitor.ticket, f"r{n}{len(answers)}")) for n in range(6))
 
     until(is_refused, "it is refused on every worker")
-    assert refused(answers[-1])
+    assert time.time() < expires_at_s - 20, "it was the token's own end that ended it"
 
 
 def test_sales_room_for_anyone_admits_no_stranger(server: Serving, operator: str) -> None:

@@ -49,6 +49,10 @@ class View(msgspec.Struct):
     epoch: int = 1
     revoked: tuple[UUID, ...] = ()
 
+    @property
+    def void(self) -> frozenset[UUID]:
+        return frozenset(self.revoked)
+
 
 class Entrance:
     """An app with the visitors' endpoints; time stands still until a test moves it."""

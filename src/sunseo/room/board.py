@@ -34,6 +34,7 @@ from sunseo.room.state import (
 from sunseo.web.raw import RawAnswer, ReadyAnswer
 
 REVOKED_MAX = 1000  # passes that one document lists, those that last longest first
+VOID_MAX = 20_000  # of a sale's room: more than end in a minute behind any room of ours
 REVOKED_LISTED_S = 60 + 5  # after expiry: a gate's clock may be late by the largest skew
 
 _decode_shown = msgspec.json.Decoder(Shown).decode
@@ -51,6 +52,8 @@ class RoomView(msgspec.Struct, frozen=True):
         content: the state document without its time, to see whether anything has changed.
         answer: the state document as it goes out.
         now: when it was read, by the database's clock.
+        void: passes that have not expired, and yet are over: revoked ones, and in the room of a
+            sale also those given back, whose slots others may have by now.
     """
 
     room: int
@@ -72,6 +75,7 @@ class RoomView(msgspec.Struct, frozen=True):
     state: RoomState
     content: bytes
     answer: ReadyAnswer
+    void: frozenset[UUID] = frozenset()
 
     @property
     def is_active(self) -> bool:
@@ -167,6 +171,7 @@ class RoomBoard:
                     "known": _encode(known).decode(),
                     "listed_s": REVOKED_LISTED_S,
                     "revoked_max": REVOKED_MAX,
+                    "void_max": VOID_MAX,
                 },
             )
             return list(found.all())
@@ -203,6 +208,7 @@ class RoomBoard:
             state=state,
             content=content_of(state),
             answer=ready_state(state, self._keys, ed25519=ed25519, served=served),
+            void=frozenset(row.void or row.revoked or ()),
         )
 
 

@@ -87,7 +87,8 @@ ON CONFLICT (organisation, room, source)
 RETURNING source;
 
 -- name: read_board
--- Read all rooms as they are shown: the settings only of those whose version is not known yet.
+-- Read all rooms as they are shown: the settings only of those whose version is not known yet, and
+-- which passes have ended before their time only where we sell behind the room ourselves.
 SELECT
     r.room, r.version, r.name, r.sale,
     CASE WHEN CAST(:known AS jsonb) ->> CAST(r.room AS text) = CAST(r.version AS text) THEN NULL
@@ -104,6 +105,14 @@ SELECT
             AND s.expires_at > statement_timestamp() - make_interval(secs => :listed_s)
         ORDER BY s.expires_at DESC
         LIMIT :revoked_max) AS v) AS revoked,
+    CASE WHEN r.sale IS NOT NULL THEN (SELECT array_agg(v.pass_id) FROM (
+        SELECT s.pass_id
+        FROM room_passes AS s
+        WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
+            AND s.state IN ('left', 'completed', 'revoked')
+            AND s.expires_at > statement_timestamp()
+        ORDER BY s.expires_at DESC
+        LIMIT :void_max) AS v) END AS void,
     statement_timestamp() AS now
 FROM rooms AS r
 JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room

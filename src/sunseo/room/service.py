@@ -68,7 +68,7 @@ class RoomView(Protocol):
     @property
     def epoch(self) -> int: ...
     @property
-    def revoked(self) -> tuple[UUID, ...]: ...
+    def void(self) -> frozenset[UUID]: ...
     @property
     def now(self) -> Instant: ...
 
@@ -208,14 +208,14 @@ class RoomService:
         """Verify a pass as a gate does: by its signature, and by what the board knows.
 
         Raises:
-            TokenError: it is not genuine, of another room or epoch, or expired or revoked.
+            TokenError: it is not genuine, of another room or epoch, expired, or void before that.
         """
         shown = self._keys.open_pass(token, room)
         view = self._rooms.look(room)
         if view is None or shown.epoch != view.epoch:
             raise TokenError("epoch")
         skew_ms = view.settings.skew_s * SECOND_MS
-        if shown.expires_at_ms + skew_ms <= millis_of(view.now) or shown.pass_id in view.revoked:
+        if shown.expires_at_ms + skew_ms <= millis_of(view.now) or shown.pass_id in view.void:
             raise TokenError("expired")
         return shown
 

@@ -81,8 +81,9 @@ CREATE TABLE room_passes (
 ) WITH (fillfactor = 80);
 CREATE INDEX room_passes_live_by_slot
     ON room_passes ((ARRAY[organisation, room, epoch]), slot_until) WHERE state = 'live';
-CREATE INDEX room_passes_revoked
-    ON room_passes ((ARRAY[organisation, room, epoch]), expires_at) WHERE state = 'revoked';
+CREATE INDEX room_passes_void  -- ended by somebody, though their tokens have not expired yet
+    ON room_passes ((ARRAY[organisation, room, epoch]), expires_at)
+    WHERE state IN ('left', 'completed', 'revoked');
 CREATE INDEX room_passes_by_entry
     ON room_passes ((ARRAY[organisation, room, epoch]), entered_at) WHERE number > 0;
 
