@@ -154,7 +154,7 @@ async def audit(bench: Bench, contender: Contender, visit: Visit, seen: Load, to
     Raises:
         RuntimeError: something is missing or there twice, or the run has asked for nothing new.
     """
-    if seen.requests >= total:
+    if seen.requests + 2 * visit.connections >= total:
         raise RuntimeError(f"there were visitors for {total} requests only")
     if seen.refused or seen.socket_errors or seen.timeouts:
         raise RuntimeError(f"{contender.name} refused or lost {visit.shape}s: {seen}")

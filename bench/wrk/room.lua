@@ -6,7 +6,8 @@
 --                 join       with a nonce of the file each
 --                 enter      with a body of the file each
 --   BENCH_PATH    what to poll, or the room: /v1/rooms/1
---   BENCH_LINES   file with one nonce or body a line; when all are used up, the run ends
+--   BENCH_LINES   file with one nonce or body a line; when all are used up, no more is asked
+--   BENCH_SKIP    so many of its lines, which have been used before
 --   BENCH_BODY    of joins
 --   BENCH_OUT     where to write the figures, as JSON
 local shape = os.getenv("BENCH_SHAPE")
@@ -17,19 +18,24 @@ local head = " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 local threads = {}
 function setup(thread) threads[#threads + 1] = thread end
 
+local skip = tonumber(os.getenv("BENCH_SKIP") or "0")
 local lines, asked, etag, again = {}, 0, nil, nil
 s200, s304, other = 0, 0, 0
 
 function init(args)
   if shape ~= "join" and shape ~= "enter" then return end
-  for line in io.lines(os.getenv("BENCH_LINES")) do lines[#lines + 1] = line end
+  local seen = 0
+  for line in io.lines(os.getenv("BENCH_LINES")) do
+    seen = seen + 1
+    if seen > skip then lines[#lines + 1] = line end
+  end
 end
 
 local function next_line()
   asked = asked + 1
   if asked > #lines then
     wrk.thread:stop()
-    return lines[#lines]
+    return lines[#lines] or "none"
   end
   return lines[asked]
 end
