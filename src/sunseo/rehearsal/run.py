@@ -51,7 +51,8 @@ from sunseo.rehearsal.verdict import Evidence, judge
 
 ORGANISATION = 1
 ISSUER = "https://tickets.example"
-EARLY_S = 10.0
+EARLY_PART = 6  # of the duration, before the opening, is for early birds
+SAME_SIGNAL_S = 2.0  # a Ctrl-C comes twice through some shells and tools
 CREW_START_S = 4.0  # for drivers to start before the first early bird is due
 AFTER_S = 180.0  # past the last arrival, whoever is left is sent home
 REST_S = 1.0  # for releases under way to be stored
@@ -91,7 +92,7 @@ def run_rehearsal(options: Options, where: Where) -> int:
         console.print(f"No rehearsal: {error}", style="red", highlight=False, markup=False)
         return COULD_NOT
     except (KeyboardInterrupt, asyncio.CancelledError):
-        console.print("Stopped before the crowd came; nothing is left behind.")
+        console.print("Stopped at once; nothing is left behind.")
         return COULD_NOT
     if where.json is not None:
         where.json.write_bytes(msgspec.json.encode(outcome))
@@ -107,7 +108,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
     stop = _stop_on_signals()
     async with _venue(options, where, folder, terminal) as venue, _session(venue.url) as session:
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        zero = time.monotonic() + EARLY_S + CREW_START_S
+        zero = time.monotonic() + options.duration_s / EARLY_PART + CREW_START_S
         opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
         stage = Stage(options.seats, options.capacity, options.session_s)
         scenery = await set_up(session, venue.key, stage, opens_at)
@@ -179,7 +180,7 @@ def _plans(
 ) -> list[Plan]:
     arrivals = Arrivals(
         visitors=options.visitors,
-        early_s=EARLY_S,
+        early_s=options.duration_s / EARLY_PART,
         duration_s=options.duration_s,
         herd_mean_s=options.duration_s / 5,
     )
@@ -284,10 +285,15 @@ def _stop_on_signals() -> asyncio.Event:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
 
+    first = 0.0
+
     def heed() -> None:
-        if stop.is_set() and task is not None:
+        nonlocal first
+        if not stop.is_set():
+            stop.set()
+            first = loop.time()
+        elif loop.time() > first + SAME_SIGNAL_S and task is not None:
             task.cancel()
-        stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, heed)

@@ -1,0 +1,117 @@
+"""Who comes to a rehearsal, when, and how they behave: pure, and the same for the same seed."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sunseo.rehearsal.arrivals import Arrivals, arrival_times
+from sunseo.rehearsal.habits import Ending, Trick, habits_of
+from sunseo.rehearsal.picking import hall_of, pick, view_of
+from sunseo.rehearsal.sights import PollTerms, Speed, State, poll_after_s
+
+CROWD = Arrivals(visitors=10_000, early_s=10.0, herd_mean_s=5.0, duration_s=60.0)
+
+
+def test_everybody_comes_in_order_and_in_time() -> None:
+    """No one is missing; nobody comes before the early birds or after the end."""
+    times = arrival_times(CROWD, 1)
+
+    assert len(times) == 10_000
+    assert times == sorted(times)
+    assert times[0] >= -10.0
+    assert times[-1] <= 60.0
+
+
+def test_streams_have_their_shares() -> None:
+    """So many come early as asked for, and most of the herd in its first seconds."""
+    times = arrival_times(CROWD, 1)
+
+    assert sum(time < 0 for time in times) == 1_200
+    soon = sum(0 <= time < 5.0 for time in times)
+    assert 3_900 < soon < 4_500  # 63.2 % of 6,300, and a twelfth of the tail of 2,500
+
+
+def test_early_birds_grow_more_towards_the_opening() -> None:
+    """The last second before T0 brings many more than the first of them."""
+    times = arrival_times(CROWD, 1)
+
+    first = sum(-10.0 <= time < -9.0 for time in times)
+    last = sum(-1.0 <= time < 0.0 for time in times)
+    assert last > 5 * max(1, first)
+
+
+def test_same_seed_gives_the_same_crowd() -> None:
+    """Arrivals and habits come again with their seed; another seed brings others."""
+    assert arrival_times(CROWD, 7) == arrival_times(CROWD, 7)
+    assert arrival_times(CROWD, 7) != arrival_times(CROWD, 8)
+
+    def seen(seed: int) -> list[object]:
+        crowd = [habits_of(number, seed, 4.0) for number in range(1, 50)]
+        return [(one.party, one.ending, one.loses, one.looks_s, one.is_guest) for one in crowd]
+
+    assert seen(7) == seen(7)
+    assert seen(7) != seen(8)
+
+
+def test_crowd_has_all_kinds_of_people() -> None:
+    """Among two thousand there is every ending and trick, and people who refresh or stay away."""
+    crowd = [habits_of(number, 1, 4.0) for number in range(1, 2_001)]
+
+    assert {one.ending for one in crowd} == set(Ending)
+    assert {one.trick for one in crowd} == {None, *Trick}
+    assert any(one.refresh_s is not None for one in crowd)
+    assert any(one.stays_away_after_s is not None for one in crowd)
+    assert {one.tabs for one in crowd} == {1, 2, 3}
+    assert set().union(*(one.loses for one in crowd)) == {"join", "enter", "renew", "hold", "order"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"early_share": 0.5, "herd_share": 0.6}, {"duration_s": 0.0}, {"early_s": -1.0}]
+)
+def test_impossible_crowd_is_refused(wrong: dict[str, float]) -> None:
+    """Shares above one and times below zero are mistakes."""
+    with pytest.raises(ValueError, match=r"of one|positive"):
+        Arrivals(visitors=10, **wrong)
+
+
+@given(st.text("012", min_size=1, max_size=40), st.integers(1, 5), st.integers(0, 20))
+def test_picked_seats_are_free_and_no_more_than_asked(
+    states: str, party: int, attempt: int
+) -> None:
+    """Whatever is free: seats are picked from it, at most a party's worth, none twice."""
+    hall = hall_of([{"seat": 100 + n, "x": n % 7, "y": n // 7} for n in range(len(states))])
+    view = view_of(hall, states)
+
+    seats = pick(view, party, attempt, Random(1))
+
+    assert len(set(seats)) == len(seats) <= party
+    assert all(states[seat - 100] == "0" for seat in seats)
+    assert bool(seats) == ("0" in states)
+    assert (view.held, view.sold) == (states.count("1"), states.count("2"))
+
+
+def state(*, serving: int = 0, speed: float | None = None, **more: object) -> State:
+    shown = None if speed is None else Speed(speed)
+    given: dict[str, object] = {"phase": "open", "opens_at": None, "now": 0} | more
+    return State(
+        epoch=1,
+        issued=1000,
+        serving=serving,
+        speed=shown,
+        sold_out=False,
+        poll=PollTerms(2, 60, 10),
+        **given,  # type: ignore[arg-type]  # the fields above, with values of their types
+    )
+
+
+def test_visitors_ask_as_often_as_the_room_wants() -> None:
+    """A tenth of the wait, between floor and ceiling; a quarter of the ceiling when unknown."""
+    assert poll_after_s(state(speed=10.0), 1000) == 10.0
+    assert poll_after_s(state(speed=10.0), 20) == 2
+    assert poll_after_s(state(speed=0.1), 900) == 60
+    assert poll_after_s(state(speed=0.0), 900) == 60
+    assert poll_after_s(state(speed=None), 900) == 15
+    assert poll_after_s(state(serving=900), 900) == 2
+    assert poll_after_s(state(phase="before", opens_at=300_000), 5) == 30
