@@ -32,6 +32,7 @@ FORGET_EVERY = 300  # steps
 RELEASES_KEPT_S = 3600.0
 
 _encode = msgspec.json.Encoder().encode
+_read_entered = msgspec.json.Decoder(list[tuple[int, float]]).decode
 
 
 class Stock(msgspec.Struct, frozen=True):
@@ -205,8 +206,8 @@ class Controller:
             rows = found.all()
         entered: dict[int, list[tuple[int, float]]] = {}
         for row in rows:
-            if row.number not in self._kept[row.room].recent:
-                entered.setdefault(row.room, []).append((row.number, row.at_s))
+            recent = self._kept[row.room].recent
+            entered[row.room] = [one for one in _read_entered(row.entered) if one[0] not in recent]
         return entered
 
     async def _step(self, view: RoomView, entered: list[tuple[int, float]]) -> _Step:
