@@ -47,15 +47,16 @@ help:  ## Say what can be made
 	@echo 'make test    check style, types and layers, and run all tests'
 	@echo 'make node    test the gate for Node with Express and its types (needs Node 18 and npm)'
 	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
-	@echo 'make bench-room  measure the waiting room alone (half an hour; needs wrk)'
+	@echo 'make bench-room  measure the waiting room alone (20 minutes; needs wrk)'
 	@echo 'make chaos   kill workers, PostgreSQL and supervisor in mid-sale, and count what is lost'
 	@echo 'make chaos-room    the same while visitors join a waiting room and enter it'
 	@echo 'make lint    check style, types and layers only'
 	@echo 'make fmt     format the code'
 	@echo 'make clean   remove what was set up and built'
 
-demo: $(RUN_STAMP)  ## DEMO="--visitors 200" gives options
-	@$(RUN) -m sunseo demo $(DEMO)
+demo: $(RUN_STAMP)  ## DEMO="--visitors 2000 --seats 200" gives options
+	@mkdir -p build
+	@$(RUN) -m sunseo demo --report build/demo.html $(DEMO)
 
 test: lint  ## TEST="tests/unit -k lane" chooses tests
 	$(RUN) -m pytest -n $(PYTEST_PROCESSES) $(TEST)

@@ -32,9 +32,9 @@ async def measure_gate(bench: Bench) -> list[Figure]:
         cookies = [f"theme=dark; sunseo_pass_{ROOM}={text}".encode() for text in passes]
         guarded = gate.guarded(room)
         first = await gate.measure_rounds(guarded, cookies)
-        found += _added(f"{name}: first request of a pass through the gate", first, alone)
+        found += _added(f"{name}: added by the gate to a pass's first request", first, alone)
         later = await gate.measure_rounds(guarded, cookies[:REMEMBERED])
-        found += _added(f"{name}: later requests through the gate", later, alone)
+        found += _added(f"{name}: added by the gate to its later requests", later, alone)
     for figure in found:
         bench.console.print(f"  {figure.name}: {figure.value:.1f} µs")
     return found
@@ -74,18 +74,17 @@ def _verified(name: str, rounds: Sequence[Times], p99_max: float) -> list[Figure
 
 
 def _added(name: str, rounds: Sequence[Times], alone: Sequence[Times]) -> list[Figure]:
+    """What requests take longer than at the app alone."""
     found = []
     for part in Times._fields:
         without = median(getattr(times, part) for times in alone)
         found.append(
             figures.of(
-                [getattr(times, part) for times in rounds],
+                [getattr(times, part) - without for times in rounds],
                 section="gate",
                 name=f"{name}: {part}",
                 unit="µs",
-                beside="the app alone",
-                beside_each=[getattr(times, part) for times in alone],
-                details={"added_us": median(getattr(times, part) for times in rounds) - without},
+                details={"app_alone_us": without},
             )
         )
     return found
