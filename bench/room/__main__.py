@@ -53,6 +53,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny, says nothing")
     parser.add_argument("--json", type=Path, help="where to write; default: build/bench")
     parser.add_argument("--report", type=Path, help="print such a file as Markdown, and end")
+    parser.add_argument("--into", type=Path, help="with --report: a page to put its tables into")
     given = parser.parse_args(arguments)
     if given.quick:
         given.runs, given.seconds = 1, 1.0
@@ -92,7 +93,11 @@ def main() -> int:
     if not console.is_terminal:
         console.width = PAPER_COLUMNS
     if given.report:
-        sys.stdout.write(figures.markdown(figures.read(given.report)))
+        told = figures.markdown(figures.read(given.report))
+        if given.into:
+            figures.put_into(given.into, told)
+        else:
+            sys.stdout.write(told)
         return 0
     try:
         require_wrk()

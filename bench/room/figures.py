@@ -10,6 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 
+TABLES_BEGIN = "<!-- tables: begin -->\n"
+TABLES_END = "<!-- tables: end -->"
+
+
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """One figure of one run of the benchmark.
 
@@ -107,6 +111,15 @@ def markdown(report: Report) -> str:
         told = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         lines.append(f"| {name} | {told} |")
     return "\n".join(lines) + "\n"
+
+
+def put_into(page: Path, told: str) -> None:
+    """Put tables into a page, in place of those that stand between its two marks."""
+    before, begin, rest = page.read_text("utf-8").partition(TABLES_BEGIN)
+    _, end, after = rest.partition(TABLES_END)
+    if not begin or not end:
+        raise ValueError(f"{page} has no place for tables")
+    page.write_text(f"{before}{begin}\n{told}{end}{after}", "utf-8")
 
 
 def _markdown_table(figures: Sequence[Figure], section: str) -> list[str]:
