@@ -9,7 +9,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-
 TABLES_BEGIN = "<!-- tables: begin -->\n"
 TABLES_END = "<!-- tables: end -->"
 
