@@ -20,8 +20,7 @@ from sunseo.postgres.embedded.error import EmbeddedServerError
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.migrate import upgrade
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.rehearsal.command import rehearse
-from sunseo.rehearsal.demo import DemoOptions, run_demo
+from sunseo.rehearsal.command import demo, rehearse
 from sunseo.room.command import add_room_commands
 from sunseo.room.draw.command import draw
 from sunseo.room.gate.auth_request import read_options, run_gate
@@ -47,6 +46,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(room, name="room")
 app.add_typer(draw, name="draw")
 app.add_typer(rehearse, name="rehearse")
+app.command("demo")(demo)
 
 ConfigOption = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
 DataOption = Annotated[Path | None, typer.Option(help="Folder of the embedded PostgreSQL.")]
@@ -130,23 +130,6 @@ def verify(
         dsn = _database(settings, stack)
         code = asyncio.run(run_verify(dsn, settings.organisation, sale, as_json))
     raise typer.Exit(code)
-
-
-@app.command()
-def demo(
-    *,
-    visitors: Annotated[int, typer.Option(min=1, max=10_000, help="Buyers at once.")] = 500,
-    seats: Annotated[int, typer.Option(min=1, max=25_000, help="Seats on each date.")] = 2_000,
-    seed: Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Keep the data, in this folder.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Of the server.")] = 1,
-    as_json: JsonOption = False,
-) -> None:
-    """Sell out a concert to a crowd on a throw-away server, then verify the result."""
-    options = DemoOptions(
-        visitors=visitors, seats=seats, seed=seed, data=data, workers=workers, as_json=as_json
-    )
-    raise typer.Exit(run_demo(options))
 
 
 @app.command()

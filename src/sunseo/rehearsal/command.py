@@ -2,9 +2,11 @@
 
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+CAPACITY_PART = 10  # one inside for so many seats
 
 rehearse = typer.Typer(help="Send a crowd through a server, and judge.", no_args_is_help=True)
 
@@ -50,6 +52,58 @@ def concert(
 
     Exit code 0 if everything held, 1 if something did not, 2 if it could not be run to its end.
     """
+    if target is not None and operator_key is None:
+        raise typer.BadParameter("--target stands with --operator-key")
+    options: dict[str, Any] = {
+        "visitors": visitors,
+        "seats": seats,
+        "capacity": capacity,
+        "seed": seed,
+        "duration_s": duration,
+        "session_s": session,
+        "workers": workers,
+        "drivers": drivers,
+        "target": target,
+    }
+    where = {
+        "operator_key": operator_key,
+        "database_url": database_url,
+        "json": json,
+        "report": report,
+        "data": data,
+    }
+    _run(options, where)
+
+
+def demo(
+    *,
+    visitors: Annotated[int, typer.Option(min=1, max=1_000_000, help="All of them.")] = 20_000,
+    seats: Annotated[int, typer.Option(min=1, max=50_000, help="On sale.")] = 2_000,
+    duration: Annotated[
+        float, typer.Option(min=1, max=7200, help="Seconds from T0 to the last arrival.")
+    ] = 45.0,
+    seed: Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Keep the data, in this folder.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Of the server.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="Write a page to this .html file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Sell out a concert to a crowd on a throw-away server, then verify the result.
+
+    The same as `rehearse concert`, with fewer options.
+    """
+    options: dict[str, Any] = {
+        "visitors": visitors,
+        "seats": seats,
+        "capacity": None,
+        "seed": seed,
+        "duration_s": duration,
+        "workers": workers,
+    }
+    _run(options, {"report": report, "data": data, "as_json": as_json})
+
+
+def _run(options: dict[str, Any], where: dict[str, Any]) -> None:
     from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - other commands start faster without
         Options,
     )
@@ -58,23 +112,11 @@ def concert(
         run_rehearsal,
     )
 
-    if target is not None and operator_key is None:
-        raise typer.BadParameter("--target stands with --operator-key")
-    for file in (json, report):
+    for file in (where.get("json"), where.get("report")):
         if file is not None and not file.absolute().parent.is_dir():
             raise typer.BadParameter(f"there is no folder {file.parent}")
-    options = Options(
-        visitors=visitors,
-        seats=seats,
-        capacity=capacity if capacity is not None else max(1, seats // 10),
-        seed=seed if seed is not None else secrets.randbelow(10**6),
-        duration_s=duration,
-        session_s=session,
-        workers=workers,
-        drivers=drivers,
-        target=target,
-    )
-    where = Where(
-        operator_key=operator_key, database_url=database_url, json=json, report=report, data=data
-    )
-    raise typer.Exit(run_rehearsal(options, where))
+    if options["seed"] is None:
+        options["seed"] = secrets.randbelow(10**6)
+    if options["capacity"] is None:
+        options["capacity"] = max(1, options["seats"] // CAPACITY_PART)
+    raise typer.Exit(run_rehearsal(Options(**options), Where(**where)))

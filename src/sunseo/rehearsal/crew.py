@@ -28,6 +28,8 @@ class CrewError(Exception):
 class Crew:
     def __init__(self, plans: Sequence[Plan], log: Path) -> None:
         self._plans = plans
+        for plan in plans:
+            Path(plan.record).unlink(missing_ok=True)  # of an earlier rehearsal
         self._log = log
         self._processes: list[asyncio.subprocess.Process] = []
         self._progress: dict[int, Progress] = {}

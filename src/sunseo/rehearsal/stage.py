@@ -10,8 +10,8 @@ import msgspec
 from sunseo.rehearsal.habits import PERSON_LIMIT
 
 SEATS_A_ROW = 50
-POLL_CEILING_S = 15
-"""A minute in life; here the whole sale lasts about as long."""
+POLL_CEILING_S = (15, 60)
+"""A minute in life; where visitors are quicker than there, the whole sale may not last so long."""
 
 
 class StageError(Exception):
@@ -34,6 +34,11 @@ class Stage(msgspec.Struct, frozen=True):
     @property
     def hold_ttl_s(self) -> int:
         return max(10, round(3 * self.session_s))
+
+    @property
+    def poll_ceiling_s(self) -> int:
+        shortest, longest = POLL_CEILING_S
+        return min(longest, max(shortest, round(self.session_s)))
 
     @property
     def pass_ttl_s(self) -> int:
@@ -99,8 +104,8 @@ def _room(stage: Stage, sale: int, opens_at: datetime) -> dict[str, Any]:
             "opens_at": opens_at.isoformat(),
             "pass_ttl_s": stage.pass_ttl_s,
             "renewal_grace_s": 5,
-            "grace_s": 2 * POLL_CEILING_S,
-            "poll_ceiling_s": POLL_CEILING_S,
+            "grace_s": 2 * stage.poll_ceiling_s,
+            "poll_ceiling_s": stage.poll_ceiling_s,
             "units_per_buyer": 2.0,
         },
     }
