@@ -48,6 +48,11 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5, help="of everything that is repeated")
     parser.add_argument("--seconds", type=float, default=4, help="of every run")
     parser.add_argument("--waiting", type=int, default=1_000_000, help="when memory is measured")
+    parser.add_argument(
+        "--buffers",
+        help="shared_buffers while memory is measured, like 128MB; default: the product's own, an "
+        "eighth of the machine's memory up to 1 GB",
+    )
     parser.add_argument("--entrants", type=int, default=1_000_000, help="of the draw")
     parser.add_argument("--without-peer", action="store_true", help="measure ours alone")
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny, says nothing")
@@ -113,6 +118,7 @@ def main() -> int:
         runs=given.runs,
         seconds=given.seconds,
         waiting=given.waiting,
+        buffers=given.buffers,
         entrants=given.entrants,
         with_peer=not given.without_peer,
     )

@@ -48,7 +48,7 @@ async def measure_memory(bench: Bench) -> list[Figure]:
     PostgreSQL is started anew before, so that whatever it reads or writes for them counts.
     """
     await bench.database.clone_rooms(DATABASE)
-    bench.restart_database()
+    buffers = await restart_with(bench, bench.buffers)
     lines, warm_up_lines = bench.folder / "visitors.txt", bench.folder / "warm-up-visitors.txt"
     await asyncio.to_thread(write_nonces, lines, ROOM, bench.waiting + NONCES_SPARE)
     await asyncio.to_thread(write_nonces, warm_up_lines, WARM_UP_ROOM, WARM_UP_NONCES)
@@ -66,7 +66,20 @@ async def measure_memory(bench: Bench) -> list[Figure]:
         rate = await join_until(bench, port, lines)
         after, sizes_after = await look(bench, server, store)
         issued = await issued_in(bench)
-    return _figures(issued, rate, (before, after), (sizes_before, sizes_after))
+    if bench.buffers is not None:
+        await restart_with(bench, None)
+    return _figures(issued, rate, (before, after), (sizes_before, sizes_after), buffers)
+
+
+async def restart_with(bench: Bench, buffers: str | None) -> str:
+    """Start PostgreSQL anew with so large a page cache; returns how large it is."""
+    async with bench.database.as_superuser() as conn:
+        change = "RESET shared_buffers" if buffers is None else f"SET shared_buffers = '{buffers}'"
+        await conn.execute(f"ALTER SYSTEM {change}")
+    bench.restart_database()
+    async with bench.database.as_superuser() as conn:
+        shown: str = await conn.fetchval("SHOW shared_buffers")
+        return shown
 
 
 async def join_until(bench: Bench, port: int, lines: Path) -> float:
@@ -110,7 +123,11 @@ def rss_bytes(process: psutil.Process) -> int:
 
 
 def _figures(
-    issued: int, rate: float, memory: tuple[Memory, Memory], sizes: tuple[Sizes, Sizes]
+    issued: int,
+    rate: float,
+    memory: tuple[Memory, Memory],
+    sizes: tuple[Sizes, Sizes],
+    buffers: str,
 ) -> list[Figure]:
     before, after = memory
     server = (after.server - before.server) / MEGABYTE
@@ -129,7 +146,8 @@ def _figures(
             value=round(server + store, 1),
             at_most=GROWTH_MB,
             note="PSS of all processes, which counts shared memory once; joined over HTTP at "
-            f"{CONNECTIONS} connections, after PostgreSQL was started anew",
+            f"{CONNECTIONS} connections, after PostgreSQL was started anew, with shared_buffers "
+            f"at {buffers}",
             details=details,
         ),
         Figure(section="memory", name=f"of it the server's {named}", unit="MB", value=server),

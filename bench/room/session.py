@@ -29,6 +29,7 @@ class Bench:
 
     Attributes:
         waiting: how many wait when memory is measured.
+        buffers: `shared_buffers` while memory is measured; None for the product's own.
         entrants: of the draw.
         with_peer: whether the peer takes part.
     """
@@ -39,6 +40,7 @@ class Bench:
     runs: int
     seconds: float
     waiting: int
+    buffers: str | None
     entrants: int
     with_peer: bool
 
