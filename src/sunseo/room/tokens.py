@@ -237,6 +237,8 @@ def unseal(text: str, kind: Kind, room: int, key_of: Callable[[int, bool], Verif
     if raw[1] != kind:
         raise TokenError("kind" if raw[1] in _LAYOUTS else "malformed")
     layout = _LAYOUTS[kind]
+    if len(raw) < layout.body_bytes:
+        raise TokenError("malformed")
     flags = raw[3]
     ed25519 = flags >= _ED25519
     size = layout.body_bytes
