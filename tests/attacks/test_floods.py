@@ -21,6 +21,7 @@ from sunseo.web.auth import Authenticator
 from sunseo.web.limits import Limits
 from sunseo.web.operators import OperatorKeys
 from sunseo.web.persons import Persons
+from tests.asgi import Response
 from tests.attacks.attacker import (
     Crowd,
     Serving,
@@ -148,9 +149,9 @@ async def test_join_flood_is_shed_and_entering_still_works(database_dsn: str) ->
         assert [answer.status for answer in joined] == [201] * 34
 
 
-async def _first(waiting: list["asyncio.Future[object]"], count: int) -> list[object]:
+async def _first(waiting: list["asyncio.Task[Response]"], count: int) -> list[Response]:
     """So many answers, while the others wait."""
-    done: list[object] = []
+    done: list[Response] = []
     for answer in asyncio.as_completed(waiting):
         done.append(await answer)
         if len(done) == count:

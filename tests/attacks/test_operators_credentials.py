@@ -3,6 +3,7 @@
 import json
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ GUESSES = (
     "' OR 1=1 --",
     "x" * 8000,
 )
-ENDPOINTS = (
+ENDPOINTS: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/v1/rooms", {"name": "Mine"}),
     ("GET", "/v1/rooms", None),
     ("PATCH", "/v1/rooms/{room}", {"settings": {"capacity": 1_000_000}}),

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Dialog, Page
 
 from tests.acceptance.browsers import chromium, needs_chromium
 from tests.attacks.attacker import (
@@ -70,12 +70,21 @@ def opened(browser: Browser, *, scripts: bool = True) -> Iterator[tuple[Page, li
     context.set_default_timeout(30_000)
     seen: list[str] = []
     page = context.new_page()
-    page.on("dialog", lambda dialog: (seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    page.on("request", lambda one: seen.append(one.url) if "evil" in one.url else None)
+
+    def note(dialog: Dialog) -> None:
+        seen.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    page.on("dialog", note)
+    page.on("request", lambda one: seen.append(one.url) if is_strange(one.url) else None)
     try:
         yield page, seen
     finally:
         context.close()
+
+
+def is_strange(url: str) -> bool:
+    return "evil" in (urlsplit(url).hostname or "")
 
 
 def is_hacked(page: Page) -> bool:

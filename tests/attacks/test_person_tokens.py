@@ -197,12 +197,11 @@ async def test_headers_that_are_remembered_have_a_bound() -> None:
 async def test_refused_headers_are_not_remembered() -> None:
     """A header comes to be known by a good signature only."""
     verifier = warmed()
-    for name, forged in FORGERIES.items():
-        if name == "expired":
-            continue  # signed as it must be: its header is good
+    for forged in FORGERIES.values():
         with pytest.raises(InvalidTokenError):
             await verifier.verify(forged)
-    assert verifier._known_headers == set()
+    # Some are signed as they must be, and refused for what they claim: their header is good.
+    assert verifier._known_headers <= {part(PLAIN)}
 
 
 def test_guests_session_names_nobody_of_the_host(

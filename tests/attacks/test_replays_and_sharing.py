@@ -3,6 +3,7 @@
 import socket
 import time
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from sunseo.room.gate.keeper import Keeper
 from sunseo.room.gate.options import GateOptions
 from sunseo.room.gate.policy import Asked
-from sunseo.room.gate.verifier import gate_keys
+from sunseo.room.gate.verifier import PassVerifier, gate_keys
+from sunseo.room.tokens import TokenError
 from tests.attacks.attacker import (
     RING,
     Crowd,
@@ -249,3 +251,46 @@ def test_gate_refuses_what_the_service_refuses(server: Serving, operator: str, w
             assert not lets_in(gate, RING.seal(msgspec.structs.replace(held, **changes)))
         assert not lets_in(gate, visitor.place)
         assert not lets_in(gate, RING.seal(held, ed25519=True))
+
+
+def test_pass_given_back_ends_at_gates_with_its_token(
+    server: Serving, operator: str, wire: Wire
+) -> None:
+    """Enter, give the slot back, stay: a gate that was not told lets in for the token's minute.
+
+    This is not held at once, only bounded: the document lists revoked passes, not those given back.
+    """
+    room = create_room(server, operator)
+    visitor = inside(server, wire, room)
+    visitor.say("leave")
+    held = RING.open_pass(visitor.ticket, room)
+    keys = server.ask("GET", f"/v1/rooms/{room}/keys", bearer=operator).body
+    verifier = PassVerifier(gate_keys(keys))
+
+    assert visitor.say("renew").json["outcome"] == "pass_done"
+    assert held.expires_at_ms - held.issued_at_ms <= 60_000
+    assert verifier.check(visitor.ticket, held.issued_at_ms, 1, 5_000) == held
+    with pytest.raises(TokenError):
+        verifier.check(visitor.ticket, held.expires_at_ms + 5_000, 1, 5_000)
+
+
+def test_revoked_passes_in_bulk_push_no_other_from_the_list(
+    server: Serving, operator: str, wire: Wire
+) -> None:
+    """Somebody has many passes of her own revoked: a document lists a thousand, longest first.
+
+    What falls off the list ends first by itself, at the latest a minute after its last renewal.
+    """
+    room = create_room(server, operator, capacity=5000)
+    rows(
+        server,
+        "INSERT INTO room_passes (organisation, room, epoch, number, pass_id, holder, state,"
+        " renewal, renewed_at, entered_at, expires_at, slot_until, session_until, ended_at)"
+        " SELECT 1, $1, 1, n, lpad(to_hex(n), 32, '0')::uuid, gen_random_uuid(), 'revoked', 0,"
+        " now(), now(), now() + n * interval '10 ms', now() + interval '1 h', now(), now()"
+        " FROM generate_series(1, 1500) AS n",
+        room,
+    )
+    seen_by_all(server, room, lambda state: len(state["revoked"]) == 1000)
+    listed = server.ask("GET", f"/v1/rooms/{room}/state").json["revoked"]
+    assert min(UUID(one).int for one in listed) == 501
