@@ -161,6 +161,8 @@ def invalid() -> Iterator[Row]:
 def _misspelt(row: Callable[..., Row], place: str, ticket: str) -> Iterator[Row]:
     yield row("empty", "", "malformed")
     yield row("one character", "A", "malformed")
+    yield row("three bytes, which end before the flags", ticket[:4], "malformed")
+    yield row("a body cut before its end", ticket[:100], "malformed")
     yield row("not base64url", "!" * len(ticket), "malformed")
     yield row("padded", place + "=", "malformed", "place")
     yield row("a line feed behind it", ticket + "\n", "malformed")
