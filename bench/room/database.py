@@ -10,10 +10,12 @@ from sunseo.postgres.migrate import upgrade
 from sunseo.room.settings import RoomSettings, encode_settings
 
 ORGANISATION = 1
-ROOM = 1
-WARM_UP_ROOM = 900_001
-PAST_ROOM = 900_002
+PAST_ROOM = 1
 """Whose rows are there so that nobody plans for tables that are empty."""
+
+WARM_UP_ROOM = 2
+ROOM = 3
+"""The newest, as rooms are numbered in the order in which they are made."""
 
 PAST_VISITS = 50_000
 CAPACITY = 10_000_000
