@@ -19,6 +19,7 @@ from chaos.room.watch import DocumentWatch, RowWatch
 from tests.acceptance.serving import PATIENCE_S, Serving, token, until
 
 BETWEEN = (5, 80)  # joins and entries between two kills: some hit a server that hardly recovered
+SHARES = {Kind.POSTGRESQL: 0.45, Kind.SUPERVISOR: 0.1}  # of kills; all others are of workers
 WATCHERS = 3
 LATECOMERS_MAX = 300
 REPLAYED_MAX = 3000
@@ -155,8 +156,8 @@ def set_up(server: Serving, plan: Plan) -> Stage:
     """One room for many at once, and one in which there is nearly always but one slot left."""
     operator = server.create_key()
     rooms = [
-        _create_room(server, operator, max(3, plan.visitors // 3), share=0.85),
-        _create_room(server, operator, 3, share=0.15),
+        _create_room(server, operator, max(3, plan.visitors // 3), share=0.9),
+        _create_room(server, operator, 4, share=0.1),
     ]
     witness = Witness()
     crowd = RoomCrowd(server.url, rooms, token, witness, visitors=plan.visitors, seed=plan.seed)
@@ -195,7 +196,7 @@ async def campaign(stage: Stage, plan: Plan, tell: Callable[[str, int], None]) -
             tell(f"{kind.value}: serving after {kills[-1].first_success_s:.2f} s", 1)
         await _successes(crowd, plan.between[1])
 
-    absent = stayed_away(crowd.visits)
+    absent = stayed_away(crowd.visits, stage.rows.serving)
     absent = chance.sample(absent, min(LATECOMERS_MAX, len(absent)))
     sample = chance.sample(crowd.visits, min(REPLAYED_MAX, len(crowd.visits)))
     async with crowd.connected():
@@ -213,8 +214,9 @@ async def campaign(stage: Stage, plan: Plan, tell: Callable[[str, int], None]) -
 
 
 def order_of_kills(count: int, chance: random.Random) -> list[Kind]:
-    """As many of each kind as can be, in random order."""
-    kinds = (list(Kind) * (count // len(Kind) + 1))[:count]
+    """Each kind by its share, at least once, in random order."""
+    others = [kind for kind, share in SHARES.items() for _ in range(max(1, round(share * count)))]
+    kinds = [*others, *[Kind.WORKER] * count][:count]
     chance.shuffle(kinds)
     return kinds
 

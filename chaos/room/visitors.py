@@ -10,7 +10,7 @@ import base64
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -95,11 +95,9 @@ class RoomCrowd(AskingCrowd):
             await self._be_inside(visit, chance)
 
     async def come_late(self, visit: Visit) -> None:
-        """Have somebody enter who stayed away: the place must still count."""
+        """Have somebody enter who was called and stayed away: the place must still count."""
         chance = random.Random(visit.number)
-        if not await self._await_turn(visit, 3 * PATIENCE_S):
-            self._break(f"number {visit.number} of room {visit.room} was never called")
-        elif not await self._enter(visit, chance, patience_s=3 * PATIENCE_S):
+        if not await self._enter(visit, chance, patience_s=3 * PATIENCE_S):
             self._break(f"number {visit.number} of room {visit.room} found no way in")
         else:
             await self._leave(visit, chance)
@@ -302,9 +300,11 @@ def is_entry(answered: Answered) -> bool:
     return answered.status in SUCCESSES and answered.intent.verb == "enter"
 
 
-def stayed_away(visits: Iterable[Visit]) -> list[Visit]:
-    """Who has a place and never had a pass."""
-    return [visit for visit in visits if visit.read is not None and not visit.passes]
+def stayed_away(visits: Iterable[Visit], serving: Mapping[int, int]) -> list[Visit]:
+    """Who has been called, room by room, and never had a pass."""
+    return [
+        visit for visit in visits if not visit.passes and 0 < visit.number <= serving[visit.room]
+    ]
 
 
 def base64url(raw: bytes) -> str:

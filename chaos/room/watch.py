@@ -99,6 +99,11 @@ class RowWatch:
 
     _last: dict[int, Look] = field(default_factory=dict)
 
+    @property
+    def serving(self) -> dict[int, int]:
+        """How far each room's line is, as of the last look."""
+        return {room.number: self._last[room.number].serving for room in self.rooms}
+
     async def run(self) -> None:
         while True:
             with suppress(*LOST):
