@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 CAPACITY_PART = 10  # one inside for so many seats
+DEMO_SESSION_S = 3.0  # nobody looks on for longer than two minutes
 
 rehearse = typer.Typer(help="Send a crowd through a server, and judge.", no_args_is_help=True)
 
@@ -81,7 +82,7 @@ def demo(
     seats: Annotated[int, typer.Option(min=1, max=50_000, help="On sale.")] = 2_000,
     duration: Annotated[
         float, typer.Option(min=1, max=7200, help="Seconds from T0 to the last arrival.")
-    ] = 45.0,
+    ] = 40.0,
     seed: Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")] = None,
     data: Annotated[Path | None, typer.Option(help="Keep the data, in this folder.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of the server.")] = 1,
@@ -98,6 +99,7 @@ def demo(
         "capacity": None,
         "seed": seed,
         "duration_s": duration,
+        "session_s": DEMO_SESSION_S,
         "workers": workers,
     }
     _run(options, {"report": report, "data": data, "as_json": as_json})

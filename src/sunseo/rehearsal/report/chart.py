@@ -7,8 +7,8 @@ from math import ceil, floor, log10
 
 import msgspec
 
-WIDTH, HEIGHT = 640, 220
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 26
+WIDTH, HEIGHT = 440, 200  # small enough for its letters to be read on a phone
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 26
 POINTS_MAX = 320  # along a curve; more cannot be told apart
 TICKS = 4
 
@@ -52,7 +52,7 @@ def _grid(span: tuple[float, float], top: float) -> list[str]:
 
 def _marks(span: tuple[float, float]) -> list[float]:
     """Round seconds along the axis, zero among them."""
-    step = round_up((span[1] - span[0]) / 6)
+    step = round_up((span[1] - span[0]) / 7)
     return [step * n for n in range(ceil(span[0] / step), floor(span[1] / step) + 1)]
 
 
