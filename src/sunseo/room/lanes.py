@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sunseo.core.lane import Answer, Lane, Later
+from sunseo.core.lanes import Lanes
 from sunseo.room.commands import RoomCommand
 from sunseo.room.rules import RoomAnswer
 
@@ -22,25 +23,8 @@ class RoomStore(Protocol):
     async def submit(self, command: RoomCommand) -> Answer[StoreAnswer]: ...
 
 
-class RoomLanes:
-    """A room always maps to the same lane, so that its commands share batches."""
+class RoomLanes(Lanes[RoomCommand, StoreAnswer]):
+    """A room always maps to the same lane."""
 
     def __init__(self, lanes: Sequence[RoomLane]) -> None:
-        self._lanes = lanes
-
-    def start(self) -> None:
-        for lane in self._lanes:
-            lane.start()
-
-    async def stop(self) -> None:
-        for lane in self._lanes:
-            await lane.stop()
-
-    async def submit(self, command: RoomCommand) -> Answer[StoreAnswer]:
-        organisation, room = command.room
-        return await self._lanes[(organisation + room) % len(self._lanes)].submit(command)
-
-    @property
-    def expected_wait_s(self) -> float:
-        """Of the busiest lane."""
-        return max(lane.expected_wait_s for lane in self._lanes)
+        super().__init__(lanes, lambda command: command.room)
