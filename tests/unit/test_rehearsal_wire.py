@@ -1,0 +1,199 @@
+"""The crowd's own HTTP client against a server that answers as each test wants."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+
+from sunseo.rehearsal.door import Door, Request
+from sunseo.rehearsal.histogram import micros_of
+from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation
+from sunseo.rehearsal.wire import Address, LostError, Wire, source_addresses
+
+OK = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "e1"\r\n\r\nok'
+UNCHANGED = b'HTTP/1.1 304 Not Modified\r\nETag: "e1"\r\n\r\n'
+LATER = b'HTTP/1.1 503 Later\r\nContent-Length: 18\r\nRetry-After: 0\r\n\r\n{"outcome":"busy"}'
+ERROR = b'HTTP/1.1 500 No\r\nContent-Length: 28\r\n\r\n{"outcome":"internal_error"}'
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf"
+LOOK = Request(Operation.STATE, "GET", "/v1/rooms/1/state")
+
+
+class Script:
+    """A server; each request is answered by the next of `answers`, none closes the connection."""
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self.answers = list(answers)
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while self.answers:
+                self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+                answer = self.answers.pop(0)
+                if answer is None:
+                    break
+                writer.write(answer)
+                if answer is HALF:
+                    break
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def talking(script: Script, connections_max: int = 2) -> AsyncIterator[Wire]:
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    script.port = server.sockets[0].getsockname()[1]
+    wire = Wire(Address.of(f"http://127.0.0.1:{script.port}"), connections_max=connections_max)
+    try:
+        yield wire
+    finally:
+        wire.close()
+        server.close()
+
+
+def request() -> bytes:
+    return LOOK.sent("there")
+
+
+async def test_connection_is_used_again() -> None:
+    """Answers come whole, with their ETag, one after the other on one connection."""
+    script = Script(OK, UNCHANGED, OK)
+    async with talking(script) as wire:
+        first, second = await wire.ask(request()), await wire.ask(request())
+
+    assert (first.status, first.body, first.etag) == (200, b"ok", '"e1"')
+    assert (second.status, second.body) == (304, b"")
+    assert script.connections == 1
+
+
+async def test_no_more_connections_than_allowed() -> None:
+    """Who finds all taken waits for one to be free."""
+    script = Script(*[OK] * 12)
+    async with talking(script, connections_max=2) as wire:
+        answers = await asyncio.gather(*(wire.ask(request()) for _ in range(10)))
+
+    assert [answer.status for answer in answers] == [200] * 10
+    assert script.connections == wire.open_max == 2
+
+
+async def test_idle_connection_that_has_gone_is_replaced() -> None:
+    """A server that closes an idle connection just as it is used again loses nobody."""
+    script = Script(OK, None, OK, OK)
+    async with talking(script) as wire:
+        await wire.ask(request())
+        answer = await wire.ask(request())
+
+    assert answer.status == 200
+    assert script.connections == 2
+
+
+@pytest.mark.parametrize("answer", [None, HALF, b"no HTTP at all\r\n\r\n"])
+async def test_lost_answer_is_told(answer: bytes | None) -> None:
+    """Silence, half an answer and nonsense on a fresh connection are losses."""
+    async with talking(Script(answer, OK)) as wire:
+        with pytest.raises(LostError):
+            await wire.ask(request())
+        assert (await wire.ask(request())).status == 200
+
+
+async def test_nobody_there_is_a_loss() -> None:
+    """A refused connection is a loss, not an error of ours."""
+    script = Script()
+    async with talking(script):
+        pass
+    wire = Wire(Address.of(f"http://127.0.0.1:{script.port}"), connections_max=1)
+    with pytest.raises(LostError, match="no connection"):
+        await wire.ask(request())
+    wire.close()
+
+
+async def test_cut_request_reaches_the_server() -> None:
+    """A visitor who hangs up has sent her request all the same; the next one is not disturbed."""
+    script = Script(OK, OK)
+    async with talking(script) as wire:
+        await wire.cut(request(), after_s=30.0)
+        assert (await wire.ask(request())).status == 200
+
+    assert len(script.requests) == 2
+    assert script.connections == 2
+
+
+async def ask(script: Script) -> Ledger:
+    ledger, figures = Ledger(), Figures()
+    async with talking(script) as wire:
+        door = Door(wire, "there", time.monotonic(), ledger, figures)
+        await door.ask(LOOK, time.monotonic(), 7, Random(1))
+    return ledger
+
+
+async def test_shed_request_is_sent_again() -> None:
+    """503 with Retry-After is no fault: the very same request goes out once more."""
+    script = Script(LATER, OK)
+    ledger = await ask(script)
+
+    assert ledger.faults == []
+    assert len(script.requests) == 2
+    assert script.requests[0] == script.requests[1]
+
+
+async def test_error_is_a_fault_in_the_ledger() -> None:
+    """A 500 is kept with who got it and for what."""
+    (fault,) = (await ask(Script(ERROR))).faults
+
+    assert isinstance(fault, Fault)
+    assert (fault.visitor, fault.operation, fault.status, fault.outcome) == (
+        7,
+        "state",
+        500,
+        "internal_error",
+    )
+
+
+async def test_latency_counts_from_when_it_was_due() -> None:
+    """A request that was due ten seconds ago has taken ten seconds already."""
+    figures = Figures()
+    async with talking(Script(OK)) as wire:
+        door = Door(wire, "there", time.monotonic() - 60, Ledger(), figures)
+        await door.ask(LOOK, time.monotonic() - 10, 1, Random(1))
+
+    (counts,) = figures.latencies["state"].values()
+    ((bucket, times),) = counts.items()
+    assert times == 1
+    assert micros_of(bucket) > 9.8e6
+
+
+def test_request_carries_what_it_must() -> None:
+    """Token, key, pass, ETag and body go out as headers and content."""
+    sent = Request(Operation.HOLD, "POST", "/v1/sales/1/holds", b"{}", "t", "k", "p", '"e"').sent(
+        "host:1"
+    )
+
+    assert sent == (
+        b"POST /v1/sales/1/holds HTTP/1.1\r\nHost: host:1\r\nAuthorization: Bearer t\r\n"
+        b'Idempotency-Key: k\r\nSunseo-Pass: p\r\nIf-None-Match: "e"\r\n'
+        b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    )
+
+
+def test_addresses() -> None:
+    """URLs name host, port and TLS; what is no server's address is refused."""
+    assert Address.of("http://127.0.0.1:8000") == ("127.0.0.1", 8000, False, "127.0.0.1:8000")
+    assert Address.of("https://shop.example")[:3] == ("shop.example", 443, True)
+    for wrong in ("shop.example", "ftp://shop.example", "http://shop.example/path"):
+        with pytest.raises(ValueError, match="not like"):
+            Address.of(wrong)
+
+
+def test_loopback_has_more_addresses_for_more_connections() -> None:
+    """One address has too few ports for 50,000 connections; elsewhere there is one address."""
+    assert source_addresses("127.0.0.1", 4_000) == [""]
+    assert source_addresses("127.0.0.1", 50_000) == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    assert source_addresses("shop.example", 50_000) == [""]
