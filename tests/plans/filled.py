@@ -101,7 +101,9 @@ _FILLING = {
         INSERT INTO room_lines (organisation, room, issued, serving, live, capacity)
         SELECT 1, n, {rows}, {rows}, {rows}, 1 FROM generate_series(1, {sales}) AS n""",
     "room_places": """
-        INSERT INTO room_places SELECT 1, 1, 1, id_of(n), n, id_of(n), '2026-04-01Z'
+        INSERT INTO room_places
+            (organisation, room, epoch, holder, number, binding, issued_at)
+        SELECT 1, 1, 1, id_of(n), n, id_of(n), '2026-04-01Z'
         FROM generate_series(1, {rows}) AS n""",
     "room_entrants": """
         INSERT INTO room_entrants SELECT 1, 1, 1, id_of(n), id_of(n), id_of(n), '2026-04-01Z'

@@ -47,7 +47,7 @@ FORBIDDEN = {
     "room_lines_capacity_not_negative": "UPDATE room_lines SET capacity = -1",
     "room_places_numbered_from_one": "UPDATE room_places SET number = 0",
     "room_places_one_per_number": "INSERT INTO room_places"
-    " SELECT organisation, room, epoch, gen_random_uuid(), number, binding, issued_at"
+    " SELECT room, number, issued_at, organisation, epoch, gen_random_uuid(), binding"
     " FROM room_places",
     "room_passes_state_known": "UPDATE room_passes SET state = 'lost', ended_at = now()",
     "room_passes_live_has_no_end": "UPDATE room_passes SET state = 'left'",
@@ -60,7 +60,7 @@ FORBIDDEN = {
 A_ROOM = (
     "INSERT INTO rooms (organisation, room, name, sale, settings) VALUES (1, 9, 'Door', 1, '{}')",
     "INSERT INTO room_lines (organisation, room, capacity, issued) VALUES (1, 1, 9, 1)",
-    "INSERT INTO room_places VALUES (1, 1, 1, gen_random_uuid(), 1, NULL, now())",
+    "INSERT INTO room_places VALUES (1, 1, now(), 1, 1, gen_random_uuid(), NULL)",
     """INSERT INTO room_passes
     SELECT 1, 1, 1, 1, holder, holder, 'live', 0, t, t, t, t, t FROM room_places, now() AS t""",
     "INSERT INTO room_signals VALUES (1, 1, 'site', 1, 1, now())",

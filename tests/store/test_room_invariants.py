@@ -35,7 +35,7 @@ CORRUPTIONS = (
     Corruption("room-lines", "DELETE FROM rooms WHERE room = 2", {"room": 2, "part": "room_lines"}),
     Corruption(
         "room-epochs",
-        f"INSERT INTO room_places VALUES (1, 1, 2, '{STRANGER}', 1, NULL, now())",
+        f"INSERT INTO room_places VALUES (1, 1, now(), 1, 2, '{STRANGER}', NULL)",
         {"room": 1, "epoch": 2, "part": "room_places"},
     ),
     Corruption(

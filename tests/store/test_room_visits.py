@@ -316,7 +316,8 @@ async def test_before_a_draw_one_gets_a_receipt(entrance: Entrance) -> None:
     await entrance.lobby.rows("UPDATE room_lines SET sealed = true, issued = 7")
     waiting = await kim.join()
     await entrance.lobby.rows(
-        "INSERT INTO room_places SELECT organisation, room, epoch, holder, 5, binding,"
+        "INSERT INTO room_places (organisation, room, epoch, holder, number, binding, issued_at)"
+        " SELECT organisation, room, epoch, holder, 5, binding,"
         " registered_at FROM room_entrants"
     )
     drawn = await kim.join()
