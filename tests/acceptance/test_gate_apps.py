@@ -141,9 +141,12 @@ def test_late_renewal_reaches_the_next_answer(name: str, room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "told"), [("complete", "complete"), ("leave", "leave"), ("revoke", "leave")]
+    ("command", "told", "more"),
+    [("complete", "complete", {}), ("leave", "leave", {}), ("revoke", "leave", {"revoke": True})],
 )
-def test_the_app_ends_a_pass(site: Site, room: Room, command: str, told: str) -> None:
+def test_the_app_ends_a_pass(
+    site: Site, room: Room, command: str, told: str, more: dict[str, bool]
+) -> None:
     """By a header of its answer, which nobody outside sees; the pass is over here at once."""
     text = room.sealed()
     answer = site.ask(f"/buy?command={command}", cookie(text))
@@ -153,7 +156,7 @@ def test_the_app_ends_a_pass(site: Site, room: Room, command: str, told: str) ->
     assert answer.cookies == [f"{PASS}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"]
     assert site.ask("/buy", cookie(text)).status == 303
     assert room.was_told.wait(PATIENCE_S)
-    assert room.told == [(told, {"pass": text})]
+    assert room.told == [(told, {"pass": text} | more)]
 
 
 def test_unknown_command_ends_nothing(site: Site, room: Room) -> None:

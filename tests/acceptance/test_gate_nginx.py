@@ -311,7 +311,11 @@ def test_the_app_ends_a_pass_through_nginx(site: Site, command: str) -> None:
     assert answer.header("waiting-room-command") is None
 
     assert site.room.was_told.wait(PATIENCE_S)
-    assert site.room.told == [("complete" if command == "complete" else "leave", {"pass": text})]
+    told = {
+        "complete": ("complete", {"pass": text}),
+        "revoke": ("leave", {"pass": text, "revoke": True}),
+    }
+    assert site.room.told == [told[command]]
     assert get(site.shop, Cookie=cookie(text)).status == 303
 
 

@@ -146,7 +146,9 @@ class Courier {
     while (this.endings.length > 0) {
       const { command, text } = this.endings[0];
       const path = command === "complete" ? "/complete" : "/leave";
-      if ((await this.ask(path, { pass: text })) === null) return false;
+      // Revoked passes are listed, so that other processes and gates hear of it.
+      const body = command === "revoke" ? { pass: text, revoke: true } : { pass: text };
+      if ((await this.ask(path, body)) === null) return false;
       this.endings.shift();
     }
     return true;

@@ -103,7 +103,17 @@ class PassRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     pass_: Token = msgspec.field(name="pass")
 
 
+class LeaveRequest(PassRequest, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The pass that is no longer needed; with `revoke`, not to be taken by any gate either.
+
+    Gates that were not told take a pass that was left until its token ends. A revoked one is listed
+    in the state document for all of them.
+    """
+
+    revoke: bool = False
+
+
 class EndedBody(msgspec.Struct, frozen=True, gc=False):
-    """How the pass has ended: `left`, `completed`, or `replayed` if it had ended before."""
+    """How the pass has ended: `left`, `revoked`, `completed`, or before (`replayed`)."""
 
     outcome: str

@@ -12,6 +12,7 @@ from sunseo.room.bodies import (
     EndedBody,
     EnterBody,
     JoinBody,
+    LeaveRequest,
     NonceBody,
     PassBody,
     PassRequest,
@@ -111,7 +112,7 @@ def room_endpoints(service: RoomService) -> list[Endpoint]:
             path="/v1/rooms/{room:int}/leave",
             summary="Give the slot back before its time",
             handler=handlers.leave,
-            request=PassRequest,
+            request=LeaveRequest,
             response=EndedBody,
             outcomes=ENDED,
             cross_origin=True,
@@ -194,7 +195,9 @@ class RoomHandlers:
         return Reply(200, RenewedBody(results=[_one_of_many(one) for one in renewed]), NO_STORE)
 
     async def leave(self, call: Call) -> WebAnswer:
-        return _ended(call, await self._service.leave(call.path["room"], call.body.pass_))
+        body: LeaveRequest = call.body
+        ended = await self._service.leave(call.path["room"], body.pass_, revoke=body.revoke)
+        return _ended(call, ended)
 
     async def complete(self, call: Call) -> WebAnswer:
         return _ended(call, await self._service.complete_by(call.path["room"], call.body.pass_))

@@ -28,6 +28,7 @@ from sunseo.room.commands import (
     JoinOutcome,
     Leave,
     Renew,
+    Revoke,
     pass_id_of,
 )
 from sunseo.room.keys import KeyRing, nonce_at
@@ -188,12 +189,16 @@ class RoomService:
         command = Renew(key, shown.epoch, shown.pass_id, shown.renewal)
         return Held(shown, await self._store.submit(command))
 
-    async def leave(self, room: int, token: str) -> Answer[StoreAnswer] | Refusal:
+    async def leave(
+        self, room: int, token: str, *, revoke: bool = False
+    ) -> Answer[StoreAnswer] | Refusal:
+        """Give the slot back; with `revoke` no gate takes the pass any more, wherever it is."""
         shown = _opened(self._keys.open_pass, token, room)
         if isinstance(shown, Refusal):
             return shown
         key = self._organisation, room
-        return await self._store.submit(Leave(key, shown.epoch, shown.pass_id))
+        end = Revoke if revoke else Leave
+        return await self._store.submit(end(key, shown.epoch, shown.pass_id))
 
     async def complete_by(self, room: int, token: str) -> Answer[StoreAnswer] | Refusal:
         shown = _opened(self._keys.open_pass, token, room)

@@ -201,7 +201,10 @@ class Courier:
         while self._endings:
             ended = self._endings[0]
             path = "/complete" if ended.command == "complete" else "/leave"
-            if self._ask(path, {"pass": ended.text}) is None:
+            body: dict[str, Any] = {"pass": ended.text}
+            if ended.command == "revoke":  # listed, so that other processes and gates hear of it
+                body["revoke"] = True
+            if self._ask(path, body) is None:
                 return False
             self._endings.popleft()
         return True
