@@ -35,6 +35,7 @@ class Wire:
     """One kept-alive connection, always to the same worker. Nothing is added that is not said."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
 
     def ask(
@@ -52,8 +53,13 @@ class Wire:
         if body is not None:
             data = json.dumps(body).encode()
             sent["content-type"] = "application/json"
-        self._http.request(method, target, data, sent)
-        response = self._http.getresponse()
+        try:
+            self._http.request(method, target, data, sent)
+            response = self._http.getresponse()
+        except (ConnectionError, http.client.HTTPException):  # closed after what came before
+            self._http.close()
+            self._http.request(method, target, data, sent)
+            response = self._http.getresponse()
         named = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, named, response.read())
 

@@ -274,6 +274,23 @@ def test_pass_given_back_ends_at_gates_with_its_token(
         verifier.check(visitor.ticket, held.expires_at_ms + 5_000, 1, 5_000)
 
 
+def test_pass_revoked_by_the_site_ends_at_every_gate(
+    server: Serving, operator: str, wire: Wire
+) -> None:
+    """Thrown out by one process of the site, she goes to another one: it hears of it, too."""
+    room = create_room(server, operator)
+    visitor = inside(server, wire, room)
+    with gate_of(server, operator, room) as thrower, gate_of(server, operator, room) as other:
+        assert lets_in(thrower, visitor.ticket)
+        assert lets_in(other, visitor.ticket)
+        thrower.courier.end("revoke", thrower.verifier.open(visitor.ticket), visitor.ticket)
+
+        assert not lets_in(thrower, visitor.ticket)
+        until(lambda: other.watcher.look_once() and not lets_in(other, visitor.ticket), "it hears")
+    assert visitor.say("renew").json["outcome"] == "pass_revoked"
+    assert line_of(server, room)["live"] == 0
+
+
 def test_revoked_passes_in_bulk_push_no_other_from_the_list(
     server: Serving, operator: str, wire: Wire
 ) -> None:
