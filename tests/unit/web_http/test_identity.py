@@ -377,6 +377,7 @@ async def test_a_person_may_be_optional() -> None:
         ("Basic dXNlcjpwYXNz", 401, "credential_required"),
         (f"Bearer {OPERATOR.text}", 403, "wrong_credential"),
     ],
+    ids=["forged", "another scheme", "an operator's key"],
 )
 async def test_an_optional_person_is_never_guessed(
     authorization: str, status: int, outcome: str
