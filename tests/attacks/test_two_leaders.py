@@ -1,12 +1,25 @@
 """Two controllers at once: a leader that was paused by its machine, and wakes up."""
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 
-from tests.attacks.attacker import Serving, Visitor, Wire, create_room, line_of, rows, until
+from sunseo.postgres.pool import create_cold_engine
+from sunseo.room.setup import QUERIES
+from tests.attacks.attacker import (
+    Serving,
+    Visitor,
+    Wire,
+    create_room,
+    in_own_loop,
+    line_of,
+    rows,
+    until,
+)
 
 
 def lead(server: Serving) -> tuple[int, str]:
@@ -67,17 +80,25 @@ def test_paused_leader_wakes_and_moves_nothing_back(
 
 
 def test_a_writer_with_an_old_fence_is_refused(server: Serving, operator: str) -> None:
-    """What the sleeper had decided is written under its old fence: the line takes no such thing."""
-    from sunseo.room.setup import QUERIES  # noqa: PLC0415 - for this alone
-
+    """What the sleeper had decided, written by its own statement: the line takes no old fence."""
     room = create_room(server, operator)
     lengthen(server, room, 10)
     until(lambda: line_of(server, room)["serving"] == 10, "the leader calls them")
-    assert "l.fence <= :fence" in str(QUERIES["advance_lines"])
-    held = rows(
-        server,
-        "UPDATE room_lines AS l SET serving = 1 WHERE room = $1 AND l.fence <= $2 RETURNING room",
-        room,
-        lead(server)[0] - 1,
-    )
-    assert held == []
+    fence, _ = lead(server)
+
+    assert in_own_loop(advanced(server.dsn(), room, fence - 1)) == []
+    assert line_of(server, room) == {"issued": 10, "serving": 10, "live": 0, "epoch": 1}
+    assert in_own_loop(advanced(server.dsn(), room, fence)) == [(room, 10)]  # and never back
+
+
+async def advanced(dsn: str, room: int, fence: int) -> list[Any]:
+    """Write a step as a controller does, which would take the line back to its first number."""
+    step = {"room": room, "epoch": 1, "serving": 1, "capacity": 1, "moves": True, "state": {}}
+    engine = create_cold_engine(dsn, size=1)
+    try:
+        async with engine.begin() as connection:
+            given = {"organisation": 1, "fence": fence, "advances": json.dumps([step])}
+            moved = await connection.execute(QUERIES["advance_lines"], given)
+            return [tuple(row) for row in moved]
+    finally:
+        await engine.dispose()
