@@ -197,3 +197,32 @@ def test_loopback_has_more_addresses_for_more_connections() -> None:
     assert source_addresses("127.0.0.1", 4_000) == [""]
     assert source_addresses("127.0.0.1", 50_000) == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
     assert source_addresses("shop.example", 50_000) == [""]
+
+
+async def test_who_waits_longest_is_served_first() -> None:
+    """With all connections taken, nobody who comes later overtakes."""
+    served: list[int] = []
+
+    async def go(wire: Wire, number: int) -> None:
+        await wire.ask(request())
+        served.append(number)
+        await wire.ask(request())
+
+    async with talking(Script(*[OK] * 40), connections_max=1) as wire:
+        await asyncio.gather(*(go(wire, number) for number in range(20)))
+
+    assert served == list(range(20))
+
+
+async def test_visitor_who_goes_while_waiting_takes_nothing_along() -> None:
+    """A connection that is handed to somebody just cancelled goes to the next one."""
+    async with talking(Script(*[OK] * 4), connections_max=1) as wire:
+        first = asyncio.create_task(wire.ask(request()))
+        gone = asyncio.create_task(wire.ask(request()))
+        last = asyncio.create_task(wire.ask(request()))
+        first.add_done_callback(lambda _done: gone.cancel())
+
+        assert (await last).status == 200
+        assert (await first).status == 200
+        await asyncio.gather(gone, return_exceptions=True)
+        assert (await wire.ask(request())).status == 200

@@ -17,7 +17,7 @@ import msgspec
 
 from sunseo.rehearsal.histogram import note
 from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation
-from sunseo.rehearsal.wire import Answer, LostError, Wire
+from sunseo.rehearsal.wire import Answer, LostError, NoConnectionError, Wire
 
 PATIENCE_S = 60.0  # a server that is killed and recovers is back well within
 BROKEN_PAUSE_S = 0.25
@@ -109,8 +109,9 @@ class Door:
         while True:
             try:
                 answer = await self._wire.ask(sent)
-            except LostError:
-                self._count(request.operation, "no_answer", time.monotonic(), due)
+            except LostError as lost:
+                outcome = "no_connection" if isinstance(lost, NoConnectionError) else "no_answer"
+                self._count(request.operation, outcome, time.monotonic(), due)
                 pause_s = BROKEN_PAUSE_S
             else:
                 reply = self._read(request.operation, answer, due)

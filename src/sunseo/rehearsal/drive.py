@@ -56,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     record: str
     part: int = 0
     parts: int = 1
-    connections_max: int = 4000
+    connections_max: int
     issuer: Issuer | None = None
 
 

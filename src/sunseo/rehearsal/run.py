@@ -58,6 +58,7 @@ AFTER_S = 180.0  # past the last arrival, whoever is left is sent home
 REQUESTS_MAX = 1024
 """Under way in a worker of ours. With 8,192, the default, those inside waited among all who wanted
 to join: in the first half minute of an overload nothing was sold, with 1,024 it went on."""
+CONNECTIONS_MAX = 8000  # of the whole crowd: a worker takes 16,384, idle ones too
 REST_S = 1.0  # for releases under way to be stored
 
 
@@ -200,6 +201,7 @@ def _plans(
             record=str(folder / f"record-{part}"),
             part=part,
             parts=options.drivers,
+            connections_max=CONNECTIONS_MAX // options.drivers,
             issuer=venue.issuer,
         )
         for part in range(options.drivers)

@@ -1,7 +1,8 @@
 """HTTP/1.1 to one server, for many visitors at once, on as little of a core as can be.
 
 State       Each connection is IDLE or serves one exchange; idle ones are used again, the latest
-            first, so that a crowd that shrinks lets the others run out.
+            first, so that a crowd that shrinks lets the others run out. Who finds all taken waits,
+            and is served in the order of coming.
 Guarantee   An exchange ends with a whole answer, or with LostError. Only a connection that had been
             idle and breaks before it says anything is replaced without a word: the server was about
             to close it.
@@ -25,6 +26,10 @@ PORTS_A_SOURCE = 20_000  # fewer than the 28,000 that Linux has for one pair of 
 
 class LostError(Exception):
     """The connection could not be made, broke, or stayed silent for too long."""
+
+
+class NoConnectionError(LostError):
+    """Nothing was sent."""
 
 
 class Answer(NamedTuple):
@@ -77,7 +82,7 @@ class Wire:
         self._sources = cycle(source_addresses(address.host, connections_max))
         self._idle: dict[_Connection, None] = {}
         self._under_way: dict[_Connection, float] = {}
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
         self._open = 0
         self.open_max = 0
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
@@ -116,20 +121,30 @@ class Wire:
             connection.abort()
 
     async def _take(self) -> "_Connection":
-        while not self._idle and self._open >= self._connections_max:
-            turn: asyncio.Future[None] = self._loop.create_future()
-            self._waiting.append(turn)
-            await turn
         if self._idle:
             connection, _ = self._idle.popitem()
             connection.was_idle = True
-        else:
+        elif self._open < self._connections_max:
+            self._open += 1
             connection = await self._connect()
+        else:
+            connection = await self._wait() or await self._connect()
         self._under_way[connection] = time.monotonic() + self._timeout_s
         return connection
 
+    async def _wait(self) -> "_Connection | None":
+        """Queue for a connection that is given back, or for the right to open one."""
+        turn: asyncio.Future[_Connection | None] = self._loop.create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was our turn just then
+                self._pass_on(turn.result())
+            raise
+
     async def _connect(self) -> "_Connection":
-        self._open += 1
+        """Open a connection; its slot is taken already."""
         self.open_max = max(self.open_max, self._open)
         connection = _Connection(self)
         source = next(self._sources)
@@ -143,31 +158,37 @@ class Wire:
                     local_addr=(source, 0) if source else None,
                 )
         except (OSError, TimeoutError) as error:
-            self._open -= 1
-            self._wake()
-            raise LostError(f"no connection: {error}") from None
+            self._pass_on(None)
+            raise NoConnectionError(f"no connection: {error}") from None
+        except asyncio.CancelledError:
+            self._pass_on(None)
+            raise
         return connection
 
     def _give_back(self, connection: "_Connection") -> None:
         self._under_way.pop(connection, None)
         if connection.is_usable:
-            self._idle[connection] = None
+            connection.was_idle = True
+            self._pass_on(connection)
         else:
             connection.abort()
-        self._wake()
 
     def forget(self, connection: "_Connection") -> None:
         """A connection has closed."""
         self._idle.pop(connection, None)
-        self._open -= 1
-        self._wake()
+        self._pass_on(None)
 
-    def _wake(self) -> None:
+    def _pass_on(self, connection: "_Connection | None") -> None:
+        """Give a connection, or the slot of one, to whoever has waited longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(connection)
                 return
+        if connection is None:
+            self._open -= 1
+        else:
+            self._idle[connection] = None
 
     def _sweep(self) -> None:
         now = time.monotonic()
