@@ -10,7 +10,7 @@ import msgspec
 from sunseo.rehearsal.habits import PERSON_LIMIT
 
 SEATS_A_ROW = 50
-POLL_CEILING_S = (15, 60)
+POLL_CEILING_S = (5, 60)
 """A minute in life; where visitors are quicker than there, the whole sale may not last so long."""
 
 
@@ -38,7 +38,7 @@ class Stage(msgspec.Struct, frozen=True):
     @property
     def poll_ceiling_s(self) -> int:
         shortest, longest = POLL_CEILING_S
-        return min(longest, max(shortest, round(self.session_s)))
+        return min(longest, max(shortest, round(4 * self.session_s)))
 
     @property
     def pass_ttl_s(self) -> int:
