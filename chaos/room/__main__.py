@@ -7,6 +7,7 @@ python -m chaos.room --kills 200 --seed 2026 --workers 1
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 from contextlib import suppress
@@ -60,6 +61,12 @@ def show(outcome: Outcome, console: Console) -> None:
     for name, part in outcome.parts.items():
         table.add_row(name, str(part.kills), *_spans_of(part), str(part.late))
     console.print(table)
+    for name, part in outcome.parts.items():
+        if part.unready:
+            console.print(
+                f"{part.unready} times a {name} died before anybody stood by again; "
+                f"serving after {_span_of(part.unready_s)} s"
+            )
     console.print(
         f"{outcome.intents} intents, sent {outcome.asked} times; {outcome.joins} joins and "
         f"{outcome.entries} entries acknowledged: {outcome.places} places, "
@@ -105,6 +112,7 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = options_of()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave nothing running then either
     plan = Plan(options.kills, options.visitors, options.seed, options.workers)
     try:
         outcome = run(plan)

@@ -157,6 +157,20 @@ class Serving:
                         found.append(child.pid)
         return sorted(found)
 
+    def standing_by(self) -> int | None:
+        """The process that is made like a worker, does not listen, and has nothing left to do."""
+        if self.process is None or self.process.poll() is not None:
+            return None
+        listening = self.workers()
+        with suppress(psutil.Error):
+            for child in psutil.Process(self.process.pid).children():
+                with suppress(psutil.Error):
+                    is_worker = "spawn_main" in " ".join(child.cmdline())
+                    rests = child.status() == psutil.STATUS_SLEEPING
+                    if is_worker and rests and child.pid not in listening:
+                        return child.pid
+        return None
+
     def postmaster(self) -> int | None:
         return pid_in_file(self.data / "postgresql")
 

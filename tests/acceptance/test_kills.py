@@ -9,7 +9,6 @@ import os
 import random
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 
 import psutil
 import pytest
@@ -83,20 +82,20 @@ def test_workers_that_die_young_are_replaced_and_others_go_on(server: Serving) -
 
 def test_understudy_takes_the_place_of_a_worker(server: Serving) -> None:
     """Who stood by before the death serves after it, and somebody else stands by then."""
-    understudy = until(lambda: standing_by(server), "somebody stands by")
+    understudy = until(server.standing_by, "somebody stands by")
     os.kill(server.workers()[0], signal.SIGKILL)
 
     until(lambda: understudy in server.workers(), "it serves")
-    until(lambda: standing_by(server), "somebody else stands by")
+    until(server.standing_by, "somebody else stands by")
 
 
 def test_understudy_that_dies_is_missed_by_nobody(server: Serving) -> None:
     """It is made anew, and no worker notices."""
     workers = server.workers()
-    understudy = until(lambda: standing_by(server), "somebody stands by")
+    understudy = until(server.standing_by, "somebody stands by")
     os.kill(understudy, signal.SIGKILL)
 
-    until(lambda: standing_by(server) not in (None, understudy), "somebody else stands by")
+    until(lambda: server.standing_by() not in (None, understudy), "somebody else stands by")
     assert server.workers() == workers
 
 
@@ -114,14 +113,3 @@ def test_worker_in_the_making_ends_with_its_supervisor(server: Serving) -> None:
 
     until(lambda: not server.left_behind(), "all have ended")
     server.start()
-
-
-def standing_by(server: Serving) -> int | None:
-    """The process below the supervisor that is made like a worker and does not listen."""
-    assert server.process is not None
-    listening = server.workers()
-    for child in psutil.Process(server.process.pid).children():
-        with suppress(psutil.Error):
-            if "spawn_main" in " ".join(child.cmdline()) and child.pid not in listening:
-                return child.pid
-    return None
