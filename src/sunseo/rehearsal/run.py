@@ -58,7 +58,7 @@ AFTER_S = 180.0  # past the last arrival, whoever is left is sent home
 REQUESTS_MAX = 1024
 """Under way in a worker of ours. With 8,192, the default, those inside waited among all who wanted
 to join: in the first half minute of an overload nothing was sold, with 1,024 it went on."""
-CONNECTIONS_MAX = 8000  # of the whole crowd: a worker takes 16,384, idle ones too
+CONNECTIONS_MAX = 4000  # of the whole crowd: below the 4,096 that a server's backlog holds
 REST_S = 1.0  # for releases under way to be stored
 
 
