@@ -112,7 +112,8 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     options = options_of()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave nothing running then either
+    for number in (signal.SIGINT, signal.SIGTERM):  # leave nothing running, whoever ends us
+        signal.signal(number, signal.default_int_handler)
     plan = Plan(options.kills, options.visitors, options.seed, options.workers)
     try:
         outcome = run(plan)
