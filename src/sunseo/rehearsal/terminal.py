@@ -161,7 +161,7 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
         latency = outcome.latencies.get(name)
         if latency is not None:
             rows.append((f"{name}: p50 / p99", f"{latency.p50:,.0f} / {latency.p99:,.0f} ms"))
-    if outcome.fairness is not None:
+    if outcome.fairness is not None and outcome.fairness.pairs:
         rows.append(("Kendall's tau of entering", f"{outcome.fairness.tau:.3f}"))
     connections = [s.connections for s in outcome.samples if s.connections is not None]
     if connections:
