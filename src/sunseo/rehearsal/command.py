@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-CAPACITY_PART = 10  # one inside for so many seats
+CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many seats, so many at least
 DEMO_SESSION_S = 3.0  # nobody looks on for longer than two minutes
 
 rehearse = typer.Typer(help="Send a crowd through a server, and judge.", no_args_is_help=True)
@@ -120,5 +120,5 @@ def _run(options: dict[str, Any], where: dict[str, Any]) -> None:
     if options["seed"] is None:
         options["seed"] = secrets.randbelow(10**6)
     if options["capacity"] is None:
-        options["capacity"] = max(1, options["seats"] // CAPACITY_PART)
+        options["capacity"] = max(CAPACITY_MIN, options["seats"] // CAPACITY_PART)
     raise typer.Exit(run_rehearsal(Options(**options), Where(**where)))
