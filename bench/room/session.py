@@ -1,10 +1,13 @@
 """What all parts of the room's benchmark share: the database, a server of ours, the load."""
 
 import os
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import psutil
@@ -88,6 +91,9 @@ class Bench:
         )
 
 
+GET_TRIES, GET_PAUSE_S = 40, 0.1
+
+
 def cores_apart() -> tuple[int | None, int | None]:
     """A core for the server and one for the load, where the machine has two."""
     if len(os.sched_getaffinity(0)) < 2:
@@ -96,6 +102,18 @@ def cores_apart() -> tuple[int | None, int | None]:
 
 
 def get(url: str) -> bytes:
+    """Read a page; a worker that has only just started has not read its rooms yet."""
+    for _ in range(GET_TRIES):
+        try:
+            return _get(url)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            time.sleep(GET_PAUSE_S)
+    return _get(url)
+
+
+def _get(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own server on loopback
         body: bytes = answer.read()
         return body
