@@ -138,6 +138,8 @@ def gate() -> Iterator[tuple[WaitingRoomMiddleware, Room, list[str]]]:
         guarded.keeper.stop()
 
 
+# The gate's own threads draw their jitter meanwhile, which Hypothesis takes for dice in a strategy.
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
 @settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.text(max_size=30),
