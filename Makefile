@@ -40,11 +40,12 @@ export UV_CACHE_DIR := .uv/cache
 export PIP_NO_CACHE_DIR := 1
 endif
 
-.PHONY: help demo test node bench bench-room chaos chaos-room lint fmt clean
+.PHONY: help demo test search node bench bench-room chaos chaos-room lint fmt clean
 
 help:  ## Say what can be made
 	@echo 'make demo    sell out a concert to a crowd, and check the result'
 	@echo 'make test    check style, types and layers, and run all tests'
+	@echo 'make search  run the property tests with new examples, TIMES=20 times over'
 	@echo 'make node    test the gate for Node with Express and its types (needs Node 18 and npm)'
 	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
 	@echo 'make bench-room  measure the waiting room alone (20 minutes; needs wrk)'
@@ -60,6 +61,14 @@ demo: $(RUN_STAMP)  ## DEMO="--visitors 2000 --seats 200" gives options
 
 test: lint  ## TEST="tests/unit -k lane" chooses tests
 	$(RUN) -m pytest -n $(PYTEST_PROCESSES) $(TEST)
+
+TIMES ?= 20
+search: $(ALL_STAMP)  ## TIMES=5 TEST="tests/unit" chooses how often and which
+	@files=$$(grep -rl --include='*.py' 'given(' $(or $(TEST),tests)) && \
+	for time in $$(seq $(TIMES)); do \
+		echo "search $$time of $(TIMES)" && \
+		$(RUN) -m pytest -q -n $(PYTEST_PROCESSES) --hypothesis-profile=search $$files || exit 1; \
+	done
 
 node: $(NODE_STAMP)
 	cd clients/node-gate && npm test && npm run types

@@ -50,14 +50,13 @@ def test_no_operators_door_opens_without_a_key(server: Serving, operator: str, w
     room = create_room(server, operator)
     edited = operator[:-1] + ("A" if operator[-1] != "A" else "B")
     other_id = "sunseo_" + "b" * 10 + operator[17:]
+    persons = token("operator")
     before = server.ask("GET", f"/v1/rooms/{room}", bearer=operator).json
-    for (method, path, body), bearer in product(
-        ENDPOINTS, (None, token("operator"), edited, other_id)
-    ):
+    for (method, path, body), bearer in product(ENDPOINTS, (None, persons, edited, other_id)):
         target = path.format(room=room)
         headers = {"idempotency-key": "guess"}
         answer = wire.ask(method, target, body, bearer, headers)
-        wanted = 403 if bearer == token("operator") else 401
+        wanted = 403 if bearer == persons else 401
         assert answer.status == wanted, (method, target, bearer, answer)
         assert "pass_key" not in answer.body.decode()
     assert server.ask("GET", f"/v1/rooms/{room}", bearer=operator).json == before

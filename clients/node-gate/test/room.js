@@ -19,6 +19,7 @@ class Room {
     this.ended = [];
     this.renewals = null; // what to answer instead of renewing
     this.down = false;
+    this.pause = null; // what to wait for before answering
     this.nowMs = () => Date.now();
   }
 
@@ -86,6 +87,7 @@ class Room {
       for await (const part of req) body += part;
       this.asked.push(`${req.method} ${req.url}`);
       if (this.down) return req.socket.destroy();
+      if (this.pause) await this.pause(req.url);
       const [status, answer] = this.answer(req.url, body && JSON.parse(body));
       res.writeHead(status, { "content-type": "application/json" }).end(answer);
     });

@@ -22,6 +22,7 @@ PROBE_HEALTH = 1.25  # so much better than needed, before more are let in
 PROBE_FULLNESS = 0.8  # a room that is not full says nothing about more
 PROBE_STEP = 0.02  # of C_max
 FLOOR = 0.1  # of C_max, where no C_min is set
+HEALTH_MAX = 1e6  # better than this is no news, and the inverse of next to nothing no number
 LOAD_MAX = 100.0  # one reading of a service that stands still weighs no more than this
 
 
@@ -87,7 +88,7 @@ def _settled(governor: Governor, capacity_max: int, floor: int) -> Governor:
 
 def _judged(governor: Governor, floor: int, live: int) -> Governor:
     load = governor.window_load / governor.window_s
-    health = 1.0 / load if load > 0.0 else None
+    health = min(HEALTH_MAX, 1.0 / load) if load > 0.0 else None
     unhealthy = governor.unhealthy_windows + 1 if load > 1.0 else 0
     capacity, cooling_s = governor.capacity, governor.cooling_s
     if cooling_s <= 0.0 and health is not None and unhealthy >= 2 and live <= capacity:

@@ -222,5 +222,7 @@ def _here(asked: Asked) -> str | None:
         return None
     pairs = [pair for pair in asked.query.split("&") if pair.partition("=")[0] != HANDOVER]
     query = "&".join(pair for pair in pairs if pair)
-    path = quote(asked.path, safe=_KEPT)
-    return f"{path}?{quote(query, safe=_KEPT + '?%;[]{}|^`')}" if query else path
+    path = quote(asked.path, safe=_KEPT, errors="replace")
+    if not query:
+        return path
+    return f"{path}?{quote(query, safe=_KEPT + '?%;[]{}|^`', errors='replace')}"
