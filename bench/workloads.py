@@ -72,15 +72,25 @@ def workloads(*, quick: bool) -> list[Workload]:
             64,
             is_refusal_an_answer=True,
         ),
-        Workload(
-            "hot_stock_64", "one hot stock row, 64 connections", halls.standing(), "stock", 64
+        *(
+            Workload(
+                f"hot_stock_{connections}",
+                f"one hot stock row, {connections} connections",
+                halls.standing(),
+                "stock",
+                connections,
+            )
+            for connections in (64, 512)
         ),
-        Workload(
-            "small_sales_64",
-            f"{small.sales:,} small sales opening in the same second, 64 connections",
-            small,
-            "seats",
-            64,
+        *(
+            Workload(
+                f"small_sales_{connections}",
+                f"{small.sales:,} small sales opening in the same second, {connections} connections",
+                small,
+                "seats",
+                connections,
+            )
+            for connections in (64, 512)
         ),
         Workload(
             "new_persons_64",
