@@ -65,6 +65,14 @@ def workloads(*, quick: bool) -> list[Workload]:
         Workload("seats_64", f"{seats}, 64 connections", arena, "seats", 64),
         Workload("seats_512", f"{seats}, 512 connections", arena, "seats", 512),
         Workload(
+            "seats_512_2_workers",
+            f"{seats}, 512 connections, 2 workers",
+            arena,
+            "seats",
+            512,
+            workers=2,
+        ),
+        Workload(
             "refusals_64",
             "2,000 seats, 98 % of requests refused, 64 connections",
             halls.nearly_gone(),
@@ -85,7 +93,7 @@ def workloads(*, quick: bool) -> list[Workload]:
         *(
             Workload(
                 f"small_sales_{connections}",
-                f"{small.sales:,} small sales opening in the same second, {connections} connections",
+                f"{small.sales:,} small sales opening in one second, {connections} connections",
                 small,
                 "seats",
                 connections,
