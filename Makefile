@@ -40,7 +40,7 @@ export UV_CACHE_DIR := .uv/cache
 export PIP_NO_CACHE_DIR := 1
 endif
 
-.PHONY: help demo test search node bench bench-room chaos chaos-room lint fmt clean
+.PHONY: help demo test search node bench bench-room bench-crowd chaos chaos-room lint fmt clean
 
 help:  ## Say what can be made
 	@echo 'make demo    sell out a concert to a crowd, and check the result'
@@ -49,6 +49,7 @@ help:  ## Say what can be made
 	@echo 'make node    test the gate for Node with Express and its types (needs Node 18 and npm)'
 	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
 	@echo 'make bench-room  measure the waiting room alone (20 minutes; needs wrk)'
+	@echo 'make bench-crowd  measure the crowd of a rehearsal against other HTTP clients (5 minutes)'
 	@echo 'make chaos   kill workers, PostgreSQL and supervisor in mid-sale, and count what is lost'
 	@echo 'make chaos-room    the same while visitors join a waiting room and enter it'
 	@echo 'make lint    check style, types and layers only'
@@ -78,6 +79,9 @@ bench: $(ALL_STAMP)  ## BENCH="--quick" gives options
 
 bench-room: $(ALL_STAMP)  ## BENCH="--quick" gives options
 	$(RUN) -m bench.room $(BENCH)
+
+bench-crowd: $(ALL_STAMP)  ## BENCH="--quick" gives options
+	$(RUN) -m bench.crowd $(BENCH)
 
 chaos: $(ALL_STAMP)  ## CHAOS="--kills 100" gives options
 	$(RUN) -m chaos.run $(CHAOS)

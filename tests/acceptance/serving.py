@@ -66,6 +66,7 @@ class Serving:
     data: Path
     port: int
     settings: dict[str, str]
+    program: str = "sunseo"
     process: subprocess.Popen[bytes] | None = None
     seen: set[psutil.Process] = field(default_factory=set)
     """Every process that was ever seen below ours, so that none is left behind unnoticed."""
@@ -95,7 +96,7 @@ class Serving:
         """Start `sunseo serve` and do not wait; its logs are appended."""
         with self.output.open("ab") as output, self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sunseo", "serve"],
+                [sys.executable, "-m", self.program, "serve"],
                 env=self.environment,
                 stdout=output,
                 stderr=errors,

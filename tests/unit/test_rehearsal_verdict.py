@@ -8,6 +8,7 @@ import pytest
 
 from sunseo.invariants.report import Report, Violation
 from sunseo.rehearsal.ledger import (
+    Drawn,
     Entered,
     Fault,
     Figures,
@@ -175,6 +176,10 @@ DEFECTS: dict[str, tuple[Evidence, set[str]]] = {
             )
         ),
         {"first-come"},
+    ),
+    "a draw in the order of registering": (
+        seed(lambda ledger, _: ledger.drawn.extend(Drawn(n, n, float(n)) for n in range(100, 130))),
+        {"uniform-draw"},
     ),
     "a place that is not stored": (
         seed(lambda _, stored: stored.places.pop("person-4")),

@@ -11,7 +11,7 @@ import pytest
 from sunseo.rehearsal.door import Door, Request
 from sunseo.rehearsal.histogram import micros_of
 from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation
-from sunseo.rehearsal.wire import Address, LostError, Wire, source_addresses
+from sunseo.rehearsal.wire import Address, LostError, Pace, Wire, source_addresses
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "e1"\r\n\r\nok'
 UNCHANGED = b'HTTP/1.1 304 Not Modified\r\nETag: "e1"\r\n\r\n'
@@ -144,35 +144,6 @@ async def test_shed_request_is_sent_again() -> None:
     assert script.requests[0] == script.requests[1]
 
 
-async def test_request_in_trouble_is_kept_until_it_is_answered() -> None:
-    """Where faults are rehearsed, the ledger has who was put off and for how long."""
-    ledger, figures = Ledger(), Figures()
-    async with talking(Script(LATER, LATER, OK, OK)) as wire:
-        door = Door(wire, "there", time.monotonic(), ledger, figures, keeps_troubles=True)
-        await door.ask(LOOK, time.monotonic(), 7, Random(1))
-        await door.ask(LOOK, time.monotonic(), 8, Random(1))
-
-    (troubled,) = ledger.troubled
-    assert (troubled.visitor, troubled.operation, troubled.kind) == (7, "state", "later")
-    assert (troubled.tries, troubled.answered) == (2, True)
-    assert troubled.due <= troubled.noticed <= troubled.until
-    kinds = [kind for kinds in figures.answers.values() for kind in kinds.items()]
-    assert sum(times for kind, times in kinds if kind == "later") == 2
-    assert sum(times for kind, times in kinds if kind == "good") == 2
-
-
-async def test_crowd_can_come_by_another_way() -> None:
-    """Connections go to a proxy where one is given, and name the server all the same."""
-    script = Script(OK)
-    async with talking(script):
-        there = Address.of("http://shop.example")
-        wire = Wire(there, connections_max=1, via=script.port)
-        assert (await wire.ask(LOOK.sent(there.authority))).status == 200
-        wire.close()
-
-    assert b"Host: shop.example\r\n" in script.requests[0]
-
-
 async def test_error_is_a_fault_in_the_ledger() -> None:
     """A 500 is kept with who got it and for what."""
     (fault,) = (await ask(Script(ERROR))).faults
@@ -197,6 +168,56 @@ async def test_latency_counts_from_when_it_was_due() -> None:
     ((bucket, times),) = counts.items()
     assert times == 1
     assert micros_of(bucket) > 9.8e6
+
+
+async def test_slow_line_brings_the_whole_request() -> None:
+    """Piece by piece, what arrives is the request, and its connection is used again."""
+    script = Script(OK, OK)
+    async with talking(script) as wire:
+        answer = await wire.ask(request(), Pace(piece_bytes=7, pause_s=0.001))
+        assert (await wire.ask(request())).status == 200
+
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert script.requests == [request(), request()]
+    assert script.connections == 1
+
+
+NEVER_WHOLE = Pace(piece_bytes=16, pause_s=3600.0)
+
+
+class Impatient(Script):
+    """Answers as soon as there is anything to read."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while self.answers and (piece := await reader.read(4096)):
+            self.requests.append(piece)
+            writer.write(self.answers.pop(0) or b"")
+        writer.close()
+
+
+async def test_server_that_answers_too_early_is_not_asked_again_on_that_connection() -> None:
+    """Nothing more of the request is sent then, and the next one does not follow half of it."""
+    script = Impatient(OK, OK)
+    async with talking(script) as wire:
+        assert (await wire.ask(request(), NEVER_WHOLE)).status == 200
+        assert (await wire.ask(request())).status == 200
+
+    assert script.requests == [request()[:16], request()]
+    assert script.connections == 2
+
+
+async def test_time_that_a_slow_line_needs_is_not_the_servers() -> None:
+    """Latency counts from when the line would have carried all of the request."""
+    figures = Figures()
+    async with talking(Impatient(OK)) as wire:
+        door = Door(wire, "there", time.monotonic() - 60, Ledger(), figures)
+        await door.ask(LOOK, time.monotonic() - 10, 1, Random(1), NEVER_WHOLE)
+
+    (counts,) = figures.latencies["state"].values()
+    assert counts == {0: 1}
+    assert NEVER_WHOLE.takes_s(16) == 0.0
+    assert NEVER_WHOLE.takes_s(33) == 7200.0
 
 
 def test_request_carries_what_it_must() -> None:

@@ -49,7 +49,8 @@ class Caller:
         if losable in self.habits.loses:
             await self.lose(request)
             self.due = time.monotonic()
-        reply = await self.scene.door.ask(request, self.due, self.habits.number, self.dice)
+        habits = self.habits
+        reply = await self.scene.door.ask(request, self.due, habits.number, self.dice, habits.pace)
         self.due = reply.at
         return reply
 

@@ -4,7 +4,8 @@ State       None of its own.
 Guarantee   What is answered 429 or 503, or not at all, is sent again, the very same request, after
             Retry-After. Everything else is the visitor's to deal with. Every answer is counted.
 Clock       Monotonic. Latency counts from the moment a request was due, not from when this process
-            came round to sending it.
+            came round to sending it. The time that a slow line needs is not the server's: it counts
+            from when such a line would have carried all of the request.
 On failure  Without any answer for `PATIENCE_S`, GaveUpError.
 """
 
@@ -16,11 +17,11 @@ from random import Random
 import msgspec
 
 from sunseo.rehearsal.histogram import note
-from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation, Troubled
-from sunseo.rehearsal.wire import Answer, LostError, NoConnectionError, Wire
+from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation
+from sunseo.rehearsal.wire import Answer, LostError, NoConnectionError, Pace, Wire
 
-PATIENCE_S = 60.0  # a server that is killed and recovers is back well within
-BROKEN_PAUSE_S, BROKEN_DOUBLINGS_MAX = 0.25, 4  # of a broken connection; twice as long each time
+PATIENCE_S = 60.0  # of silence; a server that is killed and recovers is back well within
+BROKEN_PAUSE_S = 0.25
 PAUSE_S_MAX = 30.0  # whatever Retry-After says
 
 
@@ -82,62 +83,50 @@ class Door:
     """
     Args:
         zero: the monotonic moment of T0.
-        keeps_troubles: whether each request that was not answered straight away is kept.
     """
 
     def __init__(
-        self,
-        wire: Wire,
-        authority: str,
-        zero: float,
-        ledger: Ledger,
-        figures: Figures,
-        *,
-        keeps_troubles: bool = False,
+        self, wire: Wire, authority: str, zero: float, ledger: Ledger, figures: Figures
     ) -> None:
         self._wire = wire
         self._authority = authority
         self._zero = zero
         self._ledger = ledger
         self._figures = figures
-        self._keeps_troubles = keeps_troubles
         self.answers = 0
 
     def seconds(self, moment: float) -> float:
         """A monotonic moment as seconds from T0."""
         return moment - self._zero
 
-    async def ask(self, request: Request, due: float, visitor: int, dice: Random) -> Reply:
-        """Send until there is an answer that is not "later".
+    async def ask(
+        self, request: Request, due: float, visitor: int, dice: Random, pace: Pace | None = None
+    ) -> Reply:
+        """Send, at a pace where one is given, until there is an answer that is not "later".
 
         Raises:
             GaveUpError: the server is away for good.
         """
         sent = request.sent(self._authority)
-        give_up = due + PATIENCE_S
-        wanted, troubled = due, None
+        line_s = pace.takes_s(len(sent)) if pace is not None else 0.0
+        heard_at = due
         while True:
+            due += line_s
             try:
-                answer = await self._wire.ask(sent)
+                answer = await self._wire.ask(sent, pace)
             except LostError as lost:
-                kind = "no_connection" if isinstance(lost, NoConnectionError) else "no_answer"
-                self._count(request.operation, kind, kind, time.monotonic(), due)
-                tries = troubled.tries if troubled is not None else 0
-                pause_s = BROKEN_PAUSE_S * 2.0 ** min(tries, BROKEN_DOUBLINGS_MAX)
+                outcome = "no_connection" if isinstance(lost, NoConnectionError) else "no_answer"
+                self._count(request.operation, outcome, time.monotonic(), due)
+                pause_s = BROKEN_PAUSE_S
             else:
                 reply = self._read(request.operation, answer, due)
                 self._judge(request.operation, reply, answer, visitor)
                 if answer.status not in (429, 503):
-                    if troubled is not None:
-                        troubled.until, troubled.answered = self.seconds(reply.at), True
                     return reply
-                kind, pause_s = "later", _pause_s(answer)
-            troubled = troubled or self._trouble(request.operation, kind, visitor, wanted)
-            troubled.until = self.seconds(time.monotonic())
-            troubled.tries += 1
+                pause_s, heard_at = _pause_s(answer), reply.at
             self._figures.retries += 1
             due = time.monotonic() + pause_s * dice.uniform(1.0, 1.3)
-            if due > give_up:
+            if due > heard_at + PATIENCE_S:
                 self._ledger.faults.append(
                     Fault(visitor, request.operation.value, 0, "gave_up", self.seconds(due))
                 )
@@ -160,25 +149,15 @@ class Door:
                 outcome = _problem_of(answer.body).outcome
             except msgspec.DecodeError:
                 outcome = "no_problem_document"
-        self._count(operation, outcome, _kind_of(answer.status), now, due)
+        self._count(operation, outcome, now, due)
         return Reply(answer.status, outcome, answer.body, answer.etag, now)
 
-    def _trouble(self, operation: Operation, kind: str, visitor: int, wanted: float) -> Troubled:
-        now = self.seconds(time.monotonic())
-        troubled = Troubled(visitor, operation.value, kind, self.seconds(wanted), now, now)
-        if self._keeps_troubles:
-            self._ledger.troubled.append(troubled)
-        return troubled
-
-    def _count(self, operation: Operation, outcome: str, kind: str, now: float, due: float) -> None:
+    def _count(self, operation: Operation, outcome: str, now: float, due: float) -> None:
         self.answers += 1
         name = operation.value
         counts = self._figures.outcomes.setdefault(name, {})
         counts[outcome] = counts.get(outcome, 0) + 1
-        tenth = floor((now - self._zero) * 10)
-        kinds = self._figures.answers.setdefault(tenth, {})
-        kinds[kind] = kinds.get(kind, 0) + 1
-        second = tenth // 10
+        second = floor(now - self._zero)
         note(self._figures.latencies.setdefault(name, {}).setdefault(second, {}), now - due)
 
     def _judge(self, operation: Operation, reply: Reply, answer: Answer, visitor: int) -> None:
@@ -189,13 +168,6 @@ class Door:
             self._ledger.faults.append(
                 Fault(visitor, operation.value, reply.status, reply.outcome, at)
             )
-
-
-def _kind_of(status: int) -> str:
-    """As `Figures.answers` sorts them: a refusal that says why is a good answer."""
-    if status in (429, 503):
-        return "later"
-    return "good" if status < 500 else "error"
 
 
 def _pause_s(answer: Answer) -> float:

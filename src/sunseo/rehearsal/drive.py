@@ -58,8 +58,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     parts: int = 1
     connections_max: int
     issuer: Issuer | None = None
-    via: int | None = None  # a port of our own that leads to the server
-    keeps_troubles: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,15 +81,8 @@ class Driver:
         self._ledger = Ledger()
         self._figures = Figures()
         address = Address.of(plan.url)
-        self._wire = Wire(address, connections_max=plan.connections_max, via=plan.via)
-        self._door = Door(
-            self._wire,
-            address.authority,
-            plan.zero,
-            self._ledger,
-            self._figures,
-            keeps_troubles=plan.keeps_troubles,
-        )
+        self._wire = Wire(address, connections_max=plan.connections_max, parts=plan.parts)
+        self._door = Door(self._wire, address.authority, plan.zero, self._ledger, self._figures)
         self._scene = Scene(
             door=self._door,
             sights=Sights(hall),
@@ -172,11 +163,15 @@ class Driver:
             await asyncio.sleep(PROGRESS_S)
 
     def _tell(self) -> None:
+        sys.stdout.write(json.dumps(msgspec.to_builtins(self.progress())) + "\n")
+        sys.stdout.flush()
+
+    def progress(self) -> Progress:
         now_s = time.monotonic() - self._plan.zero
         since = int(now_s) - LATEST_S
         shown = (Operation.JOIN, Operation.STATE, Operation.ENTER, Operation.HOLD, Operation.ORDER)
         scene = self._scene
-        progress = Progress(
+        return Progress(
             at_s=round(now_s, 1),
             arrived=scene.arrived,
             in_line=scene.now["in_line"],
@@ -190,8 +185,6 @@ class Driver:
                 one.value: quantiles_ms(self._figures.latency(one, since), 0.99)[0] for one in shown
             },
         )
-        sys.stdout.write(json.dumps(msgspec.to_builtins(progress)) + "\n")
-        sys.stdout.flush()
 
 
 async def _drive(plan: Plan) -> Record:
@@ -206,13 +199,18 @@ async def _drive(plan: Plan) -> Record:
     return await driver.run()
 
 
-def main() -> None:
-    exit_with_parent()
+def prepare_process() -> None:
+    """Make room for a crowd: in file descriptors, and in what the collector looks through."""
     # Connections of a large crowd need more files than most shells allow by default.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # visits are long-lived: looking through them is no use
+
+
+def main() -> None:
+    exit_with_parent()
+    prepare_process()
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
     record = uvloop.run(_drive(plan))
     Path(plan.record).write_bytes(msgspec.msgpack.encode(record))

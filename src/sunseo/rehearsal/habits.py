@@ -5,6 +5,8 @@ from random import Random
 
 import msgspec
 
+from sunseo.rehearsal.wire import Pace
+
 PERSON_LIMIT = 4
 """Seats that one person may have; the crowd knows it, and some try their luck all the same."""
 
@@ -32,7 +34,10 @@ class Trick(Enum):
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
-    """One person's. Seconds; `loses` names the requests whose first answer never reaches her."""
+    """One person's. Seconds; `loses` names the requests whose first answer never reaches her.
+
+    `pace` is her line's, where that is a slow one.
+    """
 
     number: int
     is_guest: bool
@@ -48,6 +53,7 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     looks_s: float
     decides_s: float
     dice: Random
+    pace: Pace | None = None
 
 
 LOSABLE = ("join", "enter", "renew", "hold", "order")

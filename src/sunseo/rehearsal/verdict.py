@@ -16,6 +16,7 @@ from sunseo.rehearsal.fairness import Fairness, Joined, fairness_of, overtakers
 from sunseo.rehearsal.ledger import Figures, Ledger, Placed
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.stored import Stored, StoredPass
+from sunseo.rehearsal.uniformity import uniformity_of
 
 EXAMPLES_MAX = 5
 
@@ -121,14 +122,27 @@ def _one_place_each(evidence: Evidence) -> Findings:
 
 
 def _first_come(evidence: Evidence) -> Findings:
-    """Whoever had her number before another one asked is ahead of her."""
+    """Whoever had her number before another one asked is ahead of her, unless it was drawn."""
+    drawn = {one.number for one in evidence.ledger.drawn}
     joined = [
         Joined(place.number, place.asked_at, place.told_at)
         for place in _first_told(evidence.ledger.placed)
+        if place.number not in drawn
     ]
     return len(joined), [
         {"number": one.number, "asked at": round(one.asked_at, 4)} for one in overtakers(joined)
     ]
+
+
+def _uniform_draw(evidence: Evidence) -> Findings:
+    """Numbers that were drawn have nothing to do with when their owners registered."""
+    drawn = {one.number: one for one in evidence.ledger.drawn}
+    in_order = sorted(drawn.values(), key=lambda one: one.registered_at)
+    found = uniformity_of([one.number for one in in_order])
+    if not found.is_doubtful:
+        return found.drawn, []
+    chances = {"by trend": found.trend_p, "by grid": found.grid_p}
+    return found.drawn, [{"tau": found.tau, "chance of it": chances}]
 
 
 def _first_told(placed: Iterable[Placed]) -> list[Placed]:
@@ -363,6 +377,7 @@ CHECKS: dict[str, Callable[[Evidence], Findings]] = {
     "one-owner": _one_owner,
     "one-place": _one_place_each,
     "first-come": _first_come,
+    "uniform-draw": _uniform_draw,
     "above-serving": _nobody_above_serving,
     "capacity": _capacity,
     "told-is-true": _told_is_true,

@@ -39,6 +39,21 @@ class Answer(NamedTuple):
     retry_after: str | None
 
 
+class Pace(NamedTuple):
+    """How slowly a poor line carries what is sent: piece by piece, with a pause after each.
+
+    Answers come at full speed: those of a room or a sale fit into the buffers of both kernels, so
+    that no server could tell who reads them slowly.
+    """
+
+    piece_bytes: int
+    pause_s: float
+
+    def takes_s(self, length: int) -> float:
+        """From the first piece of a request to its last."""
+        return self.pause_s * max(0, -(-length // self.piece_bytes) - 1)
+
+
 class Address(NamedTuple):
     """A server as its URL names it."""
 
@@ -70,25 +85,19 @@ class Wire:
 
     Args:
         connections_max: open at once; an exchange beyond that waits for one to be free.
+        parts: wires of this kind on this machine, which share its ports.
         timeout_s: after which an exchange without an answer is lost.
-        via: a port on loopback that leads there, where the way is a proxy's.
     """
 
     def __init__(
-        self,
-        address: Address,
-        *,
-        connections_max: int,
-        timeout_s: float = 30.0,
-        via: int | None = None,
+        self, address: Address, *, connections_max: int, parts: int = 1, timeout_s: float = 30.0
     ) -> None:
         self._address = address
-        self._way = (address.host, address.port) if via is None else ("127.0.0.1", via)
         self._connections_max = connections_max
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._tls = ssl.create_default_context() if address.is_tls else None
-        self._sources = cycle(source_addresses(self._way[0], connections_max))
+        self._sources = cycle(source_addresses(address.host, connections_max * parts))
         self._idle: dict[_Connection, None] = {}
         self._under_way: dict[_Connection, float] = {}
         self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
@@ -96,8 +105,8 @@ class Wire:
         self.open_max = 0
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
-    async def ask(self, request: bytes) -> Answer:
-        """Send a request and wait for its answer.
+    async def ask(self, request: bytes, pace: Pace | None = None) -> Answer:
+        """Send a request, at a pace where one is given, and wait for its answer.
 
         Raises:
             LostError: nobody knows whether it was carried out.
@@ -105,7 +114,7 @@ class Wire:
         while True:
             connection = await self._take()
             try:
-                return await connection.exchange(request)
+                return await connection.exchange(request, pace)
             except LostError:
                 if not (connection.was_idle and not connection.heard):
                     raise
@@ -161,9 +170,9 @@ class Wire:
             async with asyncio.timeout(self._timeout_s):
                 await self._loop.create_connection(
                     lambda: connection,
-                    *self._way,
+                    self._address.host,
+                    self._address.port,
                     ssl=self._tls,
-                    server_hostname=self._address.host if self._tls else None,
                     local_addr=(source, 0) if source else None,
                 )
         except (OSError, TimeoutError) as error:
@@ -231,11 +240,12 @@ class _Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._etag = ""
         self._retry_after: str | None = None
+        self._rest: asyncio.TimerHandle | None = None  # of a request that is sent in pieces
         self.was_idle = False
         self.heard = False
         self.is_usable = False
 
-    async def exchange(self, request: bytes) -> Answer:
+    async def exchange(self, request: bytes, pace: Pace | None = None) -> Answer:
         transport = self._transport
         if transport is None or transport.is_closing():
             self.is_usable = False
@@ -244,8 +254,21 @@ class _Connection(asyncio.Protocol):
         self.is_usable = False
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answer = answer
-        transport.write(request)
+        if pace is None:
+            transport.write(request)
+        else:
+            self._trickle(request, pace)
         return await answer
+
+    def _trickle(self, request: bytes, pace: Pace) -> None:
+        """Send the next piece, and the others in their time."""
+        self._rest = None
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(request[: pace.piece_bytes])
+        if rest := request[pace.piece_bytes :]:
+            loop = asyncio.get_running_loop()
+            self._rest = loop.call_later(pace.pause_s, self._trickle, rest, pace)
 
     def abort(self) -> None:
         self.is_usable = False
@@ -287,6 +310,8 @@ class _Connection(asyncio.Protocol):
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         answer = Answer(self._parser.get_status_code(), body, self._etag, self._retry_after)
         self._etag, self._retry_after = "", None
-        self.is_usable = self._parser.should_keep_alive()
+        self.is_usable = self._parser.should_keep_alive() and self._rest is None
+        if self._rest is not None:  # answered before all of the question was there
+            self._rest.cancel()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(answer)
