@@ -40,8 +40,10 @@ def test_figures_of_drivers_add_up() -> None:
     """Outcomes, latencies, arrivals and endings of two drivers are summed, key by key."""
     one = Figures({"join": {"201": 2}}, {"join": {0: {5: 2}}}, {"bought": 1}, {0: 2}, 1, 1, {1: 1})
     two = Figures({"join": {"201": 1, "200": 3}}, {"join": {0: {5: 1}, 1: {6: 3}}}, {"bought": 2})
+    one.answers, two.answers = {7: {"good": 2}}, {7: {"good": 1, "later": 1}, 8: {"error": 1}}
     one.add(two)
 
+    assert one.answers == {7: {"good": 3, "later": 1}, 8: {"error": 1}}
     assert one.outcomes == {"join": {"201": 3, "200": 3}}
     assert one.latencies == {"join": {0: {5: 3}, 1: {6: 3}}}
     assert one.gone == {"bought": 3}

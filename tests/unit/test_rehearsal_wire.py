@@ -144,6 +144,35 @@ async def test_shed_request_is_sent_again() -> None:
     assert script.requests[0] == script.requests[1]
 
 
+async def test_request_in_trouble_is_kept_until_it_is_answered() -> None:
+    """Where faults are rehearsed, the ledger has who was put off and for how long."""
+    ledger, figures = Ledger(), Figures()
+    async with talking(Script(LATER, LATER, OK, OK)) as wire:
+        door = Door(wire, "there", time.monotonic(), ledger, figures, keeps_troubles=True)
+        await door.ask(LOOK, time.monotonic(), 7, Random(1))
+        await door.ask(LOOK, time.monotonic(), 8, Random(1))
+
+    (troubled,) = ledger.troubled
+    assert (troubled.visitor, troubled.operation, troubled.kind) == (7, "state", "later")
+    assert (troubled.tries, troubled.answered) == (2, True)
+    assert troubled.due <= troubled.noticed <= troubled.until
+    kinds = [kind for kinds in figures.answers.values() for kind in kinds.items()]
+    assert sum(times for kind, times in kinds if kind == "later") == 2
+    assert sum(times for kind, times in kinds if kind == "good") == 2
+
+
+async def test_crowd_can_come_by_another_way() -> None:
+    """Connections go to a proxy where one is given, and name the server all the same."""
+    script = Script(OK)
+    async with talking(script):
+        there = Address.of("http://shop.example")
+        wire = Wire(there, connections_max=1, via=script.port)
+        assert (await wire.ask(LOOK.sent(there.authority))).status == 200
+        wire.close()
+
+    assert b"Host: shop.example\r\n" in script.requests[0]
+
+
 async def test_error_is_a_fault_in_the_ledger() -> None:
     """A 500 is kept with who got it and for what."""
     (fault,) = (await ask(Script(ERROR))).faults

@@ -17,11 +17,11 @@ from random import Random
 import msgspec
 
 from sunseo.rehearsal.histogram import note
-from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation
+from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation, Troubled
 from sunseo.rehearsal.wire import Answer, LostError, NoConnectionError, Pace, Wire
 
 PATIENCE_S = 60.0  # of silence; a server that is killed and recovers is back well within
-BROKEN_PAUSE_S = 0.25
+BROKEN_PAUSE_S, BROKEN_DOUBLINGS_MAX = 0.25, 4  # of a broken connection; twice as long each time
 PAUSE_S_MAX = 30.0  # whatever Retry-After says
 
 
@@ -83,16 +83,25 @@ class Door:
     """
     Args:
         zero: the monotonic moment of T0.
+        keeps_troubles: whether each request that was not answered straight away is kept.
     """
 
     def __init__(
-        self, wire: Wire, authority: str, zero: float, ledger: Ledger, figures: Figures
+        self,
+        wire: Wire,
+        authority: str,
+        zero: float,
+        ledger: Ledger,
+        figures: Figures,
+        *,
+        keeps_troubles: bool = False,
     ) -> None:
         self._wire = wire
         self._authority = authority
         self._zero = zero
         self._ledger = ledger
         self._figures = figures
+        self._keeps_troubles = keeps_troubles
         self.answers = 0
 
     def seconds(self, moment: float) -> float:
@@ -109,21 +118,28 @@ class Door:
         """
         sent = request.sent(self._authority)
         line_s = pace.takes_s(len(sent)) if pace is not None else 0.0
-        heard_at = due
+        wanted = heard_at = due
+        troubled: Troubled | None = None
         while True:
             due += line_s
             try:
                 answer = await self._wire.ask(sent, pace)
             except LostError as lost:
-                outcome = "no_connection" if isinstance(lost, NoConnectionError) else "no_answer"
-                self._count(request.operation, outcome, time.monotonic(), due)
-                pause_s = BROKEN_PAUSE_S
+                kind = "no_connection" if isinstance(lost, NoConnectionError) else "no_answer"
+                self._count(request.operation, kind, kind, time.monotonic(), due)
+                tries = troubled.tries if troubled is not None else 0
+                pause_s = BROKEN_PAUSE_S * 2.0 ** min(tries, BROKEN_DOUBLINGS_MAX)
             else:
                 reply = self._read(request.operation, answer, due)
                 self._judge(request.operation, reply, answer, visitor)
                 if answer.status not in (429, 503):
+                    if troubled is not None:
+                        troubled.until, troubled.answered = self.seconds(reply.at), True
                     return reply
-                pause_s, heard_at = _pause_s(answer), reply.at
+                kind, pause_s, heard_at = "later", _pause_s(answer), reply.at
+            troubled = troubled or self._trouble(request.operation, kind, visitor, wanted)
+            troubled.until = self.seconds(time.monotonic())
+            troubled.tries += 1
             self._figures.retries += 1
             due = time.monotonic() + pause_s * dice.uniform(1.0, 1.3)
             if due > heard_at + PATIENCE_S:
@@ -149,15 +165,25 @@ class Door:
                 outcome = _problem_of(answer.body).outcome
             except msgspec.DecodeError:
                 outcome = "no_problem_document"
-        self._count(operation, outcome, now, due)
+        self._count(operation, outcome, _kind_of(answer.status), now, due)
         return Reply(answer.status, outcome, answer.body, answer.etag, now)
 
-    def _count(self, operation: Operation, outcome: str, now: float, due: float) -> None:
+    def _trouble(self, operation: Operation, kind: str, visitor: int, wanted: float) -> Troubled:
+        now = self.seconds(time.monotonic())
+        troubled = Troubled(visitor, operation.value, kind, self.seconds(wanted), now, now)
+        if self._keeps_troubles:
+            self._ledger.troubled.append(troubled)
+        return troubled
+
+    def _count(self, operation: Operation, outcome: str, kind: str, now: float, due: float) -> None:
         self.answers += 1
         name = operation.value
         counts = self._figures.outcomes.setdefault(name, {})
         counts[outcome] = counts.get(outcome, 0) + 1
-        second = floor(now - self._zero)
+        tenth = floor((now - self._zero) * 10)
+        kinds = self._figures.answers.setdefault(tenth, {})
+        kinds[kind] = kinds.get(kind, 0) + 1
+        second = tenth // 10
         note(self._figures.latencies.setdefault(name, {}).setdefault(second, {}), now - due)
 
     def _judge(self, operation: Operation, reply: Reply, answer: Answer, visitor: int) -> None:
@@ -168,6 +194,13 @@ class Door:
             self._ledger.faults.append(
                 Fault(visitor, operation.value, reply.status, reply.outcome, at)
             )
+
+
+def _kind_of(status: int) -> str:
+    """As `Figures.answers` sorts them: a refusal that says why is a good answer."""
+    if status in (429, 503):
+        return "later"
+    return "good" if status < 500 else "error"
 
 
 def _pause_s(answer: Answer) -> float:

@@ -58,6 +58,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     parts: int = 1
     connections_max: int
     issuer: Issuer | None = None
+    via: int | None = None  # a port of our own that leads to the server
+    keeps_troubles: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +83,17 @@ class Driver:
         self._ledger = Ledger()
         self._figures = Figures()
         address = Address.of(plan.url)
-        self._wire = Wire(address, connections_max=plan.connections_max, parts=plan.parts)
-        self._door = Door(self._wire, address.authority, plan.zero, self._ledger, self._figures)
+        self._wire = Wire(
+            address, connections_max=plan.connections_max, parts=plan.parts, via=plan.via
+        )
+        self._door = Door(
+            self._wire,
+            address.authority,
+            plan.zero,
+            self._ledger,
+            self._figures,
+            keeps_troubles=plan.keeps_troubles,
+        )
         self._scene = Scene(
             door=self._door,
             sights=Sights(hall),

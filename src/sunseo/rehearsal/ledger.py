@@ -89,6 +89,26 @@ class Fault(msgspec.Struct, frozen=True, array_like=True):
     retry_after: bool = False
 
 
+class Troubled(msgspec.Struct, array_like=True):
+    """A request that was not answered straight away: refused a connection, lost, or put off.
+
+    Attributes:
+        kind: of its first trouble, as in `Figures.answers`.
+        due, noticed, until: when it was wanted, when that showed, and when it showed last or, if it
+            was `answered` in the end, when that was.
+        tries: how often it was sent in vain.
+    """
+
+    visitor: int
+    operation: str
+    kind: str
+    due: float
+    noticed: float
+    until: float
+    tries: int = 0
+    answered: bool = False
+
+
 class Ledger(msgspec.Struct):
     known: list[Known] = []
     placed: list[Placed] = []
@@ -100,6 +120,7 @@ class Ledger(msgspec.Struct):
     tried: list[Tried] = []
     faults: list[Fault] = []
     lapsed: list[int] = []  # visitors whose pass ran out while they were inside
+    troubled: list[Troubled] = []  # where faults are rehearsed
 
     def add(self, other: "Ledger") -> None:
         for name in self.__struct_fields__:
@@ -133,6 +154,7 @@ class Figures(msgspec.Struct):
     retries: int = 0  # told to come later, or not answered
     lost_answers: int = 0  # hung up on purpose
     driver_late: Counts = {}  # how late the driver was to do what was due
+    answers: dict[int, dict[str, int]] = {}  # by tenth of a second from T0, then by kind
 
     def add(self, other: "Figures") -> None:
         for operation, counts in other.outcomes.items():
@@ -141,6 +163,8 @@ class Figures(msgspec.Struct):
             mine = self.latencies.setdefault(operation, {})
             for second, hits in seconds.items():
                 _sum_into(mine.setdefault(second, {}), hits)
+        for tenth, kinds in other.answers.items():
+            _sum_into(self.answers.setdefault(tenth, {}), kinds)
         _sum_into(self.gone, other.gone)
         _sum_into(self.arrivals, other.arrivals)
         _sum_into(self.driver_late, other.driver_late)

@@ -87,17 +87,25 @@ class Wire:
         connections_max: open at once; an exchange beyond that waits for one to be free.
         parts: wires of this kind on this machine, which share its ports.
         timeout_s: after which an exchange without an answer is lost.
+        via: a port on loopback that leads there, where the way is a proxy's.
     """
 
     def __init__(
-        self, address: Address, *, connections_max: int, parts: int = 1, timeout_s: float = 30.0
+        self,
+        address: Address,
+        *,
+        connections_max: int,
+        parts: int = 1,
+        timeout_s: float = 30.0,
+        via: int | None = None,
     ) -> None:
         self._address = address
+        self._way = (address.host, address.port) if via is None else ("127.0.0.1", via)
         self._connections_max = connections_max
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._tls = ssl.create_default_context() if address.is_tls else None
-        self._sources = cycle(source_addresses(address.host, connections_max * parts))
+        self._sources = cycle(source_addresses(self._way[0], connections_max * parts))
         self._idle: dict[_Connection, None] = {}
         self._under_way: dict[_Connection, float] = {}
         self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
@@ -170,9 +178,9 @@ class Wire:
             async with asyncio.timeout(self._timeout_s):
                 await self._loop.create_connection(
                     lambda: connection,
-                    self._address.host,
-                    self._address.port,
+                    *self._way,
                     ssl=self._tls,
+                    server_hostname=self._address.host if self._tls else None,
                     local_addr=(source, 0) if source else None,
                 )
         except (OSError, TimeoutError) as error:

@@ -1,0 +1,1 @@
+"""Faults in mid-rehearsal: planned from one line, done to our own server, told as incidents."""

@@ -1,0 +1,182 @@
+"""The proxy over real sockets: what flows, breaks, hangs and is late."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from sunseo.rehearsal.faults.proxy import Proxy, Road, TcpRoad, UnixRoad
+
+Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+PIECE = os.urandom(1 << 16)
+
+
+class Echo:
+    """A server that says back what it hears."""
+
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+        self.broken = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(1 << 16):
+                self.heard.set()
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            self.broken.set()
+            writer.close()
+
+
+class Network:
+    """A proxy in front of an echo, and who calls through it."""
+
+    def __init__(self, road: TcpRoad, echo: Echo, proxy: Proxy) -> None:
+        self.road = road
+        self.echo = echo
+        self.proxy = proxy
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def call(self) -> Wire:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.road.port)
+        self._writers.append(writer)
+        return reader, writer
+
+    def hang_up(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+
+@asynccontextmanager
+async def network() -> AsyncIterator[Network]:
+    echo = Echo()
+    server = await asyncio.start_server(echo.serve, "127.0.0.1", 0)
+    road = TcpRoad("127.0.0.1", server.sockets[0].getsockname()[1])
+    async with Proxy(road) as proxy:
+        net = Network(road, echo, proxy)
+        yield net
+        net.hang_up()
+    server.close()
+
+
+async def said_back(wire: Wire, data: bytes) -> bytes:
+    reader, writer = wire
+    writer.write(data)
+    return await reader.readexactly(len(data))
+
+
+async def test_bytes_pass_unchanged_both_ways() -> None:
+    """Two callers at once each hear their own bytes, all of them and in order."""
+    async with network() as net:
+        first, second = await net.call(), await net.call()
+        many = PIECE * 40  # more than any buffer on the way holds
+
+        heard, other = await asyncio.gather(said_back(first, many), said_back(second, b"few"))
+
+        assert heard == many
+        assert other == b"few"
+        assert (net.proxy.connections, net.proxy.open) == (2, 2)
+
+
+async def test_cut_breaks_what_is_open_and_refuses_what_comes() -> None:
+    """A cut ends connections at both ends; once mended, the same port takes new ones."""
+    async with network() as net:
+        wire = await net.call()
+        assert await said_back(wire, b"before") == b"before"
+
+        assert net.proxy.cut() == 1
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await wire[0].readexactly(1)
+        await net.echo.broken.wait()
+        with pytest.raises(ConnectionRefusedError):
+            await net.call()
+
+        await net.proxy.mend()
+        assert await said_back(await net.call(), b"after") == b"after"
+
+
+async def test_hanging_network_loses_nothing() -> None:
+    """What was sent into a network that hangs, also by new callers, arrives when it flows again."""
+    async with network() as net:
+        wire = await net.call()
+        assert await said_back(wire, b"before") == b"before"
+        net.echo.heard.clear()
+
+        assert net.proxy.hang() == 1
+        newcomer = await net.call()
+        wire[1].write(b"meanwhile")
+        newcomer[1].write(b"hello")
+        await asyncio.gather(wire[1].drain(), newcomer[1].drain())
+        assert not net.echo.heard.is_set()
+
+        net.proxy.resume()
+        assert await wire[0].readexactly(9) == b"meanwhile"
+        assert await newcomer[0].readexactly(5) == b"hello"
+
+
+async def test_slow_network_delays_each_way_and_keeps_the_order() -> None:
+    """An answer takes twice the delay; what is sent after the slowness waits its turn."""
+    loop = asyncio.get_running_loop()
+    async with network() as net:
+        wire = await net.call()
+        assert await said_back(wire, b"before") == b"before"
+        net.proxy.slow(0.05)
+
+        began = loop.time()
+        assert await said_back(wire, b"slow") == b"slow"
+        assert loop.time() - began >= 0.099  # twice, less the clock's grain
+
+        net.echo.heard.clear()
+        wire[1].write(b"first")
+        await net.echo.heard.wait()  # so that its way back is slow and that of "last" is not
+        net.proxy.slow(0.0)
+        wire[1].write(b"last")
+        assert await wire[0].readexactly(9) == b"firstlast"
+
+
+async def test_hanging_up_reaches_the_other_end_after_the_last_word() -> None:
+    """A caller that hangs up is followed by the server's end, and nothing is left open."""
+    async with network() as net:
+        reader, writer = await net.call()
+        net.proxy.slow(0.01)
+        writer.write(b"goodbye")
+        writer.close()
+        await net.echo.broken.wait()
+
+        assert net.echo.heard.is_set()
+        assert await reader.read() == b""
+
+
+async def test_server_that_is_not_there_breaks_the_call() -> None:
+    """Who calls through to nobody is hung up on."""
+    road = TcpRoad("127.0.0.1", 9)
+    async with Proxy(road):
+        reader, writer = await asyncio.open_connection("127.0.0.1", road.port)
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_sockets_in_files_are_carried_as_well(tmp_path: Path) -> None:
+    """A Unix socket is cut and mended in the same way, as PostgreSQL's needs it."""
+    echo = Echo()
+    server = await asyncio.start_unix_server(echo.serve, str(tmp_path / "to"))
+    road: Road = UnixRoad(tmp_path / "own", tmp_path / "to")
+    async with Proxy(road) as proxy:
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "own"))
+        assert await said_back((reader, writer), b"before") == b"before"
+        proxy.cut()
+        assert await reader.read() == b""
+        writer.close()
+        with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
+            await asyncio.open_unix_connection(str(tmp_path / "own"))
+        await proxy.mend()
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "own"))
+        assert await said_back((reader, writer), b"after") == b"after"
+        writer.close()
+    server.close()
