@@ -16,9 +16,10 @@ import psutil
 import uvloop
 
 from bench.crowd.clients import CLIENTS
-from sunseo.rehearsal.arrivals import Arrivals
+from sunseo.rehearsal.arrivals import Poisson
 from sunseo.rehearsal.drive import Driver, Plan, prepare_process
 from sunseo.rehearsal.picking import hall_of
+from sunseo.rehearsal.scenario import Scenario, SeatSale
 from sunseo.rehearsal.scene import Issuer
 
 HALL = hall_of([{"seat": n + 1, "x": float(n % 50), "y": float(n // 50)} for n in range(2_000)])
@@ -61,10 +62,13 @@ def plan_for(url: str, visitors: int, duration_s: float, connections: int) -> Pl
         room=1,
         zero=time.monotonic() + 0.2,
         seed=1,
-        arrivals=Arrivals(
-            visitors=visitors, early_s=0.0, early_share=0.0, duration_s=duration_s, herd_share=0.0
+        scenario=Scenario(
+            title="As many as can be",
+            visitors=visitors,
+            session_s=SESSION_S,
+            arrivals=Poisson(duration_s=duration_s),
+            sale=SeatSale(),
         ),
-        session_s=SESSION_S,
         stop_s=3600.0,
         record="",
         connections_max=connections,

@@ -1,7 +1,10 @@
 """The guide of rehearsals names every option and every check."""
 
 import re
+from collections.abc import Iterator
+from typing import Any, get_args
 
+import msgspec
 import pytest
 from typer.main import get_command
 
@@ -9,6 +12,7 @@ from sunseo.rehearsal.command import rehearse
 from sunseo.rehearsal.habits import habits_of
 from sunseo.rehearsal.ledger import Operation
 from sunseo.rehearsal.report.texts import CATALOGUES
+from sunseo.rehearsal.scenario import Scenario, read_scenario
 from sunseo.rehearsal.verdict import CHECKS
 from tests.docs.pages import text_of
 
@@ -16,14 +20,42 @@ GUIDE = "docs/guides/rehearsal.md"
 
 
 def options() -> list[str]:
-    concert = get_command(rehearse).commands["concert"]  # type: ignore[attr-defined]  # a group
-    return sorted(option for param in concert.params for option in param.opts)
+    run = get_command(rehearse).commands["run"]  # type: ignore[attr-defined]  # a group
+    given = sorted(option for param in run.params for option in param.opts)
+    return [option for option in given if option.startswith("--")]
 
 
 @pytest.mark.parametrize("option", options())
 def test_option_is_described(option: str) -> None:
-    """Each option of the concert stands in the table."""
+    """Each option of a rehearsal stands in the table."""
     assert re.search(rf"^\| `{option}` \|", text_of(GUIDE), re.MULTILINE)
+
+
+def fields(kind: Any) -> Iterator[tuple[str, object]]:
+    """Every field of a scenario by its name, with its default where it has one."""
+    for struct in get_args(kind) or (kind,):
+        if not isinstance(struct, type) or not issubclass(struct, msgspec.Struct):
+            continue
+        if isinstance(struct.__struct_config__.tag, str):
+            yield "kind", struct.__struct_config__.tag
+        for field in msgspec.structs.fields(struct):
+            if isinstance(field.default, msgspec.Struct) or field.name in {"arrivals", "sale"}:
+                yield from fields(field.type)
+            else:
+                yield field.name, field.default
+
+
+@pytest.mark.parametrize(("name", "default"), sorted(set(fields(Scenario)), key=str))
+def test_field_is_described_with_its_default(name: str, default: object) -> None:
+    """Each field of a scenario has a row; a default that is a number stands in it."""
+    row = re.search(rf"^\| `{name}` \|(?P<default>[^|]*)\|", text_of(GUIDE), re.MULTILINE)
+
+    assert row is not None
+    if name == "kind":
+        assert f"`{default}`" in text_of(GUIDE)
+    elif default is not msgspec.NODEFAULT and default is not None:
+        shown = list(default) if isinstance(default, tuple) else default
+        assert row["default"].strip() == f"`{shown}`"
 
 
 def test_checks_are_described_in_their_order() -> None:
@@ -46,7 +78,8 @@ def test_report_says_everything_in_both_languages() -> None:
 
 def test_shares_of_the_crowd_are_those_of_the_guide() -> None:
     """Five thousand people behave in about the proportions that the guide tells."""
-    crowd = [habits_of(number, 1, 4.0) for number in range(1, 5_001)]
+    people = read_scenario("concert").people
+    crowd = [habits_of(number, 1, people, 4.0) for number in range(1, 5_001)]
 
     def share(count: int) -> float:
         return 100 * count / len(crowd)

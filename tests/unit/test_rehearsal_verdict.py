@@ -71,7 +71,7 @@ def story() -> Evidence:
         figures=Figures(gone={"bought": 2, "found_nothing": 1, "sold_out": 1}),
         samples=[sample(1.5, 2), sample(2.5, 2), sample(4.5, 3, live=1, sold=2)],
         capacity=2,
-        seats=2,
+        units=2,
         whole=True,
         stored=stored,
         report=CLEAN,

@@ -1,55 +1,166 @@
 """When visitors come: pure and seeded, so that the same crowd can come again.
 
-Three streams make an opening. Early birds gather before it, more of them the nearer it is. The
-herd comes at T0, most in the first seconds. The tail arrives by chance all the time, as people
-hear of it.
+Seconds are counted from T0, the opening, and are negative before it. A kind of arrivals says how a
+crowd of any size is spread; how many they are is the scenario's.
 """
 
-from math import expm1, log1p
+from itertools import pairwise
+from math import expm1, log1p, sqrt
 from random import Random
+from typing import Annotated, Self
 
 import msgspec
+from msgspec import Meta
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Duration = Annotated[float, Meta(ge=1, le=86_400)]
 
 
-class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
-    """How a crowd is spread around T0; seconds are counted from there, negative before.
+class Arrivals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all kinds have in common: nobody comes later than `duration_s` after T0."""
+
+    duration_s: Duration = 60.0
+
+    @property
+    def early_from_s(self) -> float:
+        """So long before T0 the first one may come."""
+        return 0.0
+
+    @property
+    def openings_s(self) -> tuple[float, ...]:
+        """When there is something to come for."""
+        return (0.0,)
+
+    def stretched(self, duration_s: float) -> Self:
+        """The same crowd over another time: every moment moves in proportion."""
+        factor = duration_s / self.duration_s
+        return msgspec.structs.replace(
+            self,
+            **{
+                name: value * factor
+                if isinstance(value, float)
+                else tuple(moment * factor for moment in value)
+                for name, value in msgspec.structs.asdict(self).items()
+                if name.endswith("_s")
+            },
+        )
+
+    def times(self, visitors: int, dice: Random) -> list[float]:
+        """When each of them comes, in any order."""
+        raise NotImplementedError
+
+
+class Herd(Arrivals, frozen=True, kw_only=True, tag_field="kind", tag="herd"):
+    """An opening: early birds gather before it, the herd comes at T0, others hear of it later.
 
     Attributes:
-        visitors: all of them.
-        early_s: the first early bird comes at most so long before.
-        herd_mean_s: how late after T0 one of the herd is on average.
-        duration_s: nobody comes later than that.
-        early_share, herd_share: parts of the crowd; whoever is left is the tail.
+        early_s: the first early bird comes at most so long before; more of them the nearer it is.
+        early_share, herd_share: parts of the crowd. Whoever is left comes by chance all the time.
+        herd_mean_s: how late after T0 one of the herd is on average; most in the first seconds.
     """
 
-    visitors: int
-    early_s: float = 10.0
-    herd_mean_s: float = 12.0
-    duration_s: float = 60.0
-    early_share: float = 0.12
-    herd_share: float = 0.63
+    early_s: Seconds = 10.0
+    early_share: Share = 0.12
+    herd_share: Share = 0.63
+    herd_mean_s: Annotated[float, Meta(gt=0, le=86_400)] = 12.0
 
     def __post_init__(self) -> None:
-        if min(self.early_share, self.herd_share) < 0 or self.early_share + self.herd_share > 1:
-            raise ValueError("shares of the crowd are parts of one")
-        if min(self.herd_mean_s, self.duration_s) <= 0 or self.early_s < 0:
-            raise ValueError("times of arrival are positive")
+        if self.early_share + self.herd_share > 1:
+            raise ValueError(
+                "early_share and herd_share are parts of one crowd: at most 1 together"
+            )
+
+    @property
+    def early_from_s(self) -> float:
+        return self.early_s
+
+    def times(self, visitors: int, dice: Random) -> list[float]:
+        early = round(visitors * self.early_share)
+        herd = min(visitors - early, round(visitors * self.herd_share))
+        times = [-self.early_s * (1 - sqrt(dice.random())) for _ in range(early)]
+        times += [self._herd(dice) for _ in range(herd)]
+        # Given their number, the arrivals of a Poisson process are uniform in time.
+        return times + _uniform(visitors - early - herd, self.duration_s, dice)
+
+    def _herd(self, dice: Random) -> float:
+        """Exponential, cut at the duration without piling up there."""
+        share_in_time = -expm1(-self.duration_s / self.herd_mean_s)
+        return -self.herd_mean_s * log1p(-dice.random() * share_in_time)
 
 
-def arrival_times(arrivals: Arrivals, seed: int) -> list[float]:
+class Poisson(Arrivals, frozen=True, kw_only=True, tag_field="kind", tag="poisson"):
+    """By chance all the time, at one mean rate."""
+
+    def times(self, visitors: int, dice: Random) -> list[float]:
+        return _uniform(visitors, self.duration_s, dice)
+
+
+class Ramp(Arrivals, frozen=True, kw_only=True, tag_field="kind", tag="ramp"):
+    """Ever more, evenly, from the rate at the beginning to that at the end.
+
+    Attributes:
+        growth: the last rate over the first one.
+    """
+
+    growth: Annotated[float, Meta(ge=1, le=10_000)] = 10.0
+
+    def times(self, visitors: int, dice: Random) -> list[float]:
+        # The density is 1 + slope t on [0, 1]; its distribution function is a quadratic one.
+        slope = self.growth - 1
+        if slope == 0:
+            return _uniform(visitors, self.duration_s, dice)
+        drawn = (dice.random() * (1 + slope / 2) for _ in range(visitors))
+        return [self.duration_s * (sqrt(1 + 2 * slope * part) - 1) / slope for part in drawn]
+
+
+class Steps(Arrivals, frozen=True, kw_only=True, tag_field="kind", tag="steps"):
+    """A low rate all the time, and at each of some moments a step up for a while.
+
+    Attributes:
+        steps_at_s: when the rate jumps; there something opens.
+        step_s: how long it stays up.
+        growth: how many times as many come then.
+    """
+
+    steps_at_s: Annotated[tuple[Seconds, ...], Meta(min_length=1, max_length=100)] = (0.0,)
+    step_s: Annotated[float, Meta(gt=0, le=86_400)] = 10.0
+    growth: Annotated[float, Meta(ge=1, le=10_000)] = 10.0
+
+    def __post_init__(self) -> None:
+        ends = [*self.steps_at_s, self.duration_s]
+        if any(later - earlier < self.step_s for earlier, later in pairwise(ends)):
+            raise ValueError(
+                "steps_at_s must be in order, each at least step_s before the next one,"
+                " and the last one before the end of duration_s"
+            )
+
+    @property
+    def openings_s(self) -> tuple[float, ...]:
+        return self.steps_at_s
+
+    def times(self, visitors: int, dice: Random) -> list[float]:
+        bounds = [0.0]
+        for at_s in self.steps_at_s:
+            bounds += [at_s, at_s + self.step_s]
+        bounds.append(self.duration_s)
+        spans = list(pairwise(bounds))
+        # Every second span is a step.
+        weights = [
+            (end - start) * (self.growth if place % 2 else 1.0)
+            for place, (start, end) in enumerate(spans)
+        ]
+        return [dice.uniform(*span) for span in dice.choices(spans, weights, k=visitors)]
+
+
+Kind = Herd | Poisson | Ramp | Steps
+
+
+def arrival_times(arrivals: Kind, visitors: int, seed: int) -> list[float]:
     """When each visitor comes, the first one first."""
     dice = Random(f"arrivals/{seed}")  # noqa: S311 - a crowd is no secret
-    early = round(arrivals.visitors * arrivals.early_share)
-    herd = round(arrivals.visitors * arrivals.herd_share)
-    times = [-arrivals.early_s * (1 - dice.random() ** 0.5) for _ in range(early)]
-    times += [_herd(arrivals, dice) for _ in range(herd)]
-    # Given their number, the arrivals of a Poisson process are uniform in time.
-    tail = arrivals.visitors - early - herd
-    times += [dice.uniform(0.0, arrivals.duration_s) for _ in range(tail)]
-    return sorted(times)
+    return sorted(arrivals.times(visitors, dice))
 
 
-def _herd(arrivals: Arrivals, dice: Random) -> float:
-    """Exponential, cut at the duration without piling up there."""
-    share_in_time = -expm1(-arrivals.duration_s / arrivals.herd_mean_s)
-    return -arrivals.herd_mean_s * log1p(-dice.random() * share_in_time)
+def _uniform(visitors: int, duration_s: float, dice: Random) -> list[float]:
+    return [dice.uniform(0.0, duration_s) for _ in range(visitors)]

@@ -2,24 +2,41 @@
 
 import secrets
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
-CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many seats, so many at least
-DEMO_SESSION_S = 3.0  # nobody looks on for longer than two minutes
-
-rehearse = typer.Typer(help="Send a crowd through a server, and judge.", no_args_is_help=True)
-
-
-@rehearse.callback()
-def _rehearse() -> None:
-    """Send a simulated crowd over real HTTP, and end with a verdict."""
+MISUSE = 2
+DEMO, DEMO_SESSION_S = "concert", 3.0  # nobody looks on for longer than two minutes
 
 
-@rehearse.command()
-def concert(
+class ScenarioOrCommand(TyperGroup):
+    """What is no command of the group is the name of a scenario: `run` is left out."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+rehearse = typer.Typer(
+    cls=ScenarioOrCommand,
+    help="Send a simulated crowd over real HTTP, and end with a verdict.",
+    subcommand_metavar="SCENARIO [OPTIONS] | COMMAND [ARGS]",
+    no_args_is_help=True,
+)
+
+SeedOption = Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")]
+ReportOption = Annotated[Path | None, typer.Option(help="Write a page to this .html file.")]
+
+
+@rehearse.command(hidden=True)
+def run(
     *,
+    scenario: Annotated[
+        str, typer.Argument(help="One of `sunseo rehearse list`, or a .toml file of your own.")
+    ],
     target: Annotated[
         str | None, typer.Option(help="A running server's address; without it, one of our own.")
     ] = None,
@@ -31,41 +48,39 @@ def concert(
         str | None,
         typer.Option(help="For --target: its database, to hold the answers against it."),
     ] = None,
-    visitors: Annotated[int, typer.Option(min=1, max=1_000_000, help="All of them.")] = 20_000,
-    seats: Annotated[int, typer.Option(min=1, max=50_000, help="On sale.")] = 2_000,
-    capacity: Annotated[
-        int | None, typer.Option(min=1, help="Inside at once; a tenth of the seats if not given.")
+    visitors: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="All of them.")] = None,
+    units: Annotated[
+        int | None, typer.Option("--units", "--seats", min=1, max=50_000, help="On sale.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")] = None,
+    capacity: Annotated[int | None, typer.Option(min=1, help="Inside the room at once.")] = None,
+    seed: SeedOption = None,
     duration: Annotated[
-        float, typer.Option(min=1, max=7200, help="Seconds from T0 to the last arrival.")
-    ] = 60.0,
+        float | None, typer.Option(min=1, max=7200, help="Seconds from T0 to the last arrival.")
+    ] = None,
     session: Annotated[
-        float, typer.Option(min=0.1, max=600, help="Seconds that a visitor spends inside, about.")
-    ] = 4.0,
+        float | None,
+        typer.Option(min=0.1, max=600, help="Seconds that a visitor spends inside, about."),
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page to this .html file.")] = None,
+    report: ReportOption = None,
     data: Annotated[Path | None, typer.Option(help="Keep our server's data, here.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of our server.")] = 1,
     drivers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the crowd.")] = 1,
 ) -> None:
-    """A concert: everybody at T0, a seat map, too few seats.
+    """Send the crowd of a scenario; options go before what the scenario says.
 
     Exit code 0 if everything held, 1 if something did not, 2 if it could not be run to its end.
     """
     if target is not None and operator_key is None:
         raise typer.BadParameter("--target stands with --operator-key")
-    options: dict[str, Any] = {
+    changes = {
         "visitors": visitors,
-        "seats": seats,
+        "units": units,
         "capacity": capacity,
-        "seed": seed,
         "duration_s": duration,
         "session_s": session,
-        "workers": workers,
-        "drivers": drivers,
-        "target": target,
     }
+    options = {"seed": seed, "workers": workers, "drivers": drivers, "target": target}
     where = {
         "operator_key": operator_key,
         "database_url": database_url,
@@ -73,7 +88,35 @@ def concert(
         "report": report,
         "data": data,
     }
-    _run(options, where)
+    _run(scenario, changes, options, where)
+
+
+@rehearse.command("list")
+def list_scenarios() -> None:
+    """Name the shipped scenarios."""
+    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - other commands start faster without
+        read_scenario,
+        shipped,
+    )
+
+    for name in shipped():
+        typer.echo(f"{name:<16}{read_scenario(name).title}")
+
+
+@rehearse.command()
+def show(
+    scenario: Annotated[str, typer.Argument(help="One of `sunseo rehearse list`.")],
+) -> None:
+    """Print a scenario as TOML, to be copied and changed."""
+    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - as above
+        ScenarioError,
+        text_of,
+    )
+
+    try:
+        typer.echo(text_of(scenario), nl=False)
+    except ScenarioError as error:
+        _refuse(error)
 
 
 def demo(
@@ -83,29 +126,29 @@ def demo(
     duration: Annotated[
         float, typer.Option(min=1, max=7200, help="Seconds from T0 to the last arrival.")
     ] = 40.0,
-    seed: Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")] = None,
+    seed: SeedOption = None,
     data: Annotated[Path | None, typer.Option(help="Keep the data, in this folder.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of the server.")] = 1,
-    report: Annotated[Path | None, typer.Option(help="Write a page to this .html file.")] = None,
+    report: ReportOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Sell out a concert to a crowd on a throw-away server, then verify the result.
 
     The same as `rehearse concert`, with fewer options.
     """
-    options: dict[str, Any] = {
+    changes = {
         "visitors": visitors,
-        "seats": seats,
-        "capacity": None,
-        "seed": seed,
+        "units": seats,
         "duration_s": duration,
         "session_s": DEMO_SESSION_S,
-        "workers": workers,
     }
-    _run(options, {"report": report, "data": data, "as_json": as_json})
+    options = {"seed": seed, "workers": workers}
+    _run(DEMO, changes, options, {"report": report, "data": data, "as_json": as_json})
 
 
-def _run(options: dict[str, Any], where: dict[str, Any]) -> None:
+def _run(
+    name: str, changes: dict[str, Any], options: dict[str, Any], where: dict[str, Any]
+) -> None:
     from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - other commands start faster without
         Options,
     )
@@ -113,12 +156,24 @@ def _run(options: dict[str, Any], where: dict[str, Any]) -> None:
         Where,
         run_rehearsal,
     )
+    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - as above
+        ScenarioError,
+        read_scenario,
+    )
 
     for file in (where.get("json"), where.get("report")):
         if file is not None and not file.absolute().parent.is_dir():
             raise typer.BadParameter(f"there is no folder {file.parent}")
     if options["seed"] is None:
         options["seed"] = secrets.randbelow(10**6)
-    if options["capacity"] is None:
-        options["capacity"] = max(CAPACITY_MIN, options["seats"] // CAPACITY_PART)
-    raise typer.Exit(run_rehearsal(Options(**options), Where(**where)))
+    try:
+        scenario = read_scenario(name).changed(**changes)
+    except ScenarioError as error:
+        _refuse(error)
+    chosen = Options(name=name, scenario=scenario, **options)
+    raise typer.Exit(run_rehearsal(chosen, Where(**where)))
+
+
+def _refuse(error: Exception) -> NoReturn:
+    typer.echo(f"sunseo: {error}".replace("\n", " "), err=True)
+    raise typer.Exit(MISUSE)

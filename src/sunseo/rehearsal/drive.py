@@ -26,13 +26,14 @@ import msgspec
 import uvloop
 
 from sunseo.core.processes import exit_with_parent
-from sunseo.rehearsal.arrivals import Arrivals, arrival_times
+from sunseo.rehearsal.arrivals import arrival_times
 from sunseo.rehearsal.door import Door, GaveUpError
 from sunseo.rehearsal.habits import habits_of
 from sunseo.rehearsal.histogram import quantiles_ms
 from sunseo.rehearsal.journey import Visit
 from sunseo.rehearsal.ledger import Figures, Held, Ledger, Operation, Record
 from sunseo.rehearsal.picking import Hall, hall_of
+from sunseo.rehearsal.scenario import Scenario
 from sunseo.rehearsal.scene import Issuer, Scene, note_order
 from sunseo.rehearsal.sights import Sights
 from sunseo.rehearsal.wire import Address, Wire
@@ -50,8 +51,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     room: int
     zero: float
     seed: int
-    arrivals: Arrivals
-    session_s: float
+    scenario: Scenario
     stop_s: float  # after T0, whoever is left is sent home
     record: str
     part: int = 0
@@ -102,6 +102,7 @@ class Driver:
             room=f"/v1/rooms/{plan.room}",
             sale=f"/v1/sales/{plan.sale}",
             issuer=plan.issuer,
+            person_limit=plan.scenario.sale.person_limit,
         )
         self._visits: set[asyncio.Task[None]] = set()
         self.told_to_stop = asyncio.Event()
@@ -142,12 +143,13 @@ class Driver:
         return whole
 
     async def _send_in(self) -> None:
-        plan = self._plan
-        for index, at in enumerate(arrival_times(plan.arrivals, plan.seed)):
+        plan, scenario = self._plan, self._plan.scenario
+        arrivals = arrival_times(scenario.arrivals, scenario.visitors, plan.seed)
+        for index, at in enumerate(arrivals):
             if index % plan.parts != plan.part:
                 continue
             due = plan.zero + at
-            habits = habits_of(index + 1, plan.seed, plan.session_s)
+            habits = habits_of(index + 1, plan.seed, scenario.people, scenario.session_s)
             if (ahead := due - time.monotonic()) > 0:
                 await asyncio.sleep(ahead)
             second = int(at // 1)

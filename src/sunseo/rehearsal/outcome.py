@@ -1,5 +1,6 @@
 """What a rehearsal ended with: everything that its report, its JSON and its last screen tell."""
 
+import shlex
 from typing import Literal
 
 import msgspec
@@ -8,6 +9,7 @@ from sunseo.rehearsal.fairness import Fairness
 from sunseo.rehearsal.histogram import quantiles_ms
 from sunseo.rehearsal.ledger import Figures, Operation, Record
 from sunseo.rehearsal.observe import Sample
+from sunseo.rehearsal.scenario import Scenario
 from sunseo.rehearsal.verdict import Check, Verdict
 
 GOOD, BROKEN, COULD_NOT = 0, 1, 2
@@ -16,15 +18,16 @@ Standing = Literal["held", "broken", "incomplete"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for; together with the same server it makes the same crowd again."""
+    """What was asked for; together with the same server it makes the same crowd again.
 
-    scenario: str = "concert"
-    visitors: int = 20_000
-    seats: int = 2_000
-    capacity: int = 200
-    seed: int = 0
-    duration_s: float = 60.0
-    session_s: float = 4.0
+    Attributes:
+        name: of a shipped scenario, or the path of a file.
+        scenario: as played, with what was given on the command line.
+    """
+
+    name: str
+    scenario: Scenario
+    seed: int
     workers: int = 1
     drivers: int = 1
     target: str | None = None
@@ -32,12 +35,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def command(self) -> str:
         """How to run it again."""
-        parts = [f"sunseo rehearse {self.scenario}"]
+        played = self.scenario
+        parts = [f"sunseo rehearse {shlex.quote(self.name)}"]
         if self.target is not None:
             parts.append(f"--target {self.target} --operator-key …")
         parts += [
-            f"--visitors {self.visitors} --seats {self.seats} --capacity {self.capacity}",
-            f"--duration {self.duration_s:g} --session {self.session_s:g}",
+            f"--visitors {played.visitors} --units {played.units} --capacity {played.capacity}",
+            f"--duration {played.duration_s:g} --session {played.session_s:g}",
             f"--workers {self.workers} --drivers {self.drivers} --seed {self.seed}",
         ]
         return " ".join(parts)
@@ -144,8 +148,8 @@ def conclude(
         orders=len(ledger.ordered),
         orders_found=sum(order.found for order in ledger.ordered),
         sold=samples[-1].sold if samples else 0,
-        sold_out_s=_sold_after_s(samples, options.seats),
-        nine_tenths_s=_sold_after_s(samples, options.seats * 9 // 10),
+        sold_out_s=_sold_after_s(samples, options.scenario.units),
+        nine_tenths_s=_sold_after_s(samples, options.scenario.units * 9 // 10),
         gone=dict(sorted(figures.gone.items(), key=lambda pair: -pair[1])),
         funnel=_funnel(record),
         tricks=_tricks(record),
@@ -207,5 +211,5 @@ def _requests_by_second(figures: Figures) -> dict[int, int]:
     return busy
 
 
-def _sold_after_s(samples: list[Sample], seats: int) -> float | None:
-    return next((round(sample.at_s, 1) for sample in samples if sample.sold >= seats), None)
+def _sold_after_s(samples: list[Sample], units: int) -> float | None:
+    return next((round(sample.at_s, 1) for sample in samples if sample.sold >= units), None)

@@ -35,7 +35,6 @@ from sunseo.invariants.verify import verify
 from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.rehearsal.arrivals import Arrivals
 from sunseo.rehearsal.crew import Crew, CrewError
 from sunseo.rehearsal.drive import Plan
 from sunseo.rehearsal.observe import DatabaseWindow, HttpWindow, Observer, Window
@@ -44,14 +43,13 @@ from sunseo.rehearsal.processes import Groups
 from sunseo.rehearsal.report.page import write_report
 from sunseo.rehearsal.scene import Issuer
 from sunseo.rehearsal.server import ServerError, ServerProcess
-from sunseo.rehearsal.stage import Scenery, Stage, StageError, set_up
+from sunseo.rehearsal.stage import Scenery, StageError, set_up
 from sunseo.rehearsal.stored import Stored, read_stored
 from sunseo.rehearsal.terminal import Terminal
 from sunseo.rehearsal.verdict import Evidence, judge
 
 ORGANISATION = 1
 ISSUER = "https://tickets.example"
-EARLY_PART = 6  # of the duration, before the opening, is for early birds
 SAME_SIGNAL_S = 2.0  # a Ctrl-C comes twice through some shells and tools
 CREW_START_S = 4.0  # for drivers to start before the first early bird is due
 AFTER_S = 180.0  # past the last arrival, whoever is left is sent home
@@ -112,10 +110,9 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
     stop = _stop_on_signals()
     async with _venue(options, where, folder, terminal) as venue, _session(venue.url) as session:
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        zero = time.monotonic() + options.duration_s / EARLY_PART + CREW_START_S
+        zero = time.monotonic() + options.scenario.arrivals.early_from_s + CREW_START_S
         opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
-        stage = Stage(options.seats, options.capacity, options.session_s)
-        scenery = await set_up(session, venue.key, stage, opens_at)
+        scenery = await set_up(session, venue.key, options.scenario, opens_at)
         terminal.say(f"Sale {scenery.sale} behind room {scenery.room} on {venue.url}")
 
         crew = Crew(_plans(options, venue, scenery, zero, folder), folder / "drivers.log")
@@ -136,8 +133,8 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
                 ledger=record.ledger,
                 figures=record.figures,
                 samples=observer.samples,
-                capacity=options.capacity,
-                seats=options.seats,
+                capacity=options.scenario.capacity,
+                units=options.scenario.units,
                 whole=record.whole,
                 stored=stored,
                 report=report,
@@ -182,12 +179,6 @@ async def _play(crew: Crew, observer: Observer, terminal: Terminal, stop: asynci
 def _plans(
     options: Options, venue: Venue, scenery: Scenery, zero: float, folder: Path
 ) -> list[Plan]:
-    arrivals = Arrivals(
-        visitors=options.visitors,
-        early_s=options.duration_s / EARLY_PART,
-        duration_s=options.duration_s,
-        herd_mean_s=options.duration_s / 5,
-    )
     return [
         Plan(
             url=venue.url,
@@ -195,9 +186,8 @@ def _plans(
             room=scenery.room,
             zero=zero,
             seed=options.seed,
-            arrivals=arrivals,
-            session_s=options.session_s,
-            stop_s=options.duration_s + AFTER_S,
+            scenario=options.scenario,
+            stop_s=options.scenario.duration_s + AFTER_S,
             record=str(folder / f"record-{part}"),
             part=part,
             parts=options.drivers,

@@ -58,6 +58,7 @@ class Scene(msgspec.Struct):
     room: str
     sale: str
     issuer: Issuer | None
+    person_limit: int
     arrived: int = 0
     now: Counter[str] = msgspec.field(default_factory=Counter)  # in_line, inside
     bought: int = 0

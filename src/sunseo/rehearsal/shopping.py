@@ -5,7 +5,7 @@ from typing import Protocol
 
 from sunseo.rehearsal.caller import Caller, GoneError
 from sunseo.rehearsal.door import Request
-from sunseo.rehearsal.habits import PERSON_LIMIT, Ending
+from sunseo.rehearsal.habits import Ending
 from sunseo.rehearsal.ledger import Held, Operation
 from sunseo.rehearsal.picking import View, pick
 from sunseo.rehearsal.scene import Intent, encode, given, note_order
@@ -56,7 +56,7 @@ class Shopping:
     async def _hold(self, party: int) -> Held:
         """Try until something is held; whoever finds nothing leaves."""
         caller, attempt = self._caller, 0
-        wanted = PERSON_LIMIT + 1 if self._habits.oversteps else party
+        wanted = self._scene.person_limit + 1 if self._habits.oversteps else party
         while True:
             seats = pick(await self._find_free(), wanted, attempt, caller.dice)
             reply = await caller.send(hold_request(caller, seats, self._inside.pass_), "hold")

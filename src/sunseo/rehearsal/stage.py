@@ -7,7 +7,7 @@ from uuid import uuid4
 import aiohttp
 import msgspec
 
-from sunseo.rehearsal.habits import PERSON_LIMIT
+from sunseo.rehearsal.scenario import Scenario
 
 SEATS_A_ROW = 50
 POLL_CEILING_S = (5, 60)
@@ -18,33 +18,6 @@ class StageError(Exception):
     """The server refuses to set up the scene; one line says why."""
 
 
-class Stage(msgspec.Struct, frozen=True):
-    """A concert of one date.
-
-    Attributes:
-        seats: all there are.
-        capacity: visitors whom the room lets in at once.
-        session_s: how long they stay about, from which all times inside follow.
-    """
-
-    seats: int
-    capacity: int
-    session_s: float
-
-    @property
-    def hold_ttl_s(self) -> int:
-        return max(10, round(3 * self.session_s))
-
-    @property
-    def poll_ceiling_s(self) -> int:
-        shortest, longest = POLL_CEILING_S
-        return min(longest, max(shortest, round(4 * self.session_s)))
-
-    @property
-    def pass_ttl_s(self) -> int:
-        return min(60, max(10, round(3 * self.session_s)))
-
-
 class Scenery(msgspec.Struct, frozen=True):
     """What has been set up."""
 
@@ -53,20 +26,21 @@ class Scenery(msgspec.Struct, frozen=True):
 
 
 async def set_up(
-    session: aiohttp.ClientSession, key: str, stage: Stage, opens_at: datetime
+    session: aiohttp.ClientSession, key: str, scenario: Scenario, opens_at: datetime
 ) -> Scenery:
     """Create sale, seats and room.
 
     Raises:
         StageError: something was refused.
     """
-    sale = (await _post(session, "/v1/sales", key, _sale(stage)))["sale"]
-    await _post(session, f"/v1/sales/{sale}/seats", key, {"blocks": _blocks(stage.seats)})
-    room = (await _post(session, "/v1/rooms", key, _room(stage, sale, opens_at)))["room"]
+    sale = (await _post(session, "/v1/sales", key, _sale(scenario)))["sale"]
+    await _post(session, f"/v1/sales/{sale}/seats", key, {"blocks": _blocks(scenario.units)})
+    room = (await _post(session, "/v1/rooms", key, _room(scenario, sale, opens_at)))["room"]
     return Scenery(int(sale), int(room))
 
 
-def _sale(stage: Stage) -> dict[str, Any]:
+def _sale(scenario: Scenario) -> dict[str, Any]:
+    limit = scenario.sale.person_limit
     now = datetime.now(UTC)
     evening = now + timedelta(days=30)
     return {
@@ -75,10 +49,10 @@ def _sale(stage: Stage) -> dict[str, Any]:
         "currency": "KRW",
         "time_zone": "Asia/Seoul",
         "opens_at": now.isoformat(),
-        "hold_ttl_s": stage.hold_ttl_s,
-        "order_limit": PERSON_LIMIT,
-        "occasion_limit": PERSON_LIMIT,
-        "person_limit": PERSON_LIMIT,
+        "hold_ttl_s": max(10, round(3 * scenario.session_s)),
+        "order_limit": limit,
+        "occasion_limit": limit,
+        "person_limit": limit,
         "price_classes": [{"name": "Free for this rehearsal", "price": 0}],
         "occasions": [{"name": "Friday", "starts_at": evening.isoformat()}],
     }
@@ -95,17 +69,20 @@ def _blocks(seats: int) -> list[dict[str, Any]]:
     return blocks
 
 
-def _room(stage: Stage, sale: int, opens_at: datetime) -> dict[str, Any]:
+def _room(scenario: Scenario, sale: int, opens_at: datetime) -> dict[str, Any]:
+    session_s = scenario.session_s
+    shortest, longest = POLL_CEILING_S
+    poll_ceiling_s = min(longest, max(shortest, round(4 * session_s)))
     return {
         "name": "Rehearsal",
         "sale": sale,
         "settings": {
-            "capacity": stage.capacity,
+            "capacity": scenario.capacity,
             "opens_at": opens_at.isoformat(),
-            "pass_ttl_s": stage.pass_ttl_s,
+            "pass_ttl_s": min(60, max(10, round(3 * session_s))),
             "renewal_grace_s": 5,
-            "grace_s": 2 * stage.poll_ceiling_s,
-            "poll_ceiling_s": stage.poll_ceiling_s,
+            "grace_s": 2 * poll_ceiling_s,
+            "poll_ceiling_s": poll_ceiling_s,
             "units_per_buyer": 2.0,
         },
     }

@@ -43,10 +43,10 @@ class Terminal:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
-        options = self._options
+        options, played = self._options, self._options.scenario
         self.say(
-            f"{options.visitors:,} visitors for {options.seats:,} seats,"
-            f" {options.capacity:,} inside at once, seed {options.seed}."
+            f"{played.visitors:,} visitors for {played.units:,} units,"
+            f" {played.capacity:,} inside at once, seed {options.seed}."
             " Ctrl-C ends it with a partial report."
         )
         if self._console.is_terminal:
@@ -72,13 +72,13 @@ class Terminal:
             self.say(_line(progress, self._sample))
 
     def _picture(self, progress: Progress) -> RenderableType:
-        options, sample = self._options, self._sample
+        played, sample = self._options.scenario, self._sample
         bars = Table.grid(padding=(0, 2))
         sold = sample.sold if sample is not None else 0
         for name, done, total in (
-            ("came", progress.arrived, options.visitors),
-            ("gone home", progress.gone, options.visitors),
-            ("sold", sold, options.seats),
+            ("came", progress.arrived, played.visitors),
+            ("gone home", progress.gone, played.visitors),
+            ("sold", sold, played.units),
         ):
             bar = ProgressBar(total=total, completed=done, width=BAR_WIDTH)
             bars.add_row(name, bar, Text(f"{done:,} of {total:,}", justify="right"))
@@ -144,7 +144,7 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
             "Visitors; in line; entered",
             "; ".join(f"{funnel[name]:,}" for name in ("came", "in_line", "entered")),
         ),
-        ("Seats sold, of all", f"{outcome.sold:,} of {outcome.options.seats:,}"),
+        ("Seats sold, of all", f"{outcome.sold:,} of {outcome.options.scenario.units:,}"),
         ("Orders (found by asking again)", f"{outcome.orders:,} ({outcome.orders_found:,})"),
         ("Nine tenths sold; sold out", f"{_s(outcome.nine_tenths_s)}; {_s(outcome.sold_out_s)}"),
         (

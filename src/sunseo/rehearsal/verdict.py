@@ -32,7 +32,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures
     samples: list[Sample]
     capacity: int
-    seats: int
+    units: int
     whole: bool
     stored: Stored | None = None
     report: Report | None = None
@@ -359,7 +359,7 @@ def _nobody_in_vain(evidence: Evidence) -> Findings:
     if not evidence.whole or not evidence.samples:
         return None
     waiting = evidence.figures.gone.get("still_there", 0)
-    unsold = evidence.seats - evidence.samples[-1].sold
+    unsold = evidence.units - evidence.samples[-1].sold
     if waiting and unsold:
         return waiting, [{"still there": waiting, "unsold": unsold}]
     return sum(evidence.figures.gone.values()), []

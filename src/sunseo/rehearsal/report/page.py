@@ -66,7 +66,7 @@ def _lead(outcome: Outcome, say: Callable[..., str]) -> list[str]:
         say(
             "lead",
             visitors=f"{outcome.funnel['came']:,}",
-            seats=f"{outcome.options.seats:,}",
+            seats=f"{outcome.options.scenario.units:,}",
             orders=f"{outcome.orders:,}",
             sold=f"{outcome.sold:,}",
             sold_out=sold_out,
@@ -109,9 +109,9 @@ def _settings(outcome: Outcome, say: Callable[..., str]) -> list[tuple[str, str]
                 version=machine.sunseo,
             ),
         ),
-        (say("settings.capacity"), f"{options.capacity:,}"),
-        (say("settings.session"), f"{options.session_s:g} s"),
-        (say("settings.duration"), f"{options.duration_s:g} s"),
+        (say("settings.capacity"), f"{options.scenario.capacity:,}"),
+        (say("settings.session"), f"{options.scenario.session_s:g} s"),
+        (say("settings.duration"), f"{options.scenario.duration_s:g} s"),
         (say("settings.seed"), str(options.seed)),
         (
             say("settings.driver"),

@@ -1,0 +1,176 @@
+"""A scenario: who comes, when, for what, through which room. Read from TOML and checked whole.
+
+docs/guides/rehearsal.md describes every field. The shipped ones lie in `scenarios`; whoever wants
+another one copies the nearest.
+"""
+
+import tomllib
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from sunseo.rehearsal.arrivals import Kind
+from sunseo.rehearsal.habits import People
+
+CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many units, so many at least
+
+Units = Annotated[int, Meta(ge=1, le=50_000)]
+PersonLimit = Annotated[int, Meta(ge=1, le=50)]
+
+
+class ScenarioError(ValueError):
+    """There is no such scenario, or it is wrong: one line says where, and what would be right."""
+
+
+class SeatSale(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="seats",
+):
+    """One occasion with a seat map: visitors choose, collide, and choose again.
+
+    Attributes:
+        units: seats, all together.
+        person_limit: so many may one person have.
+    """
+
+    units: Units = 2_000
+    person_limit: PersonLimit = 4
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The waiting room in front.
+
+    Attributes:
+        capacity: visitors inside at once; a tenth of the units if not given, 10 at least.
+    """
+
+    capacity: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Attributes:
+        title: one line for people.
+        visitors: everybody who comes.
+        session_s: seconds that a visitor spends inside, about. The times for which holds and passes
+            last, and the longest between two polls, follow from it.
+        slo: bounds that the verdict holds the run against.
+    """
+
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+    visitors: Annotated[int, Meta(ge=1, le=1_000_000)]
+    session_s: Annotated[float, Meta(ge=0.1, le=600)]
+    arrivals: Kind
+    sale: SeatSale
+    room: Room = Room()
+    people: People = People()
+
+    def __post_init__(self) -> None:
+        wanted = len(self.people.party_weights)
+        if wanted > self.sale.person_limit:
+            raise ValueError(
+                f"people.party_weights has {wanted} sizes, sale.person_limit is"
+                f" {self.sale.person_limit}: nobody may want more than one person may have"
+            )
+
+    @property
+    def units(self) -> int:
+        """All that is on sale."""
+        return self.sale.units
+
+    @property
+    def capacity(self) -> int:
+        """Visitors whom the room lets in at once."""
+        return self.room.capacity or max(CAPACITY_MIN, self.units // CAPACITY_PART)
+
+    @property
+    def duration_s(self) -> float:
+        """From T0 to the last arrival."""
+        return self.arrivals.duration_s
+
+    def changed(
+        self,
+        *,
+        visitors: int | None = None,
+        units: int | None = None,
+        capacity: int | None = None,
+        duration_s: float | None = None,
+        session_s: float | None = None,
+    ) -> "Scenario":
+        """With what is given instead of its own; all moments of arrival move with the duration.
+
+        Raises:
+            ScenarioError: the whole does not fit together any more.
+        """
+        replace = msgspec.structs.replace
+        changed = replace(
+            self,
+            visitors=visitors or self.visitors,
+            session_s=session_s or self.session_s,
+            arrivals=self.arrivals.stretched(duration_s) if duration_s else self.arrivals,
+            sale=replace(self.sale, units=units) if units else self.sale,
+            room=replace(self.room, capacity=capacity) if capacity else self.room,
+        )
+        try:  # what a replacement makes is checked by nobody else
+            return msgspec.convert(msgspec.to_builtins(changed), Scenario)
+        except msgspec.ValidationError as error:
+            raise ScenarioError(_told(str(error))) from None
+
+
+def shipped() -> dict[str, Traversable]:
+    """The files of the shipped scenarios by name, in alphabetical order."""
+    folder = files("sunseo.rehearsal") / "scenarios"
+    found = (file for file in folder.iterdir() if file.name.endswith(".toml"))
+    return {file.name.removesuffix(".toml"): file for file in sorted(found, key=lambda f: f.name)}
+
+
+def text_of(name: str) -> str:
+    """The TOML of a shipped scenario, or of the file at a path.
+
+    Raises:
+        ScenarioError: there is none, or it cannot be read.
+    """
+    file: Traversable | Path | None = shipped().get(name)
+    if file is None:
+        if not name.endswith(".toml"):
+            raise ScenarioError(
+                f"there is no scenario {name!r}: it is one of {', '.join(shipped())},"
+                " or the path of a .toml file"
+            )
+        file = Path(name)
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise ScenarioError(f"{name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ScenarioError(f"{name}: not TOML: it must be text in UTF-8") from None
+
+
+def read_scenario(name: str) -> Scenario:
+    """A shipped scenario by its name, or one's own by the path of its .toml file.
+
+    Raises:
+        ScenarioError: there is none, or it is wrong.
+    """
+    try:
+        values: dict[str, Any] = tomllib.loads(text_of(name))
+        return msgspec.convert(values, Scenario)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{name}: not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise ScenarioError(f"{name}: {_told(str(error))}") from None
+
+
+def _told(error: str) -> str:
+    """The sentence of msgspec with the field in front."""
+    what, _, where = error.partition(" - at `$")
+    field = where.rstrip("`").lstrip(".")
+    return f"{field}: {what}" if field else what
