@@ -134,9 +134,9 @@ class Wire:
         connection = await self._take()
         try:
             exchange = asyncio.ensure_future(connection.exchange(request))
+            exchange.add_done_callback(_heed)
             await asyncio.wait([exchange], timeout=after_s)
             exchange.cancel()
-            await asyncio.gather(exchange, return_exceptions=True)
         finally:
             connection.abort()
             self._give_back(connection)
@@ -227,6 +227,12 @@ class Wire:
             connection.heard = True  # so that the loss is told, not mended
             connection.abort()
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+
+def _heed(exchange: "asyncio.Future[Answer]") -> None:
+    """Take note of how it ended, which is of no interest, whoever is still there to hear it."""
+    if not exchange.cancelled():
+        exchange.exception()
 
 
 def source_addresses(host: str, connections_max: int) -> list[str]:
