@@ -9,53 +9,39 @@ On failure  One line says what went wrong; the exit code is 2.
 """
 
 import asyncio
-import os
-import platform
-import secrets
-import shutil
-import signal
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import aiohttp
 import msgspec
-import psutil
 import uvloop
 from rich.console import Console
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo import __version__
-from sunseo.invariants.report import Report
-from sunseo.invariants.verify import verify
-from sunseo.operators.keys import create_key
-from sunseo.postgres.embedded.running import running_dsn
-from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.crew import Crew, CrewError
 from sunseo.rehearsal.drive import Plan
-from sunseo.rehearsal.observe import DatabaseWindow, HttpWindow, Observer, Window
-from sunseo.rehearsal.outcome import COULD_NOT, Machine, Options, Outcome, conclude
+from sunseo.rehearsal.observe import Observer
+from sunseo.rehearsal.outcome import COULD_NOT, Options, Outcome, conclude
 from sunseo.rehearsal.processes import Groups
 from sunseo.rehearsal.report.page import write_report
-from sunseo.rehearsal.scene import Issuer
-from sunseo.rehearsal.server import ServerError, ServerProcess
+from sunseo.rehearsal.server import ServerError
 from sunseo.rehearsal.stage import Scenery, StageError, set_up
-from sunseo.rehearsal.stored import Stored, read_stored
 from sunseo.rehearsal.terminal import Terminal
+from sunseo.rehearsal.venue import (
+    Venue,
+    machine,
+    open_session,
+    open_venue,
+    read_sale,
+    stop_on_signals,
+    window_on,
+    working_folder,
+)
 from sunseo.rehearsal.verdict import Evidence, judge
 
-ORGANISATION = 1
-ISSUER = "https://tickets.example"
-SAME_SIGNAL_S = 2.0  # a Ctrl-C comes twice through some shells and tools
 CREW_START_S = 4.0  # for drivers to start before the first early bird is due
 AFTER_S = 180.0  # past the last arrival, whoever is left is sent home
-REQUESTS_MAX = 1024
-"""Under way in a worker of ours. With 8,192, the default, those inside waited among all who wanted
-to join: in the first half minute of an overload nothing was sold, with 1,024 it went on."""
 CONNECTIONS_MAX = 4000  # of the whole crowd: below the 4,096 that a server's backlog holds
 REST_S = 1.0  # for releases under way to be stored
 
@@ -71,22 +57,12 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     as_json: bool = False
 
 
-class Venue(NamedTuple):
-    """A server to rehearse on."""
-
-    url: str
-    key: str
-    engine: AsyncEngine | None
-    supervisor: int | None
-    issuer: Issuer | None
-
-
 def run_rehearsal(options: Options, where: Where) -> int:
     """Run it and print; returns the exit code."""
     console = Console(stderr=where.as_json)
     try:
         with (
-            _folder(where.data) as folder,
+            working_folder(where.data) as folder,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
             outcome = runner.run(_rehearse(options, where, folder, Terminal(console, options)))
@@ -107,8 +83,11 @@ def run_rehearsal(options: Options, where: Where) -> int:
 
 
 async def _rehearse(options: Options, where: Where, folder: Path, terminal: Terminal) -> Outcome:
-    stop = _stop_on_signals()
-    async with _venue(options, where, folder, terminal) as venue, _session(venue.url) as session:
+    stop = stop_on_signals()
+    async with (
+        open_venue(options, folder, terminal.say, where.operator_key, where.database_url) as venue,
+        open_session(venue.url) as session,
+    ):
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         zero = time.monotonic() + options.scenario.arrivals.early_from_s + CREW_START_S
         opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
@@ -116,7 +95,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
         terminal.say(f"Sale {scenery.sale} behind room {scenery.room} on {venue.url}")
 
         crew = Crew(_plans(options, venue, scenery, zero, folder), folder / "drivers.log")
-        window = _window(venue, session, scenery)
+        window = window_on(venue, session, scenery)
         try:
             await crew.start()
             groups = Groups(venue.supervisor, crew.pids)
@@ -127,7 +106,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
         finally:
             await crew.end()
         terminal.say("Holding what visitors were told against what is stored ...")
-        stored, report = await _read(venue.engine, scenery)
+        stored, report = await read_sale(venue.engine, scenery)
         verdict = judge(
             Evidence(
                 ledger=record.ledger,
@@ -145,7 +124,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
             verdict,
             observer.samples,
             options=options,
-            machine=_machine(),
+            machine=machine(),
             started_at=started_at,
             samples_missed=observer.missed,
         )
@@ -196,112 +175,3 @@ def _plans(
         )
         for part in range(options.drivers)
     ]
-
-
-def _window(venue: Venue, session: aiohttp.ClientSession, scenery: Scenery) -> Window:
-    if venue.engine is None:
-        return HttpWindow(session, venue.key, scenery)
-    return DatabaseWindow(venue.engine, ORGANISATION, scenery)
-
-
-async def _read(
-    engine: AsyncEngine | None, scenery: Scenery
-) -> tuple[Stored | None, Report | None]:
-    if engine is None:
-        return None, None
-    stored = await read_stored(engine, ORGANISATION, scenery.sale, scenery.room)
-    return stored, await verify(engine, ORGANISATION, [scenery.sale])
-
-
-@asynccontextmanager
-async def _venue(
-    options: Options, where: Where, folder: Path, terminal: Terminal
-) -> AsyncIterator[Venue]:
-    """A server of our own, or the one that was named."""
-    if options.target is not None:
-        async with _engine(where.database_url) as engine:
-            yield Venue(options.target, where.operator_key or "", engine, None, None)
-        return
-    issuer = Issuer(ISSUER, secrets.token_hex(32), ORGANISATION)
-    settings = {
-        "jwt_issuer": issuer.name,
-        "jwt_secret": issuer.secret,
-        "workers": str(options.workers),
-        "requests_max": str(REQUESTS_MAX),
-    }
-    terminal.say("Starting PostgreSQL and the server ...")
-    server = ServerProcess(folder, folder / "server.log", settings)
-    try:
-        async with _session(server.url) as session:
-            await server.await_ready(session)
-        async with _engine(running_dsn(folder)) as engine:
-            if engine is None:
-                raise ServerError("its PostgreSQL is not to be found")
-            key = await create_key(engine, ORGANISATION, "rehearsal")
-            yield Venue(server.url, key, engine, server.pid, issuer)
-    finally:
-        await asyncio.to_thread(server.stop)
-
-
-@asynccontextmanager
-async def _engine(dsn: str | None) -> AsyncIterator[AsyncEngine | None]:
-    if dsn is None:
-        yield None
-        return
-    engine = create_cold_engine(dsn, size=1)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
-
-
-def _session(url: str) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        url, cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=60.0)
-    )
-
-
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    """The folder named, which stays; else one that is thrown away."""
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given
-        return
-    made = Path(tempfile.mkdtemp(prefix="sunseo-rehearsal-"))
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """The first SIGINT or SIGTERM asks for a partial report; the next one ends us at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-
-    first = 0.0
-
-    def heed() -> None:
-        nonlocal first
-        if not stop.is_set():
-            stop.set()
-            first = loop.time()
-        elif loop.time() > first + SAME_SIGNAL_S and task is not None:
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, heed)
-    return stop
-
-
-def _machine() -> Machine:
-    memory = psutil.virtual_memory().total / 2**30
-    return Machine(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        round(memory, 1),
-        f"{platform.system()} {platform.release()} {platform.machine()}",
-        platform.python_version(),
-        __version__,
-    )
