@@ -75,6 +75,8 @@ class PaperStore:
         for command in commands:
             if isinstance(command, Join):
                 _take(self.places, command.holder, line.places)
+                if (place := self.places.get(command.holder)) and place.binding is None:
+                    _take(self.passes, place.number, line.passes)
                 _take(self.registered, command.holder, line.registered)
             elif isinstance(command, Enter):
                 _take(self.passes, command.number, line.passes)

@@ -49,19 +49,51 @@ def test_rejoining_gives_the_place_of_before(server: Serving, operator: str, wir
     assert line_of(server, room)["issued"] == 2
 
 
-def test_leaving_and_rejoining_is_no_way_back_in(
-    server: Serving, operator: str, wire: Wire
+@pytest.mark.parametrize("ending", ["leave", "complete", "revoke"])
+def test_leaving_and_rejoining_goes_to_the_end(
+    server: Serving, operator: str, wire: Wire, ending: str
 ) -> None:
-    """Her turn is used up: neither the place of before nor another join gives a second pass."""
-    room = create_room(server, operator, holders="persons")
+    """Her turn is used up: another join, on all devices at once, is one number, behind all."""
+    room = create_room(server, operator, holders="persons", rate_max=0.001)
     visitor = inside(server, wire, room, token("twice"))
-    visitor.say("leave")
-    visitor.nonce = ""
-    again = visitor.join()
+    waiting = [Visitor(wire, room, token(f"waiting {nth}")) for nth in range(3)]
+    for one in waiting:
+        one.join()
+    used_up, old_nonce = visitor.place, visitor.nonce
+    if ending == "revoke":
+        wire.ask("POST", f"{visitor.path}/leave", {"pass": visitor.ticket, "revoke": True})
+    else:
+        visitor.say(ending)
+    nonces = [old_nonce, *(visitor.fetch_nonce() for _ in range(9))]
+    bearer = f"authorization: Bearer {token('twice')}"
+    answers = Crowd(server.port).storm(
+        [request("PUT", f"{visitor.path}/places/{nonce}", {}, bearer) for nonce in nonces]
+    )
+    visitor.join()
 
-    assert (again.status, again.json["number"]) == (200, visitor.number)
-    assert visitor.enter().json["outcome"] == "pass_done"
+    assert sorted(answer.status for answer in answers) == [200] * 9 + [201]
+    assert {answer.json["number"] for answer in answers} == {waiting[-1].number + 1}
+    assert visitor.number == waiting[-1].number + 1 == line_of(server, room)["issued"]
+    gone = "pass_revoked" if ending == "revoke" else "pass_done"
+    assert visitor.enter(used_up).json["outcome"] == gone
+    assert visitor.enter().json["outcome"] == "not_served"
     assert line_of(server, room)["live"] == 0
+    call_up_to(server, room, visitor.number)
+    assert visitor.enter().status == 201
+    assert visitor.enter(used_up).json["outcome"] == gone
+    assert line_of(server, room)["live"] == 1
+
+
+def test_an_old_nonce_is_no_way_back_in(server: Serving, operator: str, wire: Wire) -> None:
+    """It still gives the place that she has, and no other one when that is used up."""
+    room = create_room(server, operator, holders="persons", rate_max=0.001)
+    visitor = inside(server, wire, room, token("old nonce"))
+    visitor.nonce = RING.seal(nonce_at(room, int(time.time()) // 60 - 24 * 60))
+    assert visitor.join().status == 200
+    visitor.say("leave")
+
+    assert visitor.join().json["outcome"] == "nonce_expired"
+    assert line_of(server, room)["issued"] == visitor.number
 
 
 def test_many_tabs_are_one_place(server: Serving, fair: int) -> None:

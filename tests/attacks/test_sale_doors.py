@@ -197,6 +197,24 @@ def test_completed_order_frees_the_slot_at_once(house: House) -> None:
     assert visitor.say("renew").json["outcome"] == "pass_done"
 
 
+def test_who_has_ordered_may_queue_again(house: House) -> None:
+    """Behind everybody who waits, and with a new pass, with which she books again."""
+    visitor, buyer = house.visitor("regular"), house.buyer("regular")
+    spent, first = visitor.ticket, visitor.number
+    waiting = Visitor(house.wire, house.room, token("patient"))
+    waiting.join()
+    hold = buyer.hold(9, spent, "regular-hold").json["hold"]
+    assert visitor.join().json["number"] == first
+    assert buyer.order(hold, spent, "regular-order").status == 201
+    until(lambda: visitor.say("renew").json["outcome"] == "pass_done", "the order ends the pass")
+
+    assert visitor.join().status == 201
+    assert visitor.number == waiting.number + 1
+    call_up_to(house.server, house.room, visitor.number)
+    assert visitor.enter().status == 201
+    assert buyer.hold(10, visitor.ticket, "new-pass").status == 201
+
+
 def test_pass_that_was_given_back_books_nothing(house: House) -> None:
     """Enter, leave, and go on booking with the token: a slot for the next one, and still inside."""
     visitor, buyer = house.visitor("has left"), house.buyer("has left")

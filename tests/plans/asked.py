@@ -84,7 +84,7 @@ def _room_writes(n: int) -> Arguments:
     renewed = dict.fromkeys(times.split(), at_ms) | {"state": "live", "renewal": 1}
     return [
         NOW,
-        _json(n, ("holder", _new(n)), ("number", numbers)),
+        _json(n, ("holder", _new(n)), ("number", numbers), visit=1),
         _json(n, ("holder", _new(n)), ("entrant", _new(n))),
         _json(n, ("number", _keys(n)), ("pass_id", _ids(n)), ("holder", _ids(n)), **renewed),
         _json(n, ("room", list(range(1, n + 1))), issued=ROWS * 2, live=1, departed=1, entrants=1),

@@ -103,7 +103,7 @@ _FILLING = {
     "room_places": """
         INSERT INTO room_places
             (organisation, room, epoch, holder, number, binding, issued_at)
-        SELECT 1, 1, 1, id_of(n), n, id_of(n), '2026-04-01Z'
+        SELECT 1, 1, 1, id_of(n), n, CASE WHEN n % 7 > 2 THEN id_of(n) END, '2026-04-01Z'
         FROM generate_series(1, {rows}) AS n""",
     "room_entrants": """
         INSERT INTO room_entrants SELECT 1, 1, 1, id_of(n), id_of(n), id_of(n), '2026-04-01Z'

@@ -79,6 +79,10 @@ def join(room: RoomKey, person: int) -> Join:
     return Join(room, UUID(int=person), UUID(int=person + 2**64), UUID(int=7))
 
 
+def join_by_account(room: RoomKey, person: int) -> Join:
+    return Join(room, UUID(int=person), UUID(int=person + 2**64))
+
+
 def enter(room: RoomKey, number: int, epoch: int = 1, random: int = 5) -> Enter:
     return Enter(room, epoch, number, UUID(int=number), pass_id_of(number, random))
 
@@ -143,6 +147,56 @@ class StoreConformance:
 
         assert (again.outcome, again.place) == (JoinOutcome.REPLAYED, first.place)
         assert (await ask_one(premises, join(room, 2))).outcome is JoinOutcome.ROOM_CLOSED
+
+    async def test_accounts_come_back_at_the_end(self, premises: Premises) -> None:
+        """Half of 40 have left; all join on both workers at once: 20 new numbers, one a person."""
+        room = await premises.open_room(RoomSettings())
+        await ask(premises.workers[0], *(join_by_account(room, one) for one in range(1, 41)))
+        await premises.call_up_to(room, 40)
+        entered = await ask(premises.workers[0], *(enter(room, number) for number in range(1, 41)))
+        held = [answer.held for answer in entered if answer.held is not None]
+        await ask(premises.workers[0], *(Leave(room, 1, one.pass_id) for one in held[:20]))
+
+        answers = await asyncio.gather(
+            *(
+                ask(store, *(join_by_account(room, person) for person in range(1, 41)))
+                for store in premises.workers
+            )
+        )
+
+        first, second = map(numbers_of, answers)
+        assert first == second
+        assert sorted(first[:20]) == list(range(41, 61))
+        assert first[20:] == list(range(21, 41))
+        outcomes = Counter(answer.outcome for some in answers for answer in some)
+        assert outcomes == {JoinOutcome.JOINED: 20, JoinOutcome.REPLAYED: 60}
+        assert (await premises.counts(room)).issued == 60
+
+    async def test_each_visit_has_its_own_place(self, premises: Premises) -> None:
+        """Five visits of one account, by every way to end one; the newest place is what counts."""
+        room = await premises.open_room(RoomSettings(session_max_s=100))
+        ways = (Leave, Complete, Revoke, None, Leave)
+        numbers = []
+        for nth, way in enumerate(ways, 1):
+            store, other = premises.workers[nth % WORKERS], premises.workers[(nth + 1) % WORKERS]
+            (joined,) = await ask(store, join_by_account(room, 1))
+            (again,) = await ask(other, join_by_account(room, 1))
+            assert (joined.outcome, again.outcome) == (JoinOutcome.JOINED, JoinOutcome.REPLAYED)
+            assert joined.place == again.place
+            numbers += numbers_of([joined])
+            await premises.call_up_to(room, nth)
+            (entered,) = await ask(store, enter(room, nth))
+            assert entered.held is not None
+            if way is None:
+                premises.let_time_pass(100)
+            else:
+                await ask(other, way(room, 1, entered.held.pass_id))
+
+        assert numbers == [1, 2, 3, 4, 5]
+        outcomes = [
+            (await ask_one(premises, enter(room, number))).outcome.name for number in numbers
+        ]
+        assert outcomes == ["PASS_DONE", "PASS_DONE", "PASS_REVOKED", "SESSION_OVER", "PASS_DONE"]
 
     async def test_registering_for_a_draw_is_repeatable(self, premises: Premises) -> None:
         """One receipt a person, the same on both workers, and no number."""
@@ -348,7 +402,7 @@ def _any_command(dice: Random, room: RoomKey, paper: PaperStore) -> RoomCommand:
     return dice.choice(
         [
             join(room, number),
-            join(room, number),
+            join_by_account(room, number + 100),
             enter(room, number, random=dice.getrandbits(64)),
             enter(room, number, random=dice.getrandbits(64)),
             enter(room, number, random=dice.getrandbits(64)),
@@ -368,6 +422,6 @@ def _told(answer: RoomAnswer) -> tuple[Any, ...]:
         answer.epoch,
         answer.serving,
         answer.expired,
-        None if place is None else (place.number, place.holder, place.binding),
+        None if place is None else (place.number, place.holder, place.binding, place.visit),
         None if held is None else (held.pass_id, held.expires_at_ms - held.entered_at_ms),
     )

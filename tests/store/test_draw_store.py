@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import event
@@ -17,13 +18,13 @@ from sunseo.core.outcome import Outcome
 from sunseo.drawcheck.verifier import Notes, Verdict, verify
 from sunseo.operators.effects import EffectOutcome
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.room.commands import JoinOutcome, RoomKey
+from sunseo.room.commands import Join, JoinOutcome, RoomKey
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.published import PublishedDraws, PublishedFile
 from sunseo.room.draw.rules import commitment_of, numbers_of, seal, seed_of
 from sunseo.room.draw.store import DrawOutcome, DrawStore
 from sunseo.room.settings import RoomSettings
-from tests.store.lobby import ORGANISATION, Lobby, entrant_of, open_lobby
+from tests.store.lobby import ORGANISATION, Lobby, entrant_of, holder, open_lobby
 
 SECRET = bytes(range(32))
 OTHER_SECRET = bytes(range(1, 33))
@@ -275,6 +276,32 @@ async def test_unused_commitment_may_be_replaced(drawn: DrawnRoom) -> None:
     assert status.commitment == commitment_of(SECRET).hex()
     assert status.independent is False
     assert [entry["event"] for entry in status.log] == ["committed", "committed"]
+
+
+async def test_who_comes_back_after_a_draw_goes_to_the_end(drawn: DrawnRoom) -> None:
+    """Her drawn number stays hers in what is published, and the latecomers are ahead of her."""
+    accounts = [holder(name) for name in NAMES]
+    joins = [Join(drawn.key, one, uuid4()) for one in accounts]
+    await drawn.commit()
+    await drawn.lobby.do(*joins)
+    await drawn.seal()
+    await drawn.reveal()
+    (late,) = await drawn.lobby.join(drawn.key, "late")
+    (mine,) = await drawn.lobby.do(joins[0])
+    assert mine.place is not None
+    number = mine.place.number
+    assert mine.outcome is JoinOutcome.REPLAYED
+    await drawn.lobby.call_up_to(drawn.key, number)
+    await drawn.lobby.leave(drawn.key, await drawn.lobby.entered(drawn.key, number))
+
+    back, again = await drawn.lobby.do(joins[0], joins[0])
+
+    assert late.place is not None
+    assert back.place is not None
+    assert (back.outcome, again.outcome) == (JoinOutcome.JOINED, JoinOutcome.REPLAYED)
+    assert back.place.number == late.place.number + 1 == len(NAMES) + 2
+    verdict = await drawn.check()
+    assert (verdict.exit_code, verdict.entrants) == (0, len(NAMES))
 
 
 async def test_empty_draw_is_a_draw(drawn: DrawnRoom) -> None:

@@ -76,6 +76,17 @@ CORRUPTIONS = (
         {"number": 2, "holder": str(holder("bob"))},
     ),
     Corruption(
+        "room-visits",
+        f"INSERT INTO room_places VALUES (1, 6, now(), 1, 1, '{holder('ann')}', NULL, 2);"
+        "UPDATE room_lines SET issued = 6 WHERE room = 1",
+        {"room": 1, "number": 6, "visit": 2, "number_before": 1, "state_before": "live"},
+    ),
+    Corruption(
+        "room-visits",
+        "UPDATE room_places SET visit = 2 WHERE room = 1 AND number = 5",
+        {"room": 1, "number": 5, "visit": 2, "number_before": None},
+    ),
+    Corruption(
         "room-pass-times",
         "UPDATE room_passes SET session_until = entered_at WHERE room = 1 AND number = 1",
         {"room": 1, "number": 1, "state": "live"},

@@ -36,7 +36,7 @@ ROOM_SETTINGS = RoomSettings(
 )
 
 holders = st.integers(1, 8)
-numbers = st.integers(1, 10)
+numbers = st.integers(1, 14)
 waits_s = st.sampled_from([1, 9, 10, 11, 30, 59, 60, 64, 65, 90])
 batches = st.lists(
     st.one_of(
@@ -70,7 +70,7 @@ class Line(RuleBasedStateMachine):
         changed = {name: getattr(ROOM_SETTINGS, name) for name in RoomSettings.__struct_fields__}
         self.store = PaperStore(RoomSettings(**(changed | {"mode": mode})))
         self.passthrough = passthrough
-        self.number_of: dict[UUID, int] = {}
+        self.numbers_of: dict[UUID, list[int]] = {}  # of each holder, the newest last
         self.tokens: dict[int, list[Token]] = {}
         self.over: set[int] = set()  # numbers whose pass has ended for good
         self.randoms = 0
@@ -103,8 +103,8 @@ class Line(RuleBasedStateMachine):
     def counters_are_true(self) -> None:
         if hasattr(self, "store"):
             assert self.store.live == self._live()
-            assert self.store.issued == len(self.number_of)
-            assert set(self.number_of.values()) == set(range(1, self.store.issued + 1))
+            given = sorted(number for some in self.numbers_of.values() for number in some)
+            assert given == list(range(1, self.store.issued + 1))
 
     @invariant()
     def every_valid_token_has_a_slot(self) -> None:
@@ -114,6 +114,20 @@ class Line(RuleBasedStateMachine):
                 valid = any(token.expires_at_ms > self.store.now_ms for token in tokens)
                 if valid and number not in self.over:
                     assert self.store.passes[number].state is PassState.LIVE
+
+    @invariant()
+    def nobody_is_in_line_twice(self) -> None:
+        """All numbers of a holder but her newest are used up, and guests have only one."""
+        if hasattr(self, "store"):
+            for holder, given in self.numbers_of.items():
+                assert all(self._is_used_up(number) for number in given[:-1])
+                assert len(given) == 1 or _is_account(holder)
+
+    def _is_used_up(self, number: int) -> bool:
+        tokens = self.tokens.get(number)
+        return number in self.over or (
+            tokens is not None and self.store.now_ms >= tokens[-1].session_until_ms
+        )
 
     def _live(self) -> int:
         return sum(held.state is PassState.LIVE for held in self.store.passes.values())
@@ -128,7 +142,11 @@ class Line(RuleBasedStateMachine):
         pass_id = tokens[-1].pass_id if tokens else pass_id_of(number, 0)
         match what:
             case "join":
-                return Join(ROOM, UUID(int=number), UUID(int=number + 100), UUID(int=7))
+                holder = UUID(int=number)
+                binding = None if _is_account(holder) else UUID(int=7)
+                return Join(ROOM, holder, UUID(int=number + 100), binding)
+            case "enter" if self.passthrough and number > self.store.issued:
+                return ExpirePasses(ROOM, 1)  # nobody has a place of which no number was given
             case "enter":
                 self.randoms += 1
                 new = pass_id_of(number, self.randoms)
@@ -154,13 +172,12 @@ class Line(RuleBasedStateMachine):
 
     def _see_join(self, command: Join, answer: RoomAnswer) -> None:
         assert answer.place is not None
-        known = self.number_of.get(command.holder)
-        assert (answer.outcome is JoinOutcome.REPLAYED) == (known is not None)
-        assert known in (None, answer.place.number)
-        if known is None:
-            assert answer.place.number not in self.number_of.values()
-            assert answer.place.number == len(self.number_of) + 1
-        self.number_of[command.holder] = answer.place.number
+        given = self.numbers_of.setdefault(command.holder, [])
+        is_new = not given or (_is_account(command.holder) and self._is_used_up(given[-1]))
+        if is_new:
+            given.append(1 + sum(map(len, self.numbers_of.values())))
+        assert answer.outcome is (JoinOutcome.JOINED if is_new else JoinOutcome.REPLAYED)
+        assert (answer.place.number, answer.place.visit) == (given[-1], len(given))
 
     def _see_entry(self, command: Enter, answer: RoomAnswer) -> None:
         now_ms, tokens = self.store.now_ms, self.tokens.get(command.number, [])
@@ -217,6 +234,10 @@ class Line(RuleBasedStateMachine):
         assert now_ms < held.expires_at_ms <= now_ms + 60 * SECOND
         assert held.expires_at_ms <= held.session_until_ms
         self.tokens.setdefault(held.number, []).append(Token(held))
+
+
+def _is_account(holder: UUID) -> bool:
+    return holder.int % 2 == 1
 
 
 def _number(pass_id: UUID) -> int:

@@ -897,6 +897,24 @@ WHERE q.organisation = :organisation
             <> lpad(to_hex(q.number), 16, '0')
     );
 
+-- name: room_visits
+-- Find people who were given another place while the one before could still be used.
+SELECT
+    CAST(NULL AS bigint) AS sale, p.room, p.epoch, p.holder, p.number, p.visit,
+    before.number AS number_before, q.state AS state_before
+FROM room_places AS p
+LEFT JOIN room_places AS before
+    ON before.organisation = p.organisation AND before.room = p.room AND before.epoch = p.epoch
+    AND before.holder = p.holder AND before.visit = p.visit - 1
+LEFT JOIN room_passes AS q
+    ON q.organisation = before.organisation AND q.room = before.room AND q.epoch = before.epoch
+    AND q.number = before.number
+WHERE p.organisation = :organisation AND p.visit <> 1
+    AND (
+        before.number IS NULL OR before.number >= p.number OR q.number IS NULL
+        OR q.state IN ('live', 'expired') AND q.session_until > p.issued_at
+    );
+
 -- name: room_pass_times
 -- Find passes whose times contradict each other.
 SELECT
@@ -919,7 +937,7 @@ JOIN room_entrants AS e
     ON e.organisation = d.organisation AND e.room = d.room AND e.epoch = d.epoch
 LEFT JOIN room_places AS p
     ON p.organisation = e.organisation AND p.room = e.room AND p.epoch = e.epoch
-    AND p.holder = e.holder
+    AND p.holder = e.holder AND p.visit = 1
 WHERE d.organisation = :organisation AND d.state = 'revealed'
     AND (p.number IS NULL OR p.number > d.entrants);
 

@@ -163,6 +163,11 @@ INVARIANTS: tuple[Invariant, ...] = (
         Scope.ORGANISATION,
     ),
     Invariant(
+        "room-visits",
+        "Nobody has another place before the one she had is used up, and then it is behind it.",
+        Scope.ORGANISATION,
+    ),
+    Invariant(
         "room-pass-times",
         "No pass outlasts its slot or its session, and none ends before it began.",
         Scope.ORGANISATION,

@@ -25,7 +25,8 @@ SELECT p.holder, p.number, p.epoch
 FROM room_places AS p
 JOIN room_lines AS l
     ON l.organisation = p.organisation AND l.room = p.room AND l.epoch = p.epoch
-WHERE p.organisation = :organisation AND p.room = :room;
+WHERE p.organisation = :organisation AND p.room = :room
+ORDER BY p.number;  -- the newest of a person last
 
 -- name: read_passes
 -- Read every pass of a room's present line, with when it took up a slot.

@@ -30,12 +30,16 @@ class PassState(Enum):
 
 
 class LinePlace(msgspec.Struct, frozen=True, gc=False):
-    """A number in the line. `binding` is none where the holder is an account."""
+    """A number in the line. `binding` is none where the holder is an account.
+
+    An account has one place for each visit: the next one when that of before is used up.
+    """
 
     holder: UUID
     number: int
     binding: UUID | None
     issued_at_ms: int
+    visit: int = 1
 
 
 class LineEntrant(msgspec.Struct, frozen=True, gc=False):
@@ -86,7 +90,7 @@ class Line(msgspec.Struct):
     entrants: int
     sealed: bool
     terms: Terms
-    places: dict[UUID, LinePlace] = {}
+    places: dict[UUID, LinePlace] = {}  # the newest of each holder
     registered: dict[UUID, LineEntrant] = {}
     passes: dict[int, LinePass] = {}
     past_due: list[LinePass] = []  # taking up slots though their time has run out, oldest last
@@ -104,8 +108,10 @@ class Line(msgspec.Struct):
 
     def give_place(self, holder: UUID, binding: UUID | None, now_ms: int) -> LinePlace:
         """Give the next number."""
+        before = self.places.get(holder)
+        visit = 1 if before is None else before.visit + 1
         self.issued += 1
-        place = LinePlace(holder, self.issued, binding, now_ms)
+        place = LinePlace(holder, self.issued, binding, now_ms, visit)
         self.places[holder] = place
         self.new_places.append(place)
         return place

@@ -180,6 +180,8 @@ class LineLoader:
         )
         for place in found.places:
             line.places[place["holder"]] = _place_of(place)
+            if place["id"] is not None:
+                line.passes[place["number"]] = _pass_of(place)
         for entrant in found.entrants:
             line.registered[entrant["holder"]] = _entrant_of(entrant)
         for held in found.passes:
@@ -228,7 +230,8 @@ def _want_number(wanted: _Wanted, key: RoomKey, row: asyncpg.Record, number: int
 
 
 def _place_of(row: asyncpg.Record) -> LinePlace:
-    return LinePlace(row["holder"], row["number"], row["binding"], millis_of(row["at"]))
+    issued_at_ms = millis_of(row["at"])
+    return LinePlace(row["holder"], row["number"], row["binding"], issued_at_ms, row["visit"])
 
 
 def _entrant_of(row: asyncpg.Record) -> LineEntrant:
@@ -243,7 +246,7 @@ def _pass_of(row: asyncpg.Record) -> LinePass:
         holder=row["holder"],
         state=PassState(row["text"]),
         renewal=row["renewal"],
-        renewed_at_ms=millis_of(row["at"]),
+        renewed_at_ms=millis_of(row["renewed_at"]),
         entered_at_ms=millis_of(row["entered_at"]),
         expires_at_ms=millis_of(row["expires_at"]),
         slot_until_ms=millis_of(row["slot_until"]),

@@ -20,39 +20,51 @@ CROSS JOIN LATERAL (
 ) AS l;
 
 -- name: look_up
--- Read the time, and everything that a batch decides by: settings that are not known yet, places and
--- registrations by holder, passes by number, and passes whose time has run out, longest ago first.
+-- Read the time, and everything that a batch decides by: settings that are not known yet, newest
+-- places by holder with the pass that tells whether a person's is used up, registrations by holder,
+-- passes by number, and passes whose time has run out, longest ago first.
 -- All in one statement, since each one costs a journey; `kind` tells the rows apart.
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
 )
 SELECT
     'clock' AS kind, NULL::integer AS organisation, NULL::bigint AS room, NULL::bigint AS number,
-    NULL::uuid AS holder, NULL::uuid AS id, NULL::uuid AS binding, NULL::text AS text,
-    NULL::integer AS renewal, clock.now AS at, NULL::timestamptz AS entered_at,
-    NULL::timestamptz AS expires_at, NULL::timestamptz AS slot_until,
-    NULL::timestamptz AS session_until, NULL::timestamptz AS ended_at
+    NULL::integer AS visit, NULL::uuid AS holder, NULL::uuid AS id, NULL::uuid AS binding,
+    NULL::text AS text, NULL::integer AS renewal, clock.now AS at, NULL::timestamptz AS renewed_at,
+    NULL::timestamptz AS entered_at, NULL::timestamptz AS expires_at,
+    NULL::timestamptz AS slot_until, NULL::timestamptz AS session_until,
+    NULL::timestamptz AS ended_at
 FROM clock
 UNION ALL
 SELECT
-    'room', asked.organisation, asked.room, r.version, NULL, NULL, NULL,
+    'room', asked.organisation, asked.room, r.version, NULL, NULL, NULL, NULL,
     CASE WHEN r.version <> asked.version THEN r.settings::text END,
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM json_to_recordset($1::text::json) AS asked (organisation integer, room bigint, version bigint)
 JOIN rooms AS r ON r.organisation = ANY (ARRAY[asked.organisation]) AND r.room = asked.room
 UNION ALL
 SELECT
-    'place', asked.organisation, asked.room, p.number, p.holder, NULL, p.binding, NULL, NULL,
-    p.issued_at, NULL, NULL, NULL, NULL, NULL
+    'place', asked.organisation, asked.room, p.number, p.visit, p.holder, q.pass_id, p.binding,
+    q.state, q.renewal, p.issued_at, q.renewed_at, q.entered_at, q.expires_at, q.slot_until,
+    q.session_until, q.ended_at
 FROM json_to_recordset($2::text::json)
     AS asked (organisation integer, room bigint, epoch integer, holder uuid)
-JOIN room_places AS p
-    ON p.organisation = ANY (ARRAY[asked.organisation]) AND p.room = asked.room
-    AND p.epoch = asked.epoch AND p.holder = asked.holder
+CROSS JOIN LATERAL (
+    SELECT room_places.*
+    FROM room_places
+    WHERE room_places.organisation = ANY (ARRAY[asked.organisation])
+        AND room_places.room = asked.room AND room_places.epoch = asked.epoch
+        AND room_places.holder = asked.holder
+    ORDER BY room_places.visit DESC
+    LIMIT 1
+) AS p
+LEFT JOIN room_passes AS q
+    ON q.organisation = ANY (ARRAY[asked.organisation]) AND q.room = asked.room
+    AND q.epoch = asked.epoch AND q.number = p.number AND p.binding IS NULL
 UNION ALL
 SELECT
-    'entrant', asked.organisation, asked.room, NULL, e.holder, e.entrant, e.binding, NULL, NULL,
-    e.registered_at, NULL, NULL, NULL, NULL, NULL
+    'entrant', asked.organisation, asked.room, NULL, NULL, e.holder, e.entrant, e.binding, NULL,
+    NULL, e.registered_at, NULL, NULL, NULL, NULL, NULL, NULL
 FROM json_to_recordset($3::text::json)
     AS asked (organisation integer, room bigint, epoch integer, holder uuid)
 JOIN room_entrants AS e
@@ -60,8 +72,9 @@ JOIN room_entrants AS e
     AND e.epoch = asked.epoch AND e.holder = asked.holder
 UNION ALL
 SELECT
-    'pass', asked.organisation, asked.room, p.number, p.holder, p.pass_id, NULL, p.state,
-    p.renewal, p.renewed_at, p.entered_at, p.expires_at, p.slot_until, p.session_until, p.ended_at
+    'pass', asked.organisation, asked.room, p.number, NULL, p.holder, p.pass_id, NULL, p.state,
+    p.renewal, NULL, p.renewed_at, p.entered_at, p.expires_at, p.slot_until, p.session_until,
+    p.ended_at
 FROM json_to_recordset($4::text::json)
     AS asked (organisation integer, room bigint, epoch integer, number bigint)
 JOIN room_passes AS p
@@ -69,8 +82,8 @@ JOIN room_passes AS p
     AND p.epoch = asked.epoch AND p.number = asked.number
 UNION ALL
 SELECT
-    'due', asked.organisation, asked.room, due.number, due.holder, due.pass_id, NULL, due.state,
-    due.renewal, due.renewed_at, due.entered_at, due.expires_at, due.slot_until,
+    'due', asked.organisation, asked.room, due.number, NULL, due.holder, due.pass_id, NULL,
+    due.state, due.renewal, NULL, due.renewed_at, due.entered_at, due.expires_at, due.slot_until,
     due.session_until, due.ended_at
 FROM json_to_recordset($5::text::json)
     AS asked (organisation integer, room bigint, epoch integer, passes_max integer)
@@ -89,12 +102,13 @@ CROSS JOIN LATERAL (
 -- Write what has moved in the lines of a batch: places, registrations, passes, and the lines
 -- themselves. Times in rows of passes are milliseconds since 1970.
 WITH placed AS (
-    INSERT INTO room_places (organisation, room, epoch, holder, number, binding, issued_at)
+    INSERT INTO room_places (organisation, room, epoch, holder, visit, number, binding, issued_at)
     SELECT
-        new.organisation, new.room, new.epoch, new.holder, new.number, new.binding,
+        new.organisation, new.room, new.epoch, new.holder, new.visit, new.number, new.binding,
         $1::timestamptz
     FROM json_to_recordset($2::text::json) AS new (
-        organisation integer, room bigint, epoch integer, holder uuid, number bigint, binding uuid
+        organisation integer, room bigint, epoch integer, holder uuid, visit integer,
+        number bigint, binding uuid
     )
 ),
 registered AS (

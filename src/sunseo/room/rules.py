@@ -62,9 +62,11 @@ def decide(command: RoomCommand, line: Line | None, now_ms: int) -> RoomAnswer:
 def join(command: Join, line: Line | None, now_ms: int) -> RoomAnswer:
     if line is None:
         return RoomAnswer(JoinOutcome.UNKNOWN_ROOM)
-    if (place := line.places.get(command.holder)) is not None:
-        return RoomAnswer(JoinOutcome.REPLAYED, line.epoch, line.serving, line.terms, place)
-    if (entrant := line.registered.get(command.holder)) is not None:
+    place = line.places.get(command.holder)
+    if place is not None:
+        if not _is_used_up(place, line, now_ms):
+            return RoomAnswer(JoinOutcome.REPLAYED, line.epoch, line.serving, line.terms, place)
+    elif (entrant := line.registered.get(command.holder)) is not None:
         return _about(JoinOutcome.REPLAYED, line, entrant=entrant)
     if command.is_late:
         return _about(JoinOutcome.NONCE_EXPIRED, line)
@@ -74,7 +76,7 @@ def join(command: Join, line: Line | None, now_ms: int) -> RoomAnswer:
         return _about(JoinOutcome.ROOM_CLOSED if never else JoinOutcome.NOT_YET, line)
 
     # From here the join must succeed.
-    if terms.settings.mode == "random" and not line.sealed:
+    if _draws_numbers(line):
         entrant = line.register(command.holder, command.entrant, command.binding, now_ms)
         return _about(JoinOutcome.REGISTERED, line, entrant=entrant)
     place = line.give_place(command.holder, command.binding, now_ms)
@@ -160,6 +162,22 @@ _RULES: Mapping[type[RoomCommand], Callable[[Any, Line | None, int], RoomAnswer]
     Revoke: revoke,
     ExpirePasses: expire_passes,
 }
+
+
+def _is_used_up(place: LinePlace, line: Line, now_ms: int) -> bool:
+    """Whether its holder may come again, at the end of the line.
+
+    A nonce names one place for ever: who comes with a secret takes a new nonce instead. Until a
+    draw is sealed there is no end of the line, since the first numbers will be drawn.
+    """
+    if place.binding is not None or _draws_numbers(line):
+        return False
+    held = line.passes.get(place.number)
+    return held is not None and _refuse_return(held, now_ms) is not None
+
+
+def _draws_numbers(line: Line) -> bool:
+    return line.terms.settings.mode == "random" and not line.sealed
 
 
 def _refuse_return(held: LinePass, now_ms: int) -> EnterOutcome | None:

@@ -19,6 +19,7 @@ class _PlaceRow(msgspec.Struct, gc=False):
     room: int
     epoch: int
     holder: UUID
+    visit: int
     number: int
     binding: UUID | None
 
@@ -64,9 +65,9 @@ async def save(tx: Transaction, lines: Iterable[Line], now_ms: int) -> None:
     if not moved:
         return
     places = [
-        _PlaceRow(*line.key, line.epoch, place.holder, place.number, place.binding)
+        _PlaceRow(*line.key, line.epoch, new.holder, new.visit, new.number, new.binding)
         for line in moved
-        for place in line.new_places
+        for new in line.new_places
     ]
     entrants = [
         _EntrantRow(*line.key, line.epoch, new.holder, new.entrant, new.binding)

@@ -146,9 +146,9 @@ SELECT
         encode(uuid_send(e.entrant), 'hex') || ' ' || p.number || E'\n', '' ORDER BY e.entrant
     ) AS lines
 FROM room_entrants AS e
-JOIN room_places AS p
+JOIN room_places AS p  -- who has come again since has a later number, too
     ON p.organisation = e.organisation AND p.room = e.room AND p.epoch = e.epoch
-        AND p.holder = e.holder
+        AND p.holder = e.holder AND p.visit = 1
 WHERE e.organisation = :organisation AND e.room = :room AND e.epoch = :epoch
 GROUP BY get_byte(uuid_send(e.entrant), 0)
 ORDER BY get_byte(uuid_send(e.entrant), 0);

@@ -54,7 +54,8 @@ CREATE TABLE room_places (
     epoch integer NOT NULL,
     holder uuid NOT NULL,      -- a person, or the nonce of somebody unknown
     binding uuid,              -- hash of the browser's secret; none where the holder is a person
-    CONSTRAINT room_places_key PRIMARY KEY (organisation, room, epoch, holder)
+    visit integer NOT NULL DEFAULT 1,  -- which time it is that the holder has joined
+    CONSTRAINT room_places_key PRIMARY KEY (organisation, room, epoch, holder, visit)
         WITH (fillfactor = 100),
     CONSTRAINT room_places_numbered_from_one CHECK (number > 0)
 );
