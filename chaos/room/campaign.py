@@ -203,7 +203,9 @@ async def campaign(stage: Stage, plan: Plan, tell: Callable[[str, int], None]) -
 
     absent = stayed_away(crowd.visits, stage.rows.serving)
     absent = chance.sample(absent, min(LATECOMERS_MAX, len(absent)))
-    sample = chance.sample(crowd.visits, min(REPLAYED_MAX, len(crowd.visits)))
+    # A person whose visit is over would not hear of that one again, but begin another.
+    waiting = [visit for visit in crowd.visits if visit.secret or not visit.passes]
+    sample = chance.sample(waiting, min(REPLAYED_MAX, len(waiting)))
     async with crowd.connected():
         tell("those who stayed away come", 0)
         await _all_of(absent, crowd.come_late)

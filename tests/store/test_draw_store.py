@@ -2,86 +2,29 @@
 
 import asyncio
 import gzip
-import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.ids import digest_id
-from sunseo.core.outcome import Outcome
-from sunseo.drawcheck.verifier import Notes, Verdict, verify
+from sunseo.drawcheck.verifier import Notes
 from sunseo.operators.effects import EffectOutcome
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.room.commands import Join, JoinOutcome, RoomKey
+from sunseo.room.commands import Join, JoinOutcome
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.published import PublishedDraws, PublishedFile
 from sunseo.room.draw.rules import commitment_of, numbers_of, seal, seed_of
-from sunseo.room.draw.store import DrawOutcome, DrawStore
+from sunseo.room.draw.store import DrawOutcome
 from sunseo.room.settings import RoomSettings
-from tests.store.lobby import ORGANISATION, Lobby, entrant_of, holder, open_lobby
+from tests.store.drawn_room import SECRET, DrawnRoom
+from tests.store.lobby import entrant_of, holder, open_lobby
 
-SECRET = bytes(range(32))
 OTHER_SECRET = bytes(range(1, 33))
 NAMES = [f"visitor {number}" for number in range(40)]
-
-
-class DrawnRoom:
-    """One room in random mode with its draw."""
-
-    def __init__(self, lobby: Lobby, engine: AsyncEngine, key: RoomKey) -> None:
-        self.lobby = lobby
-        self.engine = engine
-        self.key = key
-        self.room = key[1]
-        self.store = DrawStore(engine, ORGANISATION)
-        self._steps = 0
-
-    async def commit(self, secret: bytes = SECRET, *, independent: bool = True) -> Outcome:
-        body = NewCommitment(commitment_of(secret).hex(), "A notary", independent)
-        return (await self.store.commit("ann", self._key(), self.room, body)).outcome
-
-    async def seal(self) -> Outcome:
-        return (await self.store.seal("ann", self._key(), self.room)).outcome
-
-    async def reveal(self, secret: bytes = SECRET) -> Outcome:
-        return (
-            await self.store.reveal("ann", self._key(), self.room, Reveal(secret.hex()))
-        ).outcome
-
-    async def withhold(self) -> Outcome:
-        body = Withholding("The notary cannot be reached")
-        return (await self.store.withhold("ann", self._key(), self.room, body)).outcome
-
-    async def status(self) -> DrawStatus:
-        found = await self.store.status(self.room)
-        assert isinstance(found, DrawStatus)
-        return found
-
-    async def file(self) -> bytes:
-        chunks = await self.store.publish(self.room)
-        assert not isinstance(chunks, DrawOutcome)
-        async with aclosing(chunks):
-            return b"".join([chunk async for chunk in chunks])
-
-    async def check(self, notes: Notes | None = None) -> Verdict:
-        return verify(io.BytesIO(await self.file()), notes)
-
-    async def everything(self) -> list[Any]:
-        """All that a step could have moved."""
-        kept: list[Any] = list(await self.lobby.snapshot(self.key))
-        for table in ("room_draws", "audit_log", "operator_effects"):
-            kept += await self.lobby.rows(f"SELECT * FROM {table} ORDER BY {table}")  # noqa: S608 - from above
-        return kept
-
-    def _key(self) -> str:
-        self._steps += 1
-        return f"step {self._steps}"
 
 
 @pytest.fixture
