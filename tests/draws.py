@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from sunseo.room.draw.file import DrawHeader, drawn_lines, header_line, sealed_lines
+from sunseo.room.draw.file import DrawHeader, drawn_lines, header_line
 from sunseo.room.draw.rules import commitment_of, numbers_of, seal, seed_of
 
 SECRET = bytes(range(32))
@@ -53,7 +53,7 @@ class PublishedDraw:
     def text(self) -> bytes:
         head = json.dumps(self.header).encode() + b"\n"
         if self.header["secret"] is None:
-            return head + sealed_lines(bytes.fromhex(entrant) for entrant, _ in self.lines)
+            return head + "".join(f"{entrant}\n" for entrant, _ in self.lines).encode()
         return head + drawn_lines(
             (bytes.fromhex(entrant), number) for entrant, number in self.lines
         )

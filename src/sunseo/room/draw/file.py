@@ -49,10 +49,6 @@ def header_line(header: DrawHeader) -> bytes:
     return msgspec.json.encode(header) + b"\n"
 
 
-def sealed_lines(entrants: Iterable[bytes]) -> bytes:
-    return "".join([f"{entrant.hex()}\n" for entrant in entrants]).encode()
-
-
 def drawn_lines(rows: Iterable[tuple[bytes, int]]) -> bytes:
     """Lines of ids and their numbers; the ids ascend."""
     return "".join([f"{entrant.hex()} {number}\n" for entrant, number in rows]).encode()

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from typing import NamedTuple
-from uuid import UUID
 
 DOMAIN = b"sunseo:draw:v1"
 ENTRANT_BYTES = 16
@@ -42,11 +41,6 @@ class Pads(NamedTuple):
 
     inner: bytes
     outer: bytes
-
-
-def new_entrant() -> UUID:
-    """An id that says nothing about who has it: 16 random bytes."""
-    return UUID(bytes=secrets.token_bytes(ENTRANT_BYTES))
 
 
 def new_secret() -> bytes:

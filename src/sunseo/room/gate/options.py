@@ -1,12 +1,14 @@
 """How a gate is set up."""
 
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Required, TypedDict, get_args
 
 import msgspec
 
 from sunseo.room.gate.answers import Addresses
 from sunseo.room.gate.courier import Signals
 from sunseo.room.gate.policy import BypassRules
+from sunseo.room.gate.verifier import gate_keys
 from sunseo.room.keys import GateKeys
 
 FailMode = Literal["closed", "last_known", "open"]
@@ -60,3 +62,41 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
         public = (self.public_url or self.sunseo_url).rstrip("/")
         page = self.page_url or f"{public}/r/{self.room}"
         return Addresses(self.room, public, page, self.site_url)
+
+
+class GateArguments(TypedDict, total=False):
+    """What a middleware is given by name: `GateOptions`, as they are written most easily."""
+
+    room: Required[int]
+    keys: Required[GateKeys | Mapping[str, Any] | str | bytes]
+    sunseo_url: Required[str]
+    public_url: str | None
+    page_url: str | None
+    site_url: str | None
+    protect: Sequence[str]
+    bypass: BypassRules | None
+    trusted_proxies: Sequence[str]
+    skew_s: float
+    stale_s: float
+    fail_mode: FailMode
+    open_rate_max: float
+    renewal_wait_s: float
+    signals: Signals | None
+
+
+def options_of(arguments: GateArguments) -> GateOptions:
+    """Read what a middleware was given.
+
+    Raises:
+        TypeError: an argument is missing or unknown.
+        ValueError: the options contradict each other, or the keys are not this room's.
+    """
+    plain: dict[str, Any] = dict(arguments)
+    if "keys" in plain:
+        plain["keys"] = gate_keys(plain["keys"])
+    for name in ("protect", "trusted_proxies"):
+        if name in plain:
+            plain[name] = tuple(plain[name])
+    if plain.get("bypass") is None:
+        plain.pop("bypass", None)
+    return GateOptions(**plain)

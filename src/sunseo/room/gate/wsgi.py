@@ -6,18 +6,16 @@ The same gate as for ASGI, with the same headers; see there.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from sunseo.room.gate.answers import HANDOVER, Answer, Header, ended_cookie
-from sunseo.room.gate.courier import COMMANDS, Command, Renewed, Signals
+from sunseo.room.gate.courier import COMMANDS, Command, Renewed
 from sunseo.room.gate.keeper import Keeper, Verdict
-from sunseo.room.gate.options import FailMode, GateOptions
-from sunseo.room.gate.policy import Asked, BypassRules
-from sunseo.room.gate.verifier import gate_keys
-from sunseo.room.keys import GateKeys
+from sunseo.room.gate.options import GateArguments, options_of
+from sunseo.room.gate.policy import Asked
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -33,51 +31,16 @@ class WaitingRoomMiddleware:
 
     Args:
         app: the guarded one.
-        room, keys, sunseo_url and all others: see `GateOptions`.
+        arguments: `room`, `keys`, `sunseo_url` and all others of `GateOptions`.
 
     Raises:
+        TypeError: an argument is missing or unknown.
         ValueError: the options contradict each other, or the keys are not this room's.
     """
 
-    def __init__(
-        self,
-        app: App,
-        *,
-        room: int,
-        keys: GateKeys | Mapping[str, Any] | str | bytes,
-        sunseo_url: str,
-        public_url: str | None = None,
-        page_url: str | None = None,
-        site_url: str | None = None,
-        protect: Sequence[str] = ("/",),
-        bypass: BypassRules | None = None,
-        trusted_proxies: Sequence[str] = (),
-        skew_s: float = 5.0,
-        stale_s: float = 15.0,
-        fail_mode: FailMode = "closed",
-        open_rate_max: float = 10.0,
-        renewal_wait_s: float = 0.25,
-        signals: Signals | None = None,
-    ) -> None:
-        options = GateOptions(
-            room=room,
-            keys=gate_keys(keys),
-            sunseo_url=sunseo_url,
-            public_url=public_url,
-            page_url=page_url,
-            site_url=site_url,
-            protect=tuple(protect),
-            bypass=bypass or BypassRules(),
-            trusted_proxies=tuple(trusted_proxies),
-            skew_s=skew_s,
-            stale_s=stale_s,
-            fail_mode=fail_mode,
-            open_rate_max=open_rate_max,
-            renewal_wait_s=renewal_wait_s,
-            signals=signals,
-        )
+    def __init__(self, app: App, **arguments: Unpack[GateArguments]) -> None:
         self._app = app
-        self.keeper = Keeper(options)
+        self.keeper = Keeper(options_of(arguments))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         begun = time.perf_counter()

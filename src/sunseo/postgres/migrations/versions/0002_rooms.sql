@@ -59,7 +59,7 @@ CREATE TABLE room_places (
         WITH (fillfactor = 100),
     CONSTRAINT room_places_numbered_from_one CHECK (number > 0)
 );
-CREATE UNIQUE INDEX room_places_one_per_number ON room_places (organisation, room, epoch, number)
+CREATE UNIQUE INDEX room_places_one_per_number ON room_places (organisation, epoch, room, number)
     WITH (fillfactor = 100) WHERE number > 0;
 
 CREATE TABLE room_passes (
