@@ -46,15 +46,11 @@ class Kill:
     whole_s: float
     """Until what was killed had been replaced and everything was as before."""
 
-    stood_by: bool
-    """Whether a process stood by at the kill, to take a worker's place."""
-
 
 async def kill(server: Serving, crowd: AskingCrowd, kind: Kind, chance: random.Random) -> Kill:
     """Kill one part in mid-sale, start the supervisor again if it was that, and await recovery."""
     caught = set(crowd.under_way)
     before = server.workers()
-    stood_by = server.standing_by() is not None
     began = time.monotonic()
     whole = asyncio.create_task(_MEANS[kind](server, before, chance))
     first = await _patiently(crowd.successes(sent_after=began), "somebody succeeds")
@@ -70,7 +66,6 @@ async def kill(server: Serving, crowd: AskingCrowd, kind: Kind, chance: random.R
         caught_s=caught_ended - began,
         caught=len(caught),
         whole_s=time.monotonic() - began,
-        stood_by=stood_by,
     )
 
 

@@ -61,12 +61,6 @@ def show(outcome: Outcome, console: Console) -> None:
     for name, part in outcome.parts.items():
         table.add_row(name, str(part.kills), *_spans_of(part), str(part.late))
     console.print(table)
-    for name, part in outcome.parts.items():
-        if part.unready:
-            console.print(
-                f"{part.unready} times a {name} died before anybody stood by again; "
-                f"serving after {_span_of(part.unready_s)} s"
-            )
     console.print(
         f"{outcome.intents} intents, sent {outcome.asked} times; {outcome.joins} joins and "
         f"{outcome.entries} entries acknowledged: {outcome.places} places, "

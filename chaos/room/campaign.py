@@ -25,8 +25,7 @@ LATECOMERS_MAX = 300
 REPLAYED_MAX = 3000
 AT_ONCE = 25
 WITHIN_S = {Kind.WORKER: 2.0, Kind.POSTGRESQL: 10.0}
-"""From a kill to the first join or entry. The supervisor's start takes as long as it takes, and so
-does that of a worker which dies before anybody stands by again."""
+"""From a kill to the first join or entry. The supervisor's start takes as long as it takes."""
 
 RENEWAL_GRACE_S = 10  # the default
 SETTINGS = {
@@ -64,8 +63,6 @@ class Part(msgspec.Struct, frozen=True):
         entry_s: to the first entry.
         line_s: to when the line moved on.
         late: how many were not followed by a success in time.
-        unready: how many workers died before anybody stood by again.
-        unready_s: as `serving_s`, of these alone; where there are some, that is of the others.
     """
 
     kills: int
@@ -76,8 +73,6 @@ class Part(msgspec.Struct, frozen=True):
     line_s: Timed | None
     whole_s: Timed
     late: int
-    unready: int
-    unready_s: Timed | None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -203,13 +198,13 @@ async def campaign(stage: Stage, plan: Plan, tell: Callable[[str, int], None]) -
 
     absent = stayed_away(crowd.visits, stage.rows.serving)
     absent = chance.sample(absent, min(LATECOMERS_MAX, len(absent)))
-    # A person whose visit is over would not hear of that one again, but begin another.
-    waiting = [visit for visit in crowd.visits if visit.secret or not visit.passes]
-    sample = chance.sample(waiting, min(REPLAYED_MAX, len(waiting)))
     async with crowd.connected():
         tell("those who stayed away come", 0)
         await _all_of(absent, crowd.come_late)
         tell("joining again in the same words", 0)
+        # A person whose visit is over would not hear of that one again, but begin another.
+        waiting = [visit for visit in crowd.visits if visit.secret or not visit.passes]
+        sample = chance.sample(waiting, min(REPLAYED_MAX, len(waiting)))
         await _all_of(sample, crowd.replay)
     tell("comparing answers and data", 0)
     await stage.rows.count()
@@ -311,20 +306,16 @@ def part_of(stage: Stage, kills: list[Kill], kind: Kind) -> Part | None:
     answered = stage.crowd.answered
     moved = stage.rows.moved.get(stage.rooms[0].number, [])
     lines = [s for one in of_kind if (s := _first_move(moved, one.at)) is not None]
-    unready = [one for one in of_kind if kind is Kind.WORKER and not one.stood_by]
-    ready = [one for one in of_kind if one not in unready]
     within_s = WITHIN_S.get(kind, float("inf"))
     return Part(
         kills=len(of_kind),
         caught=sum(one.caught for one in of_kind),
-        serving_s=Timed.of([one.first_success_s for one in ready or of_kind]),
+        serving_s=Timed.of([one.first_success_s for one in of_kind]),
         join_s=Timed.of(_first_after(of_kind, filter(is_join, answered))),
         entry_s=Timed.of(_first_after(of_kind, filter(is_entry, answered))),
         line_s=Timed.of(lines) if lines else None,
         whole_s=Timed.of([one.whole_s for one in of_kind]),
-        late=sum(one.first_success_s > within_s for one in ready),
-        unready=len(unready),
-        unready_s=Timed.of([one.first_success_s for one in unready]) if unready else None,
+        late=sum(one.first_success_s > within_s for one in of_kind),
     )
 
 

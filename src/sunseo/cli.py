@@ -27,7 +27,6 @@ from sunseo.room.gate.auth_request import read_options, run_gate
 from sunseo.room.simulation.command import simulate_room
 from sunseo.settings import Settings, SettingsError, load_settings
 from sunseo.supervisor import serve as serve_until_told
-from sunseo.supervisor import use_spawned_workers
 
 MISUSE = 2
 
@@ -87,7 +86,6 @@ def serve(
 ) -> None:
     """Serve the API; starts PostgreSQL as well, unless a database_url is set."""
     settings = load_settings(os.environ, config, data=data, host=host, port=port, workers=workers)
-    use_spawned_workers()
     serve_until_told(settings, announce=lambda line: print(line, file=sys.stderr, flush=True))
 
 

@@ -8,7 +8,6 @@ On failure  PostgreSQL that dies is started again by its own supervisor while th
 """
 
 import errno
-import multiprocessing
 import secrets
 import signal
 import socket
@@ -29,7 +28,7 @@ from sunseo.settings import Settings
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import prepare
 from sunseo.web.limits import granian_options
-from sunseo.web.server import WorkerServer
+from sunseo.web.server import WorkerServer, make_mould
 from sunseo.wiring import WorkerPlan, limits_of, load_worker
 
 SECRET_FILE = "secret"  # noqa: S105 - the name of a file
@@ -51,6 +50,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         OSError: the port is taken.
     """
     place = _free_place(settings.host, settings.port)
+    make_mould("sunseo.wiring")  # while PostgreSQL starts
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_starting)
     with closing(Logs(settings.log_level)) as logs, ExitStack() as stack:
@@ -164,8 +164,3 @@ def _try(family: int, address: str, port: int, *, shared: bool = False) -> int:
         probe.bind((address, port))
         bound: int = probe.getsockname()[1]
         return bound
-
-
-def use_spawned_workers() -> None:
-    """Start workers from a fresh interpreter: this process has threads, which forks do not copy."""
-    multiprocessing.set_start_method("spawn", force=True)

@@ -7,7 +7,6 @@ On failure  A worker starts without the database and is not ready until the data
 """
 
 import gc
-import multiprocessing
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -32,7 +31,7 @@ from sunseo.checkout.service import OrderService
 from sunseo.core.clock import ClockGuard
 from sunseo.core.lane import Fault, Lane, LaneLimits, Later
 from sunseo.core.loops import Repeat
-from sunseo.core.processes import exit_with_parent
+from sunseo.core.processes import exit_with_starter
 from sunseo.journal.log_sink import LogSink
 from sunseo.journal.tail import JournalTail
 from sunseo.operators.keys import find_digest
@@ -334,8 +333,7 @@ def limits_of(settings: Settings) -> Limits:
 
 def load_worker(_target: str, plan: WorkerPlan) -> App:
     """Build a worker's application: called by the server in each worker process."""
-    supervisor = multiprocessing.parent_process()
-    exit_with_parent(parent=supervisor.pid if supervisor is not None else None)
+    exit_with_starter()
     metrics = Metrics.open(plan.metrics_folder)
     logs = Logs(plan.settings.log_level)
     logs.writer.on_dropped = metrics.log_lines_dropped.inc

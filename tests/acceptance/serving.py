@@ -150,27 +150,13 @@ class Serving:
         """The workers that listen for requests, by their process numbers."""
         if self.process is None or self.process.poll() is not None:
             return []
+        self.watch()
         found = []
-        with suppress(psutil.Error):
-            for child in psutil.Process(self.process.pid).children():
-                with suppress(psutil.Error):
-                    if any(held.laddr[1] == self.port for held in _listening(child)):
-                        found.append(child.pid)
+        for process in self.seen:  # not only those below it: workers outlive their mould
+            with suppress(psutil.Error):
+                if any(held.laddr[1] == self.port for held in _listening(process)):
+                    found.append(process.pid)
         return sorted(found)
-
-    def standing_by(self) -> int | None:
-        """The process that is made like a worker, does not listen, and has nothing left to do."""
-        if self.process is None or self.process.poll() is not None:
-            return None
-        listening = self.workers()
-        with suppress(psutil.Error):
-            for child in psutil.Process(self.process.pid).children():
-                with suppress(psutil.Error):
-                    is_worker = "spawn_main" in " ".join(child.cmdline())
-                    rests = child.status() == psutil.STATUS_SLEEPING
-                    if is_worker and rests and child.pid not in listening:
-                        return child.pid
-        return None
 
     def postmaster(self) -> int | None:
         return pid_in_file(self.data / "postgresql")

@@ -80,33 +80,36 @@ def test_workers_that_die_young_are_replaced_and_others_go_on(server: Serving) -
     assert [json.loads(line)["exit_code"] for line in deaths[-3:]] == [-signal.SIGKILL] * 3
 
 
-def test_understudy_takes_the_place_of_a_worker(server: Serving) -> None:
-    """Who stood by before the death serves after it, and somebody else stands by then."""
-    understudy = until(server.standing_by, "somebody stands by")
-    os.kill(server.workers()[0], signal.SIGKILL)
+def test_workers_are_forked_from_their_mould(server: Serving) -> None:
+    """A new worker comes from the same process as the old one; it has imported everything."""
+    victim, neighbour = server.workers()
+    mould = psutil.Process(victim).ppid()
+    os.kill(victim, signal.SIGKILL)
 
-    until(lambda: understudy in server.workers(), "it serves")
-    until(server.standing_by, "somebody else stands by")
+    until(lambda: len(set(server.workers()) - {victim}) == 2, "it is replaced")
+    assert server.process is not None
+    assert mould != server.process.pid
+    assert {psutil.Process(pid).ppid() for pid in server.workers()} == {mould}
+    assert neighbour in server.workers()
 
 
-def test_understudy_that_dies_is_missed_by_nobody(server: Serving) -> None:
-    """It is made anew, and no worker notices."""
-    workers = server.workers()
-    understudy = until(server.standing_by, "somebody stands by")
-    os.kill(understudy, signal.SIGKILL)
+def test_mould_that_dies_is_replaced_with_its_workers(server: Serving) -> None:
+    """Nobody goes on whom the supervisor cannot see."""
+    before = server.workers()
+    os.kill(psutil.Process(before[0]).ppid(), signal.SIGKILL)
 
-    until(lambda: server.standing_by() not in (None, understudy), "somebody else stands by")
-    assert server.workers() == workers
+    until(lambda: len(set(server.workers()) - set(before)) == 2, "both are replaced")
+    until(lambda: not set(server.workers()) & set(before), "the old ones have ended")
 
 
 def test_worker_in_the_making_ends_with_its_supervisor(server: Serving) -> None:
     """A supervisor killed while it replaces a worker leaves nobody behind who never heard of it."""
     assert server.process is not None
     supervisor = psutil.Process(server.process.pid)
-    before = {child.pid for child in supervisor.children()}
+    before = {child.pid for child in supervisor.children(recursive=True)}
     os.kill(server.workers()[0], signal.SIGKILL)
     until(
-        lambda: {child.pid for child in supervisor.children()} - before,
+        lambda: {child.pid for child in supervisor.children(recursive=True)} - before,
         "the next one is in the making",
     )
     server.kill()

@@ -1,9 +1,12 @@
 """Processes that end with the one that started them."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
+from multiprocessing.connection import wait
+from threading import Thread
 
 _PR_SET_PDEATHSIG = 1
 
@@ -24,3 +27,20 @@ def exit_with_parent(number: signal.Signals = signal.SIGTERM, *, parent: int | N
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number))
     if os.getppid() != parent:  # it died before we asked
         os.kill(os.getpid(), number)
+
+
+def exit_with_starter(number: signal.Signals = signal.SIGTERM) -> None:
+    """Send this process a signal when the one that started it by `multiprocessing` has died.
+
+    The same when the parent has, which is another one where there is a fork server between them.
+    """
+    exit_with_parent(number)
+    starter = multiprocessing.parent_process()
+    if starter is None:
+        return
+
+    def watch(sentinel: int) -> None:
+        wait([sentinel])
+        os.kill(os.getpid(), number)
+
+    Thread(target=watch, args=(starter.sentinel,), name="starter", daemon=True).start()

@@ -4,46 +4,59 @@ Granian alone gives up: it ends the whole server when a worker dies within 5.5 s
 it, and it can miss a death or a signal that comes while it deals with another.
 
 State       A worker is ALIVE, or DEAD until the pause before its replacement is over. Beside the
-            workers an understudy STANDS BY: a process that has imported everything and waits.
+            workers there is their mould: a process that has imported everything, and forks them.
 Guarantee   Every worker that dies is replaced, at once unless it keeps dying young, and the others
-            go on meanwhile. The understudy takes the place of the first one that dies, so that a
-            server of one worker is away for a fraction of a second and not for the seconds that
-            Python takes to import everything. A signal to stop is never missed.
+            go on meanwhile. A fork is there in a fraction of a second, where Python takes seconds
+            to import everything. A signal to stop is never missed.
 Clock       Monotonic.
-On failure  Workers that cannot even start are tried again and again, with growing pauses. Without
-            an understudy that lives, a worker is started from nothing.
+On failure  Workers that cannot even start are tried again and again, with growing pauses. A mould
+            that dies takes its workers with it; they are replaced, from a new one.
 """
 
 import asyncio
 import multiprocessing
 import signal
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing import forkserver
 from typing import Any
 
 from granian import _signals
 from granian._granian import WorkerSignal
 from granian.server.mp import MPServer, WorkerProcess
 
-REPLACE_PAUSES_S = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0)
+REPLACE_PAUSES_S = (0.0, 0.0, 0.1, 0.2, 0.5, 1.0)
 """Before replacing a worker that died young so many times in a row; the last one stays."""
 
-YOUNG_S = 10.0
-"""Longer than a worker takes to start on a busy machine."""
+YOUNG_S = 3.0
+"""Longer than a worker takes to start, or to fail to, on a busy machine."""
 
 LOOK_S = 1.0
 """Between looks at the workers, should a death not have woken us."""
 
-CALM_S = 1.0
-"""After the start of a worker, before the next understudy is made: that takes a processor's time,
-which workers need more when they begin."""
-
 OnDeath = Callable[[int, int | None, float], object]
 """Told the number of a worker that died, its exit code (negative: a signal), and its age in s."""
+
+
+def make_mould(*modules: str) -> None:
+    """Begin to make the process that workers are forked from; it imports these modules meanwhile.
+
+    It has no threads, unlike this one, whose forks would lack them. It ends with this process and
+    all workers.
+    """
+    multiprocessing.set_forkserver_preload(list(modules))
+    forkserver.ensure_running()
+
+
+def _mould(worker: WorkerProcess, target: Any, args: tuple[Any, ...]) -> None:
+    context = multiprocessing.get_context("forkserver")
+    worker.inner = context.Process(name="sunseo-worker", target=target, args=args)
+
+
+# Granian forks from its own process or starts from nothing, and leaves no other choice. What it
+# fears of other ways are sockets that are shared; ours are opened by each worker for itself.
+WorkerProcess._spawn = _mould  # type: ignore[method-assign]  # noqa: SLF001 - as explained
 
 
 class WorkerServer(MPServer):
@@ -59,12 +72,9 @@ class WorkerServer(MPServer):
         self._on_death = on_death
         self._due: dict[int, float] = {}
         self._deaths_in_row: dict[int, int] = {}
-        self._understudy: Understudy | None = None
-        self._calm_at = 0.0  # when the next understudy may be made
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
         while not self.interrupt_signal:
-            self._keep_understudy(spawn_target, target_loader)
             self.main_loop_interrupt.wait(self._patience_s())
             self.main_loop_interrupt.clear()  # before looking, so that what comes now wakes us
             self.interrupt_children.clear()  # Granian's own list, from which it makes an exit code
@@ -78,34 +88,7 @@ class WorkerServer(MPServer):
     def shutdown(self, exit_code: int = 0) -> None:
         """Stop the workers; one that went by itself, on the same signal, is no failure."""
         self.interrupt_children.clear()
-        if self._understudy is not None:
-            self._understudy.dismiss()
         super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # Granian's
-
-    def _spawn_worker(  # type: ignore[override]  # Granian's own class differs from its base here
-        self, idx: int, target: Any, callback_loader: Any
-    ) -> WorkerProcess:
-        """Have the understudy take the place, or make a worker from nothing."""
-        self._calm_at = time.monotonic() + CALM_S
-        understudy, self._understudy = self._understudy, None
-        if understudy is not None and understudy.take_place(idx):
-            return understudy
-        return super()._spawn_worker(idx, target, callback_loader)
-
-    def _keep_understudy(self, target: Any, callback_loader: Any) -> None:
-        """Make an understudy when all is calm and there is none that lives."""
-        now = time.monotonic()
-        if self._understudy is not None and not self._understudy.inner.is_alive():
-            self._understudy, self._calm_at = None, now + REPLACE_PAUSES_S[-1]
-        if self._understudy is not None or self._due or now < self._calm_at:
-            return
-
-        hears, cue = multiprocessing.Pipe(duplex=False)
-        with hears:
-            loader = partial(stand_by, hears, callback_loader)
-            worker = super()._spawn_worker(0, target, loader)
-            with suppress(OSError):  # no process is to be had: then workers do without
-                self._understudy = Understudy(worker, cue)
 
     def _patience_s(self) -> float:
         if not self._due:
@@ -128,58 +111,6 @@ class WorkerServer(MPServer):
         row = self._deaths_in_row.get(index, 0) + 1 if age_s < YOUNG_S else 0
         self._deaths_in_row[index] = row
         return REPLACE_PAUSES_S[min(row, len(REPLACE_PAUSES_S) - 1)]
-
-
-class Understudy(WorkerProcess):
-    """A worker whose process runs already and waits for its cue, which `start` gives.
-
-    Args:
-        worker: one that has not been started.
-        cue: what its process waits for.
-    """
-
-    def __init__(self, worker: WorkerProcess, cue: Connection) -> None:
-        # Granian's own would make another process.
-        self.parent = worker.parent
-        self.idx = worker.idx
-        self.interrupt_by_parent = False
-        self.birth = time.monotonic()
-        self.inner = worker.inner
-        self.inner.daemon = True  # should we end without a word, nobody waits for it
-        self.inner.start()
-        self._cue = cue
-
-    def take_place(self, index: int) -> bool:
-        """Be the worker with this index as soon as it is started; false if it has died."""
-        self.idx = index
-        self.birth = time.monotonic()
-        alive: bool = self.inner.is_alive()
-        return alive
-
-    def start(self) -> None:
-        with suppress(BrokenPipeError):  # it dies this moment, and is missed like any worker
-            self._cue.send_bytes(b"begin")
-        self._cue.close()
-        self._watch()  # type: ignore[no-untyped-call]  # Granian's
-
-    def dismiss(self) -> None:
-        """End it. It holds nothing."""
-        self.inner.kill()
-        self.inner.join()
-
-
-def stand_by(hears: Connection, loader: Callable[[], Any]) -> Any:
-    """Wait until a worker is needed, then load the application; in the understudy's process.
-
-    Everything has been imported before: to unpickle the loader is to import what it needs.
-    """
-    on_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor
-    try:
-        hears.recv_bytes()
-    except EOFError:  # the supervisor has died
-        sys.exit(0)
-    signal.signal(signal.SIGINT, on_interrupt)
-    return loader()
 
 
 def heed_first_signal_only(on_stop: Callable[[], object] = lambda: None) -> None:
