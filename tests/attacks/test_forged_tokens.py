@@ -278,7 +278,7 @@ def test_stolen_gate_key_mints_nothing_but_passes_of_its_room(
     entered = loot.waiting.enter(place)
     joined = loot.waiting.wire.ask(
         "PUT",
-        f"{loot.waiting.path}/places/{seal(nonce_at(loot.room, 29_000_000 * 60_000), 0, sign)}",
+        f"{loot.waiting.path}/places/{seal(nonce_at(loot.room, 29_000_000), 0, sign)}",
         {"binding": b64(bytes(16))},
     )
     renewed = loot.waiting.say("renew", seal(minted, 0, sign))

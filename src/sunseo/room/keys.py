@@ -39,7 +39,6 @@ from sunseo.room.tokens import (
 )
 
 SECRET_BYTES_MIN = 32
-MINUTE_MS = 60_000
 SUBKEYS_KEPT_MAX = 4096
 """Visitors name rooms in paths, whether they exist or not: what is kept for them has a bound."""
 
@@ -77,15 +76,9 @@ class GateKeys(msgspec.Struct, frozen=True):
     keys: tuple[GateKey, ...]
 
 
-def nonce_at(room: int, at_ms: int) -> Nonce:
-    """A fresh nonce of a moment, in milliseconds since 1970.
-
-    Its id is in order of time, so that places of people who come together are kept together; what
-    of it is random makes it unlike all others of its millisecond.
-    """
-    minute, of_minute_ms = divmod(at_ms, MINUTE_MS)
-    stamp = minute.to_bytes(4, "big") + of_minute_ms.to_bytes(2, "big")
-    return Nonce(room, minute, UUID(bytes=stamp + token_bytes(10)))
+def nonce_at(room: int, minute: int) -> Nonce:
+    """A fresh nonce of a minute since 1970."""
+    return Nonce(room, minute, UUID(bytes=minute.to_bytes(4, "big") + token_bytes(12)))
 
 
 class KeyRing:

@@ -129,7 +129,7 @@ class RoomService:
         client = self._admission.client_of(call)
         if refusal := self._admission.admit_nonce(room, client, view.settings):
             return refusal
-        nonce = nonce_at(room, int(self._wall() * 1000))
+        nonce = nonce_at(room, int(self._wall()) // MINUTE_S)
         return nonce, self._keys.seal(nonce)
 
     async def join(
