@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import msgspec
 import psutil
@@ -89,7 +90,7 @@ def test_page_stands_alone_and_speaks_both_languages(rehearsed: Rehearsed) -> No
     assert "src=" not in page
     assert "href=" not in page
     assert "url(" not in page
-    assert page.count("<svg") == 16  # eight pictures in each language
+    assert page.count("<svg") == 20  # ten pictures in each language
     assert "--seed 5" in page
 
 
@@ -162,11 +163,21 @@ def stopped(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_interrupted_rehearsal_tells_what_it_saw(
     stopped: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    """SIGINT in mid-rehearsal ends drivers and server, judges what was seen, and exits with 2."""
+    """SIGINT in mid-rehearsal ends drivers and server, judges what was seen, and exits with 2.
+
+    Until then the live page tells how it goes.
+    """
     assert stopped.stdout is not None
+    live = ""
     for line in stopped.stdout:
+        if line.startswith("Live: "):
+            live = line.removeprefix("Live: ").strip()
         if line.startswith("T"):
             break
+    with urlopen(live + "now") as answer:  # noqa: S310 - our own page, on loopback
+        seen = json.load(answer)
+    assert seen["phase"] == "playing"
+    assert seen["bars"]["came"][1] == 50
     below = psutil.Process(stopped.pid).children(recursive=True)
     assert below
 

@@ -10,6 +10,13 @@ from typer.core import TyperGroup
 MISUSE = 2
 DEMO, DEMO_SESSION_S = "concert", 3.0  # nobody looks on for longer than two minutes
 
+CompareOption = Annotated[
+    Path | None, typer.Option(help="Show what changed since: a file that --json has written.")
+]
+LivePortOption = Annotated[
+    int, typer.Option(min=0, max=65535, help="Of the live page, on 127.0.0.1; 0: any free one.")
+]
+
 
 class ScenarioOrCommand(TyperGroup):
     """What is no command of the group is the name of a scenario: `run` is left out."""
@@ -63,6 +70,8 @@ def run(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
     report: ReportOption = None,
+    compare: CompareOption = None,
+    live_port: LivePortOption = 0,
     data: Annotated[Path | None, typer.Option(help="Keep our server's data, here.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of our server.")] = 1,
     drivers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the crowd.")] = 1,
@@ -86,6 +95,8 @@ def run(
         "database_url": database_url,
         "json": json,
         "report": report,
+        "compare": compare,
+        "live_port": live_port,
         "data": data,
     }
     _run(scenario, changes, options, where)
@@ -130,6 +141,8 @@ def demo(
     data: Annotated[Path | None, typer.Option(help="Keep the data, in this folder.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of the server.")] = 1,
     report: ReportOption = None,
+    compare: CompareOption = None,
+    live_port: LivePortOption = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Sell out a concert to a crowd on a throw-away server, then verify the result.
@@ -142,14 +155,24 @@ def demo(
         "duration_s": duration,
         "session_s": DEMO_SESSION_S,
     }
-    options = {"seed": seed, "workers": workers}
-    _run(DEMO, changes, options, {"report": report, "data": data, "as_json": as_json})
+    where = {
+        "report": report,
+        "compare": compare,
+        "live_port": live_port,
+        "data": data,
+        "as_json": as_json,
+    }
+    _run(DEMO, changes, {"seed": seed, "workers": workers}, where)
 
 
 def _run(
     name: str, changes: dict[str, Any], options: dict[str, Any], where: dict[str, Any]
 ) -> None:
-    from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - other commands start faster without
+    from sunseo.rehearsal.compare import (  # noqa: PLC0415 - other commands start faster without
+        CompareError,
+        read_earlier,
+    )
+    from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - as above
         Options,
     )
     from sunseo.rehearsal.run import (  # noqa: PLC0415 - as above
@@ -168,7 +191,9 @@ def _run(
         options["seed"] = secrets.randbelow(10**6)
     try:
         scenario = read_scenario(name).changed(**changes)
-    except ScenarioError as error:
+        earlier = where.pop("compare")
+        where["earlier"] = None if earlier is None else read_earlier(earlier)
+    except (ScenarioError, CompareError) as error:
         _refuse(error)
     chosen = Options(name=name, scenario=scenario, **options)
     raise typer.Exit(run_rehearsal(chosen, Where(**where)))

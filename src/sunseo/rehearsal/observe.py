@@ -7,6 +7,7 @@ On failure  Looks go on; `missed` counts those that failed.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -166,6 +167,7 @@ WATCHED: Mapping[str, str] = {
     "sunseo_lane_wait_seconds_count": "lane_waits",
     "sunseo_lane_flush_seconds_sum": "flush_s",
     "sunseo_lane_flush_seconds_count": "flushes",
+    "sunseo_lane_refusals_total": "lane_refusals",
     "sunseo_lane_queue_depth": "queue",
     "sunseo_room_polls_total": "polls",
     "sunseo_loop_failures_total": "loop_failures",
@@ -173,15 +175,22 @@ WATCHED: Mapping[str, str] = {
 }
 """Metrics that are kept, and their short names."""
 
+BY_LANE = "flush_s"
+LANE = re.compile(r'lane="(\w+)-\d+"')
+
 
 def sums_of(text: str) -> dict[str, float]:
-    """Add the watched metrics up over their labels."""
+    """Add the watched metrics up over their labels; flushing also by kind of lane."""
     sums: dict[str, float] = {}
     for line in text.splitlines():
         if line.startswith("#"):
             continue
         name, _, value = line.rpartition(" ")
         short = WATCHED.get(name.partition("{")[0])
-        if short is not None:
-            sums[short] = sums.get(short, 0.0) + float(value)
+        if short is None:
+            continue
+        sums[short] = sums.get(short, 0.0) + float(value)
+        if short == BY_LANE and (lane := LANE.search(name)) is not None:
+            kind = f"{short}.{lane[1]}"
+            sums[kind] = sums.get(kind, 0.0) + float(value)
     return sums

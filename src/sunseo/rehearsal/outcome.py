@@ -5,11 +5,14 @@ from typing import Literal
 
 import msgspec
 
+from sunseo.rehearsal.compare import Comparison
 from sunseo.rehearsal.fairness import Fairness
 from sunseo.rehearsal.histogram import quantiles_ms
 from sunseo.rehearsal.ledger import Figures, Operation, Record
 from sunseo.rehearsal.observe import Sample
+from sunseo.rehearsal.readings import readings_of
 from sunseo.rehearsal.scenario import Scenario
+from sunseo.rehearsal.slowest import Machinery, SlowMoment, slowest
 from sunseo.rehearsal.verdict import Check, Verdict
 
 GOOD, BROKEN, COULD_NOT = 0, 1, 2
@@ -113,6 +116,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     samples: list[Sample]
     samples_missed: int
     driving: Driving
+    slowest: list[SlowMoment] = []
+    comparison: Comparison | None = None
 
     @property
     def exit_code(self) -> int:
@@ -133,6 +138,7 @@ def conclude(
     late = quantiles_ms(figures.driver_late, 0.5, 0.99)
     busy = _requests_by_second(figures)
     seconds = max(busy, default=0) - min(busy, default=0) + 1
+    moments = {one.value: _moments(figures, one) for one in Operation if figures.count(one)}
     return Outcome(
         standing=standing_of(verdict, whole=record.whole),
         started_at=started_at,
@@ -155,11 +161,16 @@ def conclude(
         tricks=_tricks(record),
         answers=figures.outcomes,
         latencies={one.value: _latency(figures, one) for one in Operation if figures.count(one)},
-        moments={one.value: _moments(figures, one) for one in Operation if figures.count(one)},
+        moments=moments,
         arrivals=sorted(figures.arrivals.items()),
         samples=samples,
         samples_missed=samples_missed,
         driving=Driving(record.seconds, record.cpu_s, record.memory_mb, *late),
+        slowest=slowest(
+            moments,
+            readings_of(samples),
+            Machinery(machine.cores, options.workers, options.drivers),
+        ),
     )
 
 

@@ -1,11 +1,13 @@
 """CPU and memory of groups of processes, a second at a time."""
 
+import os
 import time
 from collections.abc import Iterable
 
 import msgspec
 import psutil
 
+MACHINE = "machine"
 FAMILY_KEPT_S = 5.0  # processes come and go seldom; looking for them costs milliseconds
 
 
@@ -31,6 +33,7 @@ class Groups:
         self._found_at = 0.0
         self._looked_at = time.monotonic()
         self._cpu_s: dict[int, float] = {}
+        self._machine_s = machine_busy_s()
 
     def look(self) -> dict[str, Use]:
         now = time.monotonic()
@@ -38,7 +41,16 @@ class Groups:
             self._families, self._found_at = self._find(), now
         passed_s = max(1e-3, now - self._looked_at)
         self._looked_at = now
-        return {name: self._use(family, passed_s) for name, family in self._families.items()}
+        uses = {name: self._use(family, passed_s) for name, family in self._families.items()}
+        return uses | self._whole_machine(passed_s)
+
+    def _whole_machine(self, passed_s: float) -> dict[str, Use]:
+        """What everybody on the machine uses, strangers included."""
+        before, self._machine_s = self._machine_s, machine_busy_s()
+        if before is None or self._machine_s is None:
+            return {}
+        memory = psutil.virtual_memory().used / 2**20
+        return {MACHINE: Use(round((self._machine_s - before) / passed_s, 3), round(memory, 1))}
 
     def _find(self) -> dict[str, list[psutil.Process]]:
         families: dict[str, list[psutil.Process]] = {"server": [], "database": [], "crowd": []}
@@ -62,6 +74,14 @@ class Groups:
             spent_s += total - self._cpu_s.get(process.pid, total)
             self._cpu_s[process.pid] = total
         return Use(round(spent_s / passed_s, 3), round(memory / 2**20, 1))
+
+
+def machine_busy_s() -> float | None:
+    """Processor seconds that the machine has spent; none where not all of its cores are ours."""
+    if hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) != psutil.cpu_count():
+        return None
+    times = psutil.cpu_times()
+    return float(sum(times[:3]) + sum(getattr(times, name, 0.0) for name in ("irq", "softirq")))
 
 
 def _family(pid: int) -> list[psutil.Process]:

@@ -19,8 +19,10 @@ import msgspec
 import uvloop
 from rich.console import Console
 
+from sunseo.rehearsal.compare import Compared, compare
 from sunseo.rehearsal.crew import Crew, CrewError
 from sunseo.rehearsal.drive import Plan
+from sunseo.rehearsal.live.server import LiveError, LivePage
 from sunseo.rehearsal.observe import Observer
 from sunseo.rehearsal.outcome import COULD_NOT, Options, Outcome, conclude
 from sunseo.rehearsal.processes import Groups
@@ -55,6 +57,8 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     report: Path | None = None
     data: Path | None = None
     as_json: bool = False
+    live_port: int = 0
+    earlier: Compared | None = None
 
 
 def run_rehearsal(options: Options, where: Where) -> int:
@@ -66,7 +70,7 @@ def run_rehearsal(options: Options, where: Where) -> int:
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
             outcome = runner.run(_rehearse(options, where, folder, Terminal(console, options)))
-    except (CrewError, ServerError, StageError, aiohttp.ClientError) as error:
+    except (CrewError, LiveError, ServerError, StageError, aiohttp.ClientError) as error:
         console.print(f"No rehearsal: {error}", style="red", highlight=False, markup=False)
         return COULD_NOT
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -84,10 +88,13 @@ def run_rehearsal(options: Options, where: Where) -> int:
 
 async def _rehearse(options: Options, where: Where, folder: Path, terminal: Terminal) -> Outcome:
     stop = stop_on_signals()
+    live = LivePage(terminal.view)
     async with (
+        live.served(where.live_port),
         open_venue(options, folder, terminal.say, where.operator_key, where.database_url) as venue,
         open_session(venue.url) as session,
     ):
+        terminal.say(f"Live: {live.url}")
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         zero = time.monotonic() + options.scenario.arrivals.early_from_s + CREW_START_S
         opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
@@ -105,6 +112,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
             record = crew.bring_home()
         finally:
             await crew.end()
+        terminal.view.phase = "judging"
         terminal.say("Holding what visitors were told against what is stored ...")
         stored, report = await read_sale(venue.engine, scenery)
         verdict = judge(
@@ -119,7 +127,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
                 report=report,
             )
         )
-        return conclude(
+        outcome = conclude(
             record,
             verdict,
             observer.samples,
@@ -128,6 +136,16 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
             started_at=started_at,
             samples_missed=observer.missed,
         )
+        outcome = _compared(outcome, where.earlier)
+        await live.finish(outcome)
+        return outcome
+
+
+def _compared(outcome: Outcome, earlier: Compared | None) -> Outcome:
+    if earlier is None:
+        return outcome
+    now = msgspec.convert(msgspec.to_builtins(outcome), Compared)
+    return msgspec.structs.replace(outcome, comparison=compare(earlier, now))
 
 
 async def _play(crew: Crew, observer: Observer, terminal: Terminal, stop: asyncio.Event) -> None:

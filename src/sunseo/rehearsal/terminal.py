@@ -5,7 +5,7 @@ On a terminal one picture is redrawn; into a file or pipe goes a line every few 
 
 import time
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,14 +13,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sunseo.rehearsal.compare import Comparison
 from sunseo.rehearsal.drive import Progress
+from sunseo.rehearsal.live.view import View
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.outcome import Options, Outcome
+from sunseo.rehearsal.report.findings import change_row, changed, slow_moments
 from sunseo.rehearsal.report.texts import CATALOGUES
 from sunseo.rehearsal.verdict import Check
 
 LINE_EVERY_S = 5.0
 BAR_WIDTH = 40
+MOMENTS_SHOWN = 3  # of the slowest; the report has more
 ENGLISH = CATALOGUES["en"]
 
 
@@ -28,6 +32,7 @@ class Terminal:
     """
     Attributes:
         tick_s: how often to show.
+        view: what is shown, also for the live page.
     """
 
     tick_s = 0.5
@@ -38,6 +43,8 @@ class Terminal:
         self._live: Live | None = None
         self._next_line = 0.0
         self._sample: Sample | None = None
+        played = options.scenario
+        self.view = View(played.visitors, played.units, played.duration_s)
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -61,15 +68,17 @@ class Terminal:
 
     def note_sample(self, sample: Sample) -> None:
         self._sample = sample
+        self.view.note_sample(sample)
 
     def show(self, progress: Progress | None) -> None:
         if progress is None:
             return
+        self.view.note_progress(progress)
         if self._live is not None:
             self._live.update(self._picture(progress), refresh=True)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_EVERY_S
-            self.say(_line(progress, self._sample))
+            self.say(_line(progress, self._sample) + _remaining(self.view.remaining_s, "; "))
 
     def _picture(self, progress: Progress) -> RenderableType:
         played, sample = self._options.scenario, self._sample
@@ -82,7 +91,8 @@ class Terminal:
         ):
             bar = ProgressBar(total=total, completed=done, width=BAR_WIDTH)
             bars.add_row(name, bar, Text(f"{done:,} of {total:,}", justify="right"))
-        return Group("", bars, "", _figures(progress, sample), "")
+        remaining = Text(_remaining(self.view.remaining_s), style="dim")
+        return Group("", bars, remaining, "", _figures(progress, sample), "")
 
     def conclude(self, outcome: Outcome, report: Path | None) -> None:
         """The end screen."""
@@ -91,6 +101,12 @@ class Terminal:
         console.print(_summary(outcome))
         console.print()
         console.print(_checks(outcome))
+        console.print()
+        for moment in slow_moments(outcome, _say)[:MOMENTS_SHOWN]:
+            console.print(f"Slow: {moment['when']}. {moment['causes'][0]}", highlight=False)
+        if outcome.comparison is not None:
+            console.print()
+            console.print(_comparison(outcome.comparison))
         console.print()
         console.print(_verdict(outcome))
         if report is not None:
@@ -117,6 +133,10 @@ def _figures(progress: Progress, sample: Sample | None) -> RenderableType:
             "cores: " + ", ".join(f"{name} {use.cores:.2f}" for name, use in sample.uses.items())
         )
     return Group(table, Text("   ".join(filter(None, parts)), style="dim"))
+
+
+def _remaining(seconds: float | None, before: str = "") -> str:
+    return "" if seconds is None else f"{before}about {seconds:,.0f} s to go"
 
 
 def _line(progress: Progress, sample: Sample | None) -> str:
@@ -197,6 +217,30 @@ def _count(check: Check) -> Text:
     if check.faults:
         return Text(f"{check.faults:,} faults", style="bold red")
     return Text(f"{check.looked_at:,}", style="dim", justify="right")
+
+
+def _say(key: str, **given: object) -> str:
+    return ENGLISH[key].format(**given)
+
+
+def _comparison(comparison: Comparison) -> RenderableType:
+    kind = "same" if comparison.is_same_rehearsal else "other"
+    said = _say(f"comparison.{kind}", started=comparison.earlier_started_at)
+    others = [
+        Text(f"  {one.name}: {one.earlier}, now {one.now}", style="yellow")
+        for one in (*comparison.settings, *comparison.surroundings)
+    ]
+    table = Table(box=None, padding=(0, 2))
+    for name in ("figure", "earlier", "now", "turn"):
+        justify: Literal["left", "right"] = "left" if name == "figure" else "right"
+        table.add_column(ENGLISH[f"comparison.{name}"], justify=justify)
+    styles = {"better": "green", "worse": "bold red", "other": ""}
+    for change in changed(comparison):
+        row = change_row(change, _say)
+        verdict = Text(row["verdict"], style=styles[row["turn"]])
+        table.add_row(row["name"], row["earlier"], row["now"], verdict)
+    same = Text(_say("comparison.same_figures", count=comparison.count("same")), style="dim")
+    return Group(Text(said), *others, "", table, same)
 
 
 def _verdict(outcome: Outcome) -> Text:

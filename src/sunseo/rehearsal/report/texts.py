@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
+from sunseo.rehearsal.report import findings_texts
+
 Language = Literal["ko", "en"]
 
 _ENGLISH = {
@@ -243,5 +245,8 @@ _KOREAN = {
 }
 
 CATALOGUES: Mapping[Language, Mapping[str, str]] = MappingProxyType(
-    {"ko": MappingProxyType(_KOREAN), "en": MappingProxyType(_ENGLISH)}
+    {
+        "ko": MappingProxyType(_KOREAN | findings_texts.KOREAN),
+        "en": MappingProxyType(_ENGLISH | findings_texts.ENGLISH),
+    }
 )
