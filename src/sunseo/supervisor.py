@@ -22,6 +22,7 @@ from typing import NamedTuple, NoReturn
 from granian.constants import Interfaces, Loops
 from structlog.typing import FilteringBoundLogger
 
+from sunseo.core.processes import raise_file_limit
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import head_revision, upgrade
 from sunseo.settings import Settings
@@ -50,6 +51,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         OSError: the port is taken.
     """
     place = _free_place(settings.host, settings.port)
+    raise_file_limit()  # for the mould and the workers, who inherit it
     make_mould("sunseo.wiring")  # while PostgreSQL starts
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_starting)

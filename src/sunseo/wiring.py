@@ -63,6 +63,7 @@ HOUSEKEEPING_EVERY_S = 1.0
 ROOM_CONNECTIONS = 2  # the board's and the leader's, which wait for nobody else
 ROOM_STATEMENT_S = 5.0  # a step that takes longer is overtaken by another leader's
 GC_THRESHOLDS = (10_000, 50, 100)  # Python's own are 700, 10, 10
+CONNECTIONS_MIN = 16_384  # accepted by a worker: most of them are idle, and one more hears nothing
 SINK_EVERY_S = 0.5  # a turn asks every sale for news; nobody waits for the log
 
 
@@ -327,7 +328,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         body_bytes_max=settings.body_bytes_max,
         concurrency_max=settings.requests_max,
-        connections_max=2 * settings.requests_max + settings.room_streams_max,
+        connections_max=max(CONNECTIONS_MIN, 2 * settings.requests_max) + settings.room_streams_max,
     )
 
 

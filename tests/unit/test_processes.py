@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them."""
+"""Processes that end with the one that started them, and may open many files."""
 
 import signal
 import subprocess
@@ -26,3 +26,20 @@ def test_a_living_parent_is_no_reason_to_end() -> None:
     )
 
     assert (ended.returncode, ended.stdout) == (0, b"alive\n")
+
+
+LIMITED = """
+import resource
+from sunseo.core.processes import raise_file_limit
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+raise_file_limit()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard)
+"""
+
+
+def test_files_are_limited_by_the_system_alone() -> None:
+    """A shell's low limit of open files is raised as far as the system allows."""
+    ended = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (0, b"True\n")

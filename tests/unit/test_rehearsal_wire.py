@@ -11,7 +11,7 @@ import pytest
 from sunseo.rehearsal.door import Door, Request
 from sunseo.rehearsal.histogram import micros_of
 from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation
-from sunseo.rehearsal.wire import Address, LostError, Pace, Wire, source_addresses
+from sunseo.rehearsal.wire import Address, LostError, Pace, Wire, ports_a_source, source_addresses
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "e1"\r\n\r\nok'
 UNCHANGED = b'HTTP/1.1 304 Not Modified\r\nETag: "e1"\r\n\r\n'
@@ -273,9 +273,11 @@ def test_addresses() -> None:
 
 def test_loopback_has_more_addresses_for_more_connections() -> None:
     """One address has too few ports for 50,000 connections; elsewhere there is one address."""
-    assert source_addresses("127.0.0.1", 4_000) == [""]
-    assert source_addresses("127.0.0.1", 50_000) == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
-    assert source_addresses("shop.example", 50_000) == [""]
+    assert source_addresses("127.0.0.1", 4_000, 20_000) == [""]
+    three = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    assert source_addresses("127.0.0.1", 50_000, 20_000) == three
+    assert source_addresses("shop.example", 50_000, 20_000) == [""]
+    assert ports_a_source() > 0
 
 
 async def test_who_waits_longest_is_served_first() -> None:

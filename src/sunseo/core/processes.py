@@ -1,10 +1,12 @@
-"""Processes that end with the one that started them."""
+"""Processes that end with the one that started them, and may open as many files as they need."""
 
 import ctypes
 import multiprocessing
 import os
+import resource
 import signal
 import sys
+from contextlib import suppress
 from multiprocessing.connection import wait
 from threading import Thread
 
@@ -44,3 +46,13 @@ def exit_with_starter(number: signal.Signals = signal.SIGTERM) -> None:
         os.kill(os.getpid(), number)
 
     Thread(target=watch, args=(starter.sentinel,), name="starter", daemon=True).start()
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets us have: each connection is one.
+
+    Shells and service managers begin with 1,024 for the sake of programs that cannot do with more.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS allows less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -25,7 +25,7 @@ import aiohttp
 import msgspec
 import uvloop
 
-from sunseo.core.processes import exit_with_parent
+from sunseo.core.processes import exit_with_parent, raise_file_limit
 from sunseo.rehearsal.arrivals import arrival_times
 from sunseo.rehearsal.door import Door, GaveUpError
 from sunseo.rehearsal.habits import habits_of
@@ -214,9 +214,7 @@ async def _drive(plan: Plan) -> Record:
 
 def prepare_process() -> None:
     """Make room for a crowd: in file descriptors, and in what the collector looks through."""
-    # Connections of a large crowd need more files than most shells allow by default.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_file_limit()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # visits are long-lived: looking through them is no use
 

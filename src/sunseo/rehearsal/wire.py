@@ -15,13 +15,15 @@ import ssl
 import time
 from collections import deque
 from itertools import cycle
+from pathlib import Path
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 import httptools
 
 SWEEP_S = 1.0
-PORTS_A_SOURCE = 20_000  # fewer than the 28,000 that Linux has for one pair of addresses
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+PORTS_ELSEWHERE = 16_384  # of a source address, where Linux does not tell: as RFC 6335 has it
 
 
 class LostError(Exception):
@@ -105,7 +107,8 @@ class Wire:
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._tls = ssl.create_default_context() if address.is_tls else None
-        self._sources = cycle(source_addresses(self._way[0], connections_max * parts))
+        sources = source_addresses(self._way[0], connections_max * parts, ports_a_source())
+        self._sources = cycle(sources)
         self._idle: dict[_Connection, None] = {}
         self._under_way: dict[_Connection, float] = {}
         self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
@@ -235,12 +238,24 @@ def _heed(exchange: "asyncio.Future[Answer]") -> None:
         exchange.exception()
 
 
-def source_addresses(host: str, connections_max: int) -> list[str]:
+def source_addresses(host: str, connections_max: int, ports: int) -> list[str]:
     """Where connections come from: on loopback as many addresses as ports would run short of."""
-    needed = -(-connections_max // PORTS_A_SOURCE)
+    needed = -(-connections_max // ports)
     if needed == 1 or not host.startswith("127."):
         return [""]
     return [f"127.0.0.{number + 1}" for number in range(min(needed, 250))]
+
+
+def ports_a_source() -> int:
+    """Connections to have from one address: some ports are left for others, and for those closed.
+
+    Linux has 28,000 ports for one pair of addresses if nobody has said otherwise.
+    """
+    try:
+        first, last = map(int, PORT_RANGE.read_text("utf-8").split())
+    except (OSError, ValueError):
+        first, last = 1, PORTS_ELSEWHERE
+    return max(1, (last - first + 1) * 3 // 4)
 
 
 class _Connection(asyncio.Protocol):
