@@ -1,4 +1,11 @@
-"""Processes that end with the one that started them, and may open as many files as they need."""
+"""Processes that end with the one that started them, and may open as many files as they need.
+
+State       None but a thread that waits for the starter's death, where there is a starter.
+Guarantee   Whoever asked for it gets a signal when the process that started it has died, however
+            that ended, before it asked included.
+Clock       None.
+On failure  Where the system tells nothing of a parent's death, children of one that was killed stay.
+"""
 
 import ctypes
 import multiprocessing
