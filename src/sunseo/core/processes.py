@@ -4,7 +4,7 @@ State       None but a thread that waits for the starter's death, where there is
 Guarantee   Whoever asked for it gets a signal when the process that started it has died, however
             that ended, before it asked included.
 Clock       None.
-On failure  Where the system tells nothing of a parent's death, children of one that was killed stay.
+On failure  Where the system tells nothing of a parent's death, children of a killed one stay.
 """
 
 import ctypes
