@@ -19,7 +19,7 @@ from bench.crowd.clients import CLIENTS
 from sunseo.rehearsal.arrivals import Poisson
 from sunseo.rehearsal.drive import Driver, Plan, prepare_process
 from sunseo.rehearsal.picking import hall_of
-from sunseo.rehearsal.scenario import Scenario, SeatSale
+from sunseo.rehearsal.scenario import Room, Scenario, SeatSale
 from sunseo.rehearsal.scene import Issuer
 
 HALL = hall_of([{"seat": n + 1, "x": float(n % 50), "y": float(n // 50)} for n in range(2_000)])
@@ -58,7 +58,7 @@ async def play(name: str, url: str, seconds: float) -> str:
 def plan_for(url: str, visitors: int, duration_s: float, connections: int) -> Plan:
     return Plan(
         url=url,
-        sale=1,
+        sales=[1],
         room=1,
         zero=time.monotonic() + 0.2,
         seed=1,
@@ -68,6 +68,7 @@ def plan_for(url: str, visitors: int, duration_s: float, connections: int) -> Pl
             session_s=SESSION_S,
             arrivals=Poisson(duration_s=duration_s),
             sale=SeatSale(),
+            room=Room(),
         ),
         stop_s=3600.0,
         record="",

@@ -25,6 +25,7 @@ from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.ledger import Entered, Record
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.outcome import Outcome
+from sunseo.rehearsal.scenario import text_of
 from sunseo.rehearsal.stored import read_stored
 from sunseo.rehearsal.verdict import Evidence, judge
 
@@ -32,11 +33,11 @@ PATIENCE_S = 180
 SMALL = ("--visitors", "120", "--seats", "40", "--duration", "4", "--session", "0.5", "--seed", "5")
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str, scenario: str = "concert") -> subprocess.Popen[str]:
     """Start a rehearsal whose throw-away folder is made below `folder`."""
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-m", "sunseo", "rehearse", "concert", *options],
+        [sys.executable, "-m", "sunseo", "rehearse", scenario, *options],
         env=os.environ | {"TMPDIR": str(folder), "SUNSEO_PORT": "1"},  # not for its own server
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -116,7 +117,7 @@ async def broken(rehearsed: Rehearsed, engine: AsyncEngine, *more: Entered) -> s
             capacity=outcome.options.scenario.capacity,
             units=outcome.options.scenario.units,
             whole=record.whole,
-            stored=await read_stored(engine, 1, 1, 1),
+            stored=await read_stored(engine, 1, [1], 1),
             report=await verify(engine, 1, [1]),
         )
     )
@@ -206,3 +207,32 @@ def test_what_cannot_run_says_so(options: tuple[str, ...], word: str, tmp_path: 
 
     assert rehearsal.returncode == 2
     assert word in output + errors
+
+
+def test_coupons_go_to_one_person_each(tmp_path: Path) -> None:
+    """A small drop without a room sells out, to no bot more than to others."""
+    told = tmp_path / "told.json"
+    crowd = ("--visitors", "80", "--units", "30", "--duration", "2", "--seed", "5")
+    rehearsal = start(tmp_path / "tmp", *crowd, "--json", str(told), scenario="coupon")
+    output, errors = rehearsal.communicate(timeout=PATIENCE_S)
+
+    assert rehearsal.returncode == 0, output + errors
+    outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
+    assert outcome.sold == outcome.funnel["ordered"] == 30
+    assert {check.standing for check in outcome.checks} == {"held"}
+    assert any(name.startswith("hammer") for name in outcome.tricks)
+
+
+def test_clinics_open_one_after_another(tmp_path: Path) -> None:
+    """Everybody who comes for one of many small sales is told the truth about it."""
+    told = tmp_path / "told.json"
+    crowd = ("--visitors", "60", "--duration", "6", "--session", "0.2", "--seed", "5")
+    small = tmp_path / "clinic.toml"
+    small.write_text(text_of("clinic").replace("sales = 300", "sales = 6"), "utf-8")
+    rehearsal = start(tmp_path / "tmp", *crowd, "--json", str(told), scenario=str(small))
+    output, errors = rehearsal.communicate(timeout=PATIENCE_S)
+
+    assert rehearsal.returncode == 0, output + errors
+    outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
+    assert outcome.funnel["ordered"] == outcome.sold > 40
+    assert {check.standing for check in outcome.checks} == {"held"}

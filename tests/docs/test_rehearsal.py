@@ -39,7 +39,11 @@ def fields(kind: Any) -> Iterator[tuple[str, object]]:
         if isinstance(struct.__struct_config__.tag, str):
             yield "kind", struct.__struct_config__.tag
         for field in msgspec.structs.fields(struct):
-            if isinstance(field.default, msgspec.Struct) or field.name in {"arrivals", "sale"}:
+            if isinstance(field.default, msgspec.Struct) or field.name in {
+                "arrivals",
+                "sale",
+                "room",
+            }:
                 yield from fields(field.type)
             else:
                 yield field.name, field.default
@@ -55,7 +59,7 @@ def test_field_is_described_with_its_default(name: str, default: object) -> None
         assert f"`{default}`" in text_of(GUIDE)
     elif default is not msgspec.NODEFAULT and default is not None:
         shown = list(default) if isinstance(default, tuple) else default
-        assert row["default"].strip() == f"`{shown}`"
+        assert f"`{shown}`" in row["default"]
 
 
 def test_checks_are_described_in_their_order() -> None:

@@ -47,7 +47,7 @@ def test_slow_moments_are_told_with_their_causes() -> None:
     figures |= {"flush_ms": 80.0, "lane_wait_ms": 400.0, "shed": 0.12}
     page = render_report(slow(causes=["cpu", "lane", "shed"], figures=figures))
 
-    assert "3 to 5 s: hold seats, p99 up to 1,234 ms" in page
+    assert "3 to 5 s: hold, p99 up to 1,234 ms" in page
     assert "Probably the processor: 1.95 of 2 cores were busy (server 1.00, database 0.50," in page
     assert "Also seen: the wait in a lane: 400 ms for the batch, 80 ms for a flush." in page
     assert "Also seen: overload: the server was full and told 12% of the requests" in page

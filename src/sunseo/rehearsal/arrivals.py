@@ -32,6 +32,10 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """When there is something to come for."""
         return (0.0,)
 
+    def opening_for(self, _at_s: float) -> int:
+        """Which of the openings somebody comes for who comes then."""
+        return 0
+
     def stretched(self, duration_s: float) -> Self:
         """The same crowd over another time: every moment moves in proportion."""
         factor = duration_s / self.duration_s
@@ -138,6 +142,13 @@ class Steps(Arrivals, frozen=True, kw_only=True, tag_field="kind", tag="steps"):
     @property
     def openings_s(self) -> tuple[float, ...]:
         return self.steps_at_s
+
+    def opening_for(self, at_s: float) -> int:
+        """The one whose crowd is still coming, or the next one."""
+        ends = (at + self.step_s for at in self.steps_at_s)
+        return next(
+            (place for place, end in enumerate(ends) if at_s < end), len(self.steps_at_s) - 1
+        )
 
     def times(self, visitors: int, dice: Random) -> list[float]:
         bounds = [0.0]

@@ -34,6 +34,7 @@ class Caller:
         self.dice = habits.dice
         self.due = due
         self.token = token
+        self.sale = scene.sales[0]
         self._state_etag = ""
         self._view_etag = ""
 
@@ -50,7 +51,9 @@ class Caller:
             await self.lose(request)
             self.due = time.monotonic()
         habits = self.habits
-        reply = await self.scene.door.ask(request, self.due, habits.number, self.dice, habits.pace)
+        reply = await self.scene.door.ask(
+            request, self.due, habits.number, self.dice, habits.pace, storms=habits.storms
+        )
         self.due = reply.at
         return reply
 
@@ -75,11 +78,11 @@ class Caller:
         return state
 
     async def look_at_sale(self) -> View:
-        path = self.scene.sale + "/availability"
+        path = self.sale + "/availability"
         reply = await self._look(Request(Operation.LOOK, "GET", path, etag=self._view_etag))
         etag = reply.etag or self._view_etag
         try:
-            view = self.scene.sights.read_view(etag, reply.body)
+            view = self.scene.sights.read_view(self.sale, etag, reply.body)
         except LookupError:
             self._view_etag = ""
             return await self.look_at_sale()

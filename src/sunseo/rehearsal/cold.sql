@@ -1,16 +1,25 @@
 -- name: observe
--- Look at the line of a room, at the seats of its sale, and at the database's other clients.
+-- Look at the line of a room, at what is sold in some sales, and at the database's other clients.
 SELECT
-    l.issued, l.serving, l.live, l.capacity,
+    coalesce(max(l.issued), 0) AS issued,
+    coalesce(max(l.serving), 0) AS serving,
+    coalesce(max(l.live), 0) AS live,
+    coalesce(max(l.capacity), 0) AS capacity,
     (
         SELECT count(*) FROM seats AS s
-        WHERE s.organisation = l.organisation AND s.sale = :sale AND s.hold IS NOT NULL
+        WHERE s.organisation = :organisation AND s.sale = ANY(:sales) AND s.hold IS NOT NULL
             AND s.expires_at > clock_timestamp()
+    ) + (
+        SELECT coalesce(sum(held), 0)::bigint FROM stocks AS s
+        WHERE s.organisation = :organisation AND s.sale = ANY(:sales)
     ) AS held,
     (
         SELECT count(*) FROM seats AS s
-        WHERE s.organisation = l.organisation AND s.sale = :sale AND s.hold IS NOT NULL
+        WHERE s.organisation = :organisation AND s.sale = ANY(:sales) AND s.hold IS NOT NULL
             AND s.expires_at IS NULL
+    ) + (
+        SELECT coalesce(sum(sold), 0)::bigint FROM stocks AS s
+        WHERE s.organisation = :organisation AND s.sale = ANY(:sales)
     ) AS sold,
     (
         SELECT count(*) FROM pg_stat_activity
@@ -49,14 +58,20 @@ WHERE r.organisation = :organisation AND r.room = :room
 ORDER BY r.upto;
 
 -- name: read_holds
--- Read every hold of a sale.
-SELECT hold, person, state, seats
+-- Read every hold of some sales.
+SELECT hold, person, state, seats, products, product_quantities
 FROM holds
-WHERE organisation = :organisation AND sale = :sale;
+WHERE organisation = :organisation AND sale = ANY(:sales);
 
 -- name: read_sold
--- Read every order of a sale with the seats it is for.
-SELECT o.order_id, o.hold, o.person, h.seats
+-- Read every order of some sales with what it is for.
+SELECT o.order_id, o.sale, o.hold, o.person, h.seats, h.products, h.product_quantities
 FROM orders AS o
 LEFT JOIN holds AS h USING (organisation, sale, hold)
-WHERE o.organisation = :organisation AND o.sale = :sale;
+WHERE o.organisation = :organisation AND o.sale = ANY(:sales);
+
+-- name: read_stocks
+-- Read how much of every stock of some sales there is, and how much is sold.
+SELECT sale, stock, capacity, sold
+FROM stocks
+WHERE organisation = :organisation AND sale = ANY(:sales);

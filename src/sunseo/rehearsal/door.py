@@ -22,6 +22,7 @@ from sunseo.rehearsal.wire import Answer, LostError, NoConnectionError, Pace, Wi
 
 PATIENCE_S = 60.0  # of silence; a server that is killed and recovers is back well within
 BROKEN_PAUSE_S, BROKEN_DOUBLINGS_MAX = 0.25, 4  # of a broken connection; twice as long each time
+STORM_PAUSE_S, STORM_TRIES = 0.1, 20
 PAUSE_S_MAX = 30.0  # whatever Retry-After says
 
 
@@ -109,9 +110,18 @@ class Door:
         return moment - self._zero
 
     async def ask(
-        self, request: Request, due: float, visitor: int, dice: Random, pace: Pace | None = None
+        self,
+        request: Request,
+        due: float,
+        visitor: int,
+        dice: Random,
+        pace: Pace | None = None,
+        *,
+        storms: bool = False,
     ) -> Reply:
         """Send, at a pace where one is given, until there is an answer that is not "later".
+
+        Who `storms` comes back at once, and learns manners only after many times.
 
         Raises:
             GaveUpError: the server is away for good.
@@ -137,6 +147,8 @@ class Door:
                         troubled.until, troubled.answered = self.seconds(reply.at), True
                     return reply
                 kind, pause_s, heard_at = "later", _pause_s(answer), reply.at
+                if storms and (troubled is None or troubled.tries < STORM_TRIES):
+                    pause_s = STORM_PAUSE_S
             troubled = troubled or self._trouble(request.operation, kind, visitor, wanted)
             troubled.until = self.seconds(time.monotonic())
             troubled.tries += 1

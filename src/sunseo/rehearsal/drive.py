@@ -33,7 +33,7 @@ from sunseo.rehearsal.histogram import quantiles_ms
 from sunseo.rehearsal.journey import Visit
 from sunseo.rehearsal.ledger import Figures, Held, Ledger, Operation, Record
 from sunseo.rehearsal.picking import Hall, hall_of
-from sunseo.rehearsal.scenario import Scenario
+from sunseo.rehearsal.scenario import Scenario, SeatSale
 from sunseo.rehearsal.scene import Issuer, Scene, note_order
 from sunseo.rehearsal.sights import Sights
 from sunseo.rehearsal.wire import Address, Wire
@@ -47,8 +47,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What one driver is to do. `zero` is T0, monotonic; visitors are every `parts`-th."""
 
     url: str
-    sale: int
-    room: int
+    sales: list[int]
+    room: int | None
     zero: float
     seed: int
     scenario: Scenario
@@ -78,7 +78,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Driver:
-    def __init__(self, plan: Plan, hall: Hall) -> None:
+    def __init__(self, plan: Plan, hall: Hall | None) -> None:
         self._plan = plan
         self._ledger = Ledger()
         self._figures = Figures()
@@ -96,13 +96,13 @@ class Driver:
         )
         self._scene = Scene(
             door=self._door,
-            sights=Sights(hall),
+            sights=Sights(hall, len(plan.sales)),
             ledger=self._ledger,
             figures=self._figures,
-            room=f"/v1/rooms/{plan.room}",
-            sale=f"/v1/sales/{plan.sale}",
+            sales=[f"/v1/sales/{sale}" for sale in plan.sales],
             issuer=plan.issuer,
-            person_limit=plan.scenario.sale.person_limit,
+            scenario=plan.scenario,
+            room="" if plan.room is None else f"/v1/rooms/{plan.room}",
         )
         self._visits: set[asyncio.Task[None]] = set()
         self.told_to_stop = asyncio.Event()
@@ -200,13 +200,19 @@ class Driver:
         )
 
 
+async def _hall(plan: Plan) -> Hall | None:
+    """The seat map, where there is one: it does not change."""
+    if not isinstance(plan.scenario.sale, SeatSale):
+        return None
+    async with aiohttp.ClientSession(plan.url) as session:
+        path = f"/v1/sales/{plan.sales[0]}/seats?occasion=1"
+        async with session.get(path) as response:
+            return hall_of((await response.json())["seats"])
+
+
 async def _drive(plan: Plan) -> Record:
     loop = asyncio.get_running_loop()
-    async with aiohttp.ClientSession(plan.url) as session:
-        path = f"/v1/sales/{plan.sale}/seats?occasion=1"
-        async with session.get(path) as response:
-            hall = hall_of((await response.json())["seats"])
-    driver = Driver(plan, hall)
+    driver = Driver(plan, await _hall(plan))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, driver.told_to_stop.set)
     return await driver.run()

@@ -12,6 +12,7 @@ from sunseo.rehearsal.wire import Pace
 
 PATIENT_S = 3600.0  # longer than any rehearsal
 DAWDLING = 4.0  # times as long as others
+SLOW_LINE = Pace(piece_bytes=64, pause_s=0.05)  # a phone at the edge of its cell
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Weights = Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=1, max_length=10)]
@@ -38,6 +39,11 @@ class People(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         forger_share: write a better number into their place.
         jumper_share: enter before they are called.
         lender_share: let somebody else book with their pass.
+        bot_share: programs that send bursts of holds, each with a key of its own, without looking
+            and without a pass, from just before the opening on.
+        slow_share: have a line that carries what they send piece by piece.
+        storm_share: ask again at once when told to come later, and do so for a while.
+        look_s: between two looks at what is free, while waiting for an opening without a room.
     """
 
     guest_share: Share = 0.4
@@ -58,6 +64,10 @@ class People(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     forger_share: Share = 0.007
     jumper_share: Share = 0.007
     lender_share: Share = 0.006
+    bot_share: Share = 0.0
+    slow_share: Share = 0.0
+    storm_share: Share = 0.0
+    look_s: tuple[Seconds, Seconds] = (2.0, 6.0)
 
     def __post_init__(self) -> None:
         for weights, name in (
@@ -66,6 +76,9 @@ class People(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ):
             if not sum(weights):
                 raise ValueError(f"{name} must not all be 0")
+        for low, high in (self.refresh_s, self.look_s):
+            if low > high:
+                raise ValueError("refresh_s and look_s: from the shorter time to the longer one")
         if self.releaser_share + self.vanisher_share + self.dying_share > 1:
             raise ValueError("releaser_share, vanisher_share and dying_share: at most 1 together")
         if self.forger_share + self.jumper_share + self.lender_share > 1:
@@ -89,12 +102,13 @@ class Trick(Enum):
     FORGE = "forge"  # writes a better number into her place
     JUMP = "jump"  # enters before she is called
     SHARE = "share"  # books with somebody else's pass
+    HAMMER = "hammer"  # sends bursts of holds, with as many keys, to get more than others may
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
     """One person's. Seconds; `loses` names the requests whose first answer never reaches her.
 
-    `pace` is her line's, where that is a slow one.
+    `pace` is her line's, where that is a slow one; `look_s` lies between two looks at what is free.
     """
 
     number: int
@@ -111,7 +125,10 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     looks_s: float
     decides_s: float
     dice: Random
-    pace: Pace | None = None
+    pace: Pace | None
+    is_bot: bool
+    storms: bool
+    look_s: float
 
 
 LOSABLE = ("join", "enter", "renew", "hold", "order")
@@ -141,6 +158,10 @@ def habits_of(number: int, seed: int, people: People, session_s: float) -> Habit
         trick=_trick(people, dice),
         looks_s=pace_s * dice.lognormvariate(-1.2, 0.5),
         decides_s=pace_s * dice.lognormvariate(-0.5, 0.5),
+        pace=SLOW_LINE if dice.random() < people.slow_share else None,
+        is_bot=dice.random() < people.bot_share,
+        storms=dice.random() < people.storm_share,
+        look_s=dice.uniform(*people.look_s),
         dice=dice,
     )
 
@@ -163,5 +184,5 @@ def _ending(people: People, dice: Random) -> Ending:
 
 def _trick(people: People, dice: Random) -> Trick | None:
     shares = (people.forger_share, people.jumper_share, people.lender_share)
-    tricks: tuple[Trick | None, ...] = (None, *Trick)
+    tricks = (None, Trick.FORGE, Trick.JUMP, Trick.SHARE)
     return dice.choices(tricks, (1 - sum(shares), *shares))[0]

@@ -10,6 +10,7 @@ On failure  An answer that the protocol does not foresee is a fault in the ledge
 
 import asyncio
 import time
+from math import inf
 
 import jwt
 
@@ -24,6 +25,7 @@ from sunseo.rehearsal.sights import State, poll_after_s
 from sunseo.rehearsal.tricks import book_as_a_friend, enter_request, forge, jump
 
 TOKEN_LIFETIME_S = 7200
+BOT_EARLY_S = 1.0  # before the opening
 JITTER = (1.0, 1.3)  # of every wait that the server names, so that visitors do not come in step
 
 
@@ -37,6 +39,7 @@ class Visit:
         self._habits = habits
         self._scene = scene
         self._caller = Caller(habits, scene, due)
+        self._caller.sale, self._opens_s = scene.errand(scene.door.seconds(due), habits.number)
         self._came = due
         self._place = Given()
         self._renew_due = 0.0
@@ -66,6 +69,14 @@ class Visit:
 
     async def _walk(self) -> None:
         await self._introduce()
+        if self._scene.room:
+            await self._line_up()
+        else:
+            await self._watch()
+        self._move("inside")
+        await Shopping(self._caller, self).run()
+
+    async def _line_up(self) -> None:
         self._place = await join(self._caller)
         self._move("in_line")
         for _ in range(self._habits.tabs - 1):
@@ -73,8 +84,24 @@ class Visit:
         await self._try_tricks()
         await self._wait_for_turn()
         await self.enter()
-        self._move("inside")
-        await Shopping(self._caller, self).run()
+
+    async def _watch(self) -> None:
+        """Without a room: look at what is there now and then, until it is time."""
+        habits, caller = self._habits, self._caller
+        self._renew_due = inf
+        leaves_at = self._came + habits.patience_s
+        opens_at = self._came + self._opens_s - caller.seconds(self._came)
+        self._move("in_line")
+        if habits.is_bot:
+            await caller.pause(max(0.0, opens_at - BOT_EARLY_S - caller.due))
+            return
+        await caller.look_at_sale()
+        while caller.due < opens_at:
+            if caller.due >= leaves_at:
+                raise GoneError("impatient")
+            wait_s = habits.look_s * caller.dice.uniform(*JITTER)
+            await caller.pause(max(0.0, min(wait_s, opens_at - caller.due)))
+            await caller.look_at_sale()
 
     async def _introduce(self) -> None:
         scene, number = self._scene, self._habits.number
@@ -176,6 +203,8 @@ class Visit:
 
     async def leave(self) -> None:
         """Say goodbye, so that somebody else can come in at once."""
+        if not self._scene.room:
+            return
         body = encode({"pass": self.pass_})
         path = self._scene.room + "/leave"
         reply = await self._caller.send(Request(Operation.LEAVE, "POST", path, body))

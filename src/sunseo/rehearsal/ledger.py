@@ -48,6 +48,7 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     visitor: int
     hold: str
     seats: tuple[int, ...]
+    products: list[tuple[int, int]] = []  # and how many of each
 
 
 class Ordered(msgspec.Struct, frozen=True, array_like=True):
@@ -59,6 +60,7 @@ class Ordered(msgspec.Struct, frozen=True, array_like=True):
     seats: tuple[int, ...]
     told_at: float
     found: bool = False
+    products: list[tuple[int, int]] = []
 
 
 class Left(msgspec.Struct, frozen=True, array_like=True):

@@ -43,6 +43,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     uses: dict[str, Use] = {}
 
 
+EMPTY_LINE = {"issued": 0, "serving": 0, "live": 0, "capacity": 0}
+
+
 class Hall(msgspec.Struct, frozen=True):
     """Line and stock at one moment."""
 
@@ -68,7 +71,7 @@ class DatabaseWindow:
         self._engine = engine
         self._where = {
             "organisation": organisation,
-            "sale": scenery.sale,
+            "sales": list(scenery.sales),
             "room": scenery.room,
         }
 
@@ -92,20 +95,17 @@ class HttpWindow:
     def __init__(self, session: aiohttp.ClientSession, key: str, scenery: Scenery) -> None:
         self._session = session
         self._headers = {"Authorization": f"Bearer {key}"}
-        self._room = f"/v1/rooms/{scenery.room}"
-        self._availability = f"/v1/sales/{scenery.sale}/availability"
+        self._room = f"/v1/rooms/{scenery.room}" if scenery.room is not None else None
+        self._shelves = [f"/v1/sales/{sale}/availability" for sale in scenery.sales]
 
     async def look(self) -> Hall:
-        line = (await self._get(self._room))["line"]
-        shelf = (await self._get(self._availability))["occasions"][0]
-        return Hall(
-            line["issued"],
-            line["serving"],
-            line["live"],
-            line["capacity"],
-            shelf["held"],
-            shelf["sold"],
-        )
+        line = (await self._get(self._room))["line"] if self._room is not None else EMPTY_LINE
+        held = sold = 0
+        for shelf in self._shelves:
+            found = await self._get(shelf)
+            for part in (*found["occasions"], *found["stocks"]):
+                held, sold = held + part["held"], sold + part["sold"]
+        return Hall(line["issued"], line["serving"], line["live"], line["capacity"], held, sold)
 
     async def _get(self, path: str) -> Any:
         async with self._session.get(path, headers=self._headers) as response:

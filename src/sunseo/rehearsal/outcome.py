@@ -157,7 +157,7 @@ def conclude(
         sold_out_s=_sold_after_s(samples, options.scenario.units),
         nine_tenths_s=_sold_after_s(samples, options.scenario.units * 9 // 10),
         gone=dict(sorted(figures.gone.items(), key=lambda pair: -pair[1])),
-        funnel=_funnel(record),
+        funnel=_funnel(record, has_room=options.scenario.room is not None),
         tricks=_tricks(record),
         answers=figures.outcomes,
         latencies={one.value: _latency(figures, one) for one in Operation if figures.count(one)},
@@ -181,13 +181,16 @@ def standing_of(verdict: Verdict, *, whole: bool) -> Standing:
     return "held" if whole else "incomplete"
 
 
-def _funnel(record: Record) -> dict[str, int]:
+def _funnel(record: Record, *, has_room: bool) -> dict[str, int]:
     """How many visitors came how far."""
     ledger = record.ledger
-    return {
-        "came": sum(record.figures.arrivals.values()),
+    line = {
         "in_line": len({place.visitor for place in ledger.placed}),
         "entered": len({entered.visitor for entered in ledger.entered}),
+    }
+    return {
+        "came": sum(record.figures.arrivals.values()),
+        **(line if has_room else {}),
         "held": len({held.visitor for held in ledger.held}),
         "ordered": len({ordered.visitor for ordered in ledger.ordered}),
     }

@@ -1,10 +1,11 @@
-"""Which seats a visitor asks for: pure."""
+"""Which seats, or what of a stock, a visitor asks for: pure."""
 
 from collections.abc import Sequence
 from random import Random
 
 import msgspec
 
+_FAVOURITE_PRODUCTS = 6
 _FAVOURITES = 60
 """So many of the best free seats are what everybody chooses from at first; collisions follow."""
 
@@ -15,8 +16,17 @@ class Hall(msgspec.Struct, frozen=True):
     seats: tuple[tuple[int, int], ...]
 
 
+class Level(msgspec.Struct, frozen=True):
+    """Of one stock; its product has the same number."""
+
+    stock: int
+    free: int
+    held: int
+    sold: int
+
+
 class View(msgspec.Struct, frozen=True):
-    """What is free, the best first; and how many are held and sold."""
+    """Seats or products that are free, the best first; and how many units are held and sold."""
 
     free: tuple[int, ...]
     held: int
@@ -37,6 +47,17 @@ def hall_of(listed: Sequence[dict[str, float]]) -> Hall:
 def view_of(hall: Hall, states: str) -> View:
     free = tuple(seat for place, seat in hall.seats if states[place] == "0")
     return View(free, states.count("1"), states.count("2"))
+
+
+def view_of_stocks(levels: Sequence[Level]) -> View:
+    free = tuple(level.stock for level in levels if level.free > 0)
+    return View(free, sum(level.held for level in levels), sum(level.sold for level in levels))
+
+
+def pick_product(view: View, attempt: int, dice: Random) -> int:
+    """One of the first; who was refused looks further."""
+    width = min(len(view.free), _FAVOURITE_PRODUCTS << min(attempt, 10))
+    return view.free[dice.randrange(width)]
 
 
 def pick(view: View, party: int, attempt: int, dice: Random) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ from sunseo.rehearsal.outcome import COULD_NOT, Options, Outcome, conclude
 from sunseo.rehearsal.processes import Groups
 from sunseo.rehearsal.report.page import write_report
 from sunseo.rehearsal.server import ServerError
-from sunseo.rehearsal.stage import Scenery, StageError, set_up
+from sunseo.rehearsal.stage import Scenery, StageError, set_up, setup_s
 from sunseo.rehearsal.terminal import Terminal
 from sunseo.rehearsal.venue import (
     Venue,
@@ -96,10 +96,11 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
     ):
         terminal.say(f"Live: {live.url}")
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        zero = time.monotonic() + options.scenario.arrivals.early_from_s + CREW_START_S
+        early_s = options.scenario.arrivals.early_from_s
+        zero = time.monotonic() + setup_s(options.scenario) + CREW_START_S + early_s
         opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
         scenery = await set_up(session, venue.key, options.scenario, opens_at)
-        terminal.say(f"Sale {scenery.sale} behind room {scenery.room} on {venue.url}")
+        terminal.say(f"{scenery.told} on {venue.url}")
 
         crew = Crew(_plans(options, venue, scenery, zero, folder), folder / "drivers.log")
         window = window_on(venue, session, scenery)
@@ -122,6 +123,8 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
                 samples=observer.samples,
                 capacity=options.scenario.capacity,
                 units=options.scenario.units,
+                person_limit=options.scenario.sale.person_limit,
+                has=options.scenario.parts,
                 whole=record.whole,
                 stored=stored,
                 report=report,
@@ -179,7 +182,7 @@ def _plans(
     return [
         Plan(
             url=venue.url,
-            sale=scenery.sale,
+            sales=scenery.sales,
             room=scenery.room,
             zero=zero,
             seed=options.seed,

@@ -8,7 +8,7 @@ import tomllib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,7 @@ from sunseo.rehearsal.habits import People
 CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many units, so many at least
 
 Units = Annotated[int, Meta(ge=1, le=50_000)]
+Part = Literal["room", "seats", "stock"]
 PersonLimit = Annotated[int, Meta(ge=1, le=50)]
 
 
@@ -43,6 +44,63 @@ class SeatSale(
 
     units: Units = 2_000
     person_limit: PersonLimit = 4
+
+    def with_units(self, units: int) -> "SeatSale":
+        return msgspec.structs.replace(self, units=units)
+
+
+class StockSale(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="stock",
+):
+    """One counted stock that everybody wants: its row is the hottest there can be.
+
+    Attributes:
+        units: all there are.
+        person_limit: so many may one person have.
+    """
+
+    units: Annotated[int, Meta(ge=1, le=10_000_000)] = 1_000
+    person_limit: PersonLimit = 1
+
+    def with_units(self, units: int) -> "StockSale":
+        return msgspec.structs.replace(self, units=units)
+
+
+class SlotSale(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="slots",
+):
+    """Many small sales of appointments, in equal parts at each opening of `arrivals`.
+
+    Attributes:
+        sales: all of them.
+        slots: appointments, one after another, in each sale.
+        slot_units: persons whom one appointment takes.
+        person_limit: appointments that one person may have in a sale.
+    """
+
+    sales: Annotated[int, Meta(ge=1, le=1_000)] = 300
+    slots: Annotated[int, Meta(ge=1, le=1_000)] = 24
+    slot_units: Annotated[int, Meta(ge=1, le=1_000)] = 3
+    person_limit: PersonLimit = 1
+
+    @property
+    def units(self) -> int:
+        return self.sales * self.slots * self.slot_units
+
+    def with_units(self, units: int) -> "SlotSale":
+        """As near to so many as whole slots come."""
+        slots = max(1, round(units / (self.sales * self.slot_units)))
+        return msgspec.structs.replace(self, slots=slots)
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,8 +127,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     visitors: Annotated[int, Meta(ge=1, le=1_000_000)]
     session_s: Annotated[float, Meta(ge=0.1, le=600)]
     arrivals: Kind
-    sale: SeatSale
-    room: Room = Room()
+    sale: SeatSale | StockSale | SlotSale
+    room: Room | None = None
     people: People = People()
 
     def __post_init__(self) -> None:
@@ -87,8 +145,16 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.sale.units
 
     @property
+    def parts(self) -> frozenset[Part]:
+        """What there is to be judged."""
+        kind: Part = "seats" if isinstance(self.sale, SeatSale) else "stock"
+        return frozenset({kind} if self.room is None else {kind, "room"})
+
+    @property
     def capacity(self) -> int:
-        """Visitors whom the room lets in at once."""
+        """Visitors whom the room lets in at once; 0 where there is none."""
+        if self.room is None:
+            return 0
         return self.room.capacity or max(CAPACITY_MIN, self.units // CAPACITY_PART)
 
     @property
@@ -111,13 +177,15 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             ScenarioError: the whole does not fit together any more.
         """
         replace = msgspec.structs.replace
+        if capacity and self.room is None:
+            raise ScenarioError("capacity stands with a room, and this scenario has none")
         changed = replace(
             self,
             visitors=visitors or self.visitors,
             session_s=session_s or self.session_s,
             arrivals=self.arrivals.stretched(duration_s) if duration_s else self.arrivals,
-            sale=replace(self.sale, units=units) if units else self.sale,
-            room=replace(self.room, capacity=capacity) if capacity else self.room,
+            sale=self.sale.with_units(units) if units else self.sale,
+            room=replace(self.room, capacity=capacity) if capacity and self.room else self.room,
         )
         try:  # what a replacement makes is checked by nobody else
             return msgspec.convert(msgspec.to_builtins(changed), Scenario)

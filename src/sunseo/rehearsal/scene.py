@@ -6,6 +6,7 @@ import msgspec
 
 from sunseo.rehearsal.door import Door, Reply, Request
 from sunseo.rehearsal.ledger import Figures, Held, Ledger, Ordered
+from sunseo.rehearsal.scenario import Scenario
 from sunseo.rehearsal.sights import Sights
 
 
@@ -15,6 +16,13 @@ class Issuer(msgspec.Struct, frozen=True):
     name: str
     secret: str
     organisation: int
+
+
+class Quantity(msgspec.Struct, frozen=True):
+    """So many of a product."""
+
+    product: int
+    quantity: int
 
 
 class Given(msgspec.Struct):
@@ -34,6 +42,11 @@ class Given(msgspec.Struct):
     order: str = ""
     state: str = ""
     seats: tuple[int, ...] = ()
+    products: tuple[Quantity, ...] = ()
+
+    @property
+    def units(self) -> int:
+        return len(self.seats) + sum(one.quantity for one in self.products)
 
 
 given = msgspec.json.Decoder(Given).decode
@@ -49,24 +62,34 @@ class Intent(msgspec.Struct, frozen=True):
 
 
 class Scene(msgspec.Struct):
-    """What all visitors share. Paths are prefixes."""
+    """What all visitors share. Paths are prefixes; sales are those of each opening in turn."""
 
     door: Door
     sights: Sights
     ledger: Ledger
     figures: Figures
-    room: str
-    sale: str
+    sales: list[str]
     issuer: Issuer | None
-    person_limit: int
+    scenario: Scenario
+    room: str = ""  # empty where there is none
     arrived: int = 0
     now: Counter[str] = msgspec.field(default_factory=Counter)  # in_line, inside
     bought: int = 0
     intents: list[Intent] = []
 
+    def errand(self, at_s: float, number: int) -> tuple[str, float]:
+        """Which sale somebody comes for who comes then, and when that opens."""
+        openings = self.scenario.arrivals.openings_s
+        place = self.scenario.arrivals.opening_for(at_s)
+        of_opening = self.sales[place :: len(openings)]
+        return of_opening[number % len(of_opening)], openings[place]
+
 
 def note_order(scene: Scene, hold: Held, reply: Reply, *, found: bool) -> None:
     told = given(reply.body)
     at = scene.door.seconds(reply.at)
-    scene.ledger.ordered.append(Ordered(hold.visitor, told.order, hold.hold, told.seats, at, found))
-    scene.bought += len(told.seats)
+    products = [(one.product, one.quantity) for one in told.products]
+    scene.ledger.ordered.append(
+        Ordered(hold.visitor, told.order, hold.hold, told.seats, at, found, products)
+    )
+    scene.bought += told.units

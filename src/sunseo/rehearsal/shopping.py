@@ -7,10 +7,12 @@ from sunseo.rehearsal.caller import Caller, GoneError
 from sunseo.rehearsal.door import Request
 from sunseo.rehearsal.habits import Ending
 from sunseo.rehearsal.ledger import Held, Operation
-from sunseo.rehearsal.picking import View, pick
+from sunseo.rehearsal.picking import View, pick, pick_product
+from sunseo.rehearsal.scenario import SeatSale
 from sunseo.rehearsal.scene import Intent, encode, given, note_order
-from sunseo.rehearsal.tricks import hold_request
+from sunseo.rehearsal.tricks import Claim, claim_of, hammer, hold_request, note_hold
 
+AGAIN_S = (0.05, 0.25)  # after somebody else was quicker
 RETURNS_S = (0.5, 1.5)  # between looks while all that is left is in others' hands
 RETURNS_PATIENCE_S = 20.0
 
@@ -42,7 +44,7 @@ class Shopping:
         """
         habits, inside = self._habits, self._inside
         await inside.stay(habits.looks_s)
-        hold = await self._hold(habits.party)
+        hold = await (self._snatch() if habits.is_bot else self._hold(habits.party))
         await inside.stay(habits.decides_s)
         if habits.ending is Ending.VANISHES:
             raise GoneError("vanished")
@@ -53,27 +55,45 @@ class Shopping:
         while not await self._order(hold):  # it had run out: choose again
             hold = await self._hold(habits.party)
 
+    async def _snatch(self) -> Held:
+        hold = await hammer(self._caller, self._inside.pass_)
+        if hold is None:
+            await self._inside.leave()
+            raise GoneError("found_nothing")
+        return hold
+
     async def _hold(self, party: int) -> Held:
         """Try until something is held; whoever finds nothing leaves."""
         caller, attempt = self._caller, 0
-        wanted = self._scene.person_limit + 1 if self._habits.oversteps else party
+        limit = self._scene.scenario.sale.person_limit
+        wanted = limit + 1 if self._habits.oversteps else party
         while True:
-            seats = pick(await self._find_free(), wanted, attempt, caller.dice)
-            reply = await caller.send(hold_request(caller, seats, self._inside.pass_), "hold")
+            claim = self._claim(await self._find_free(), wanted, attempt)
+            reply = await caller.send(hold_request(caller, claim, self._inside.pass_), "hold")
             if reply.is_success:
                 told = given(reply.body)
-                held = Held(self._habits.number, told.hold, told.seats)
-                self._scene.ledger.held.append(held)
+                held = note_hold(caller, told)
                 if told.state == "open":
                     return held
             elif reply.outcome == "seat_taken":
                 attempt += 1
+            elif reply.outcome == "sold_out":  # what is shown as free is a moment old
+                attempt += 1
+                await self._inside.stay(caller.dice.uniform(*AGAIN_S))
+            elif reply.outcome == "sale_not_open":  # by the server's clock
+                await self._inside.stay(caller.dice.uniform(*RETURNS_S))
             elif reply.outcome == "order_limit_reached" and wanted > party:
                 wanted = party
             elif reply.outcome == "pass_required":
                 await self._inside.enter_again()
             else:
                 caller.fault(Operation.HOLD, reply)
+
+    def _claim(self, view: View, wanted: int, attempt: int) -> Claim:
+        dice = self._caller.dice
+        if isinstance(self._scene.scenario.sale, SeatSale):
+            return claim_of(self._caller, pick(view, wanted, attempt, dice), wanted)
+        return claim_of(self._caller, (pick_product(view, attempt, dice),), wanted)
 
     async def _find_free(self) -> View:
         """What is free, waiting a while for what others let go of."""
@@ -94,7 +114,7 @@ class Shopping:
         request = Request(
             Operation.ORDER,
             "POST",
-            self._scene.sale + "/orders",
+            caller.sale + "/orders",
             encode({"hold": hold.hold}),
             caller.token,
             caller.new_key(),
@@ -119,7 +139,7 @@ class Shopping:
 
     async def _release(self, hold: Held) -> None:
         caller = self._caller
-        path = f"{self._scene.sale}/holds/{hold.hold}/release"
+        path = f"{caller.sale}/holds/{hold.hold}/release"
         request = Request(Operation.RELEASE, "POST", path, b"", caller.token, caller.new_key())
         reply = await caller.send(request)
         if not reply.is_success and reply.outcome != "hold_expired":

@@ -4,10 +4,11 @@ from typing import TypeVar
 
 import msgspec
 
-from sunseo.rehearsal.picking import Hall, View, view_of
+from sunseo.rehearsal.picking import Hall, Level, View, view_of, view_of_stocks
 
-KEPT_MAX = 256
+KEPT_MAX, KEPT_A_SALE = 256, 8
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -41,6 +42,7 @@ class _Occasion(msgspec.Struct):
 
 class _Availability(msgspec.Struct):
     occasions: list[_Occasion]
+    stocks: list[Level]
 
 
 _state_of = msgspec.json.Decoder(State).decode
@@ -67,12 +69,17 @@ def poll_after_s(state: State, number: int) -> float:
 
 
 class Sights:
-    """Documents by their ETags, the latest ones."""
+    """Documents by their ETags, the latest ones; those of sales by sale and ETag.
 
-    def __init__(self, hall: Hall) -> None:
+    Args:
+        hall: of the seats on sale; none where counted stock is sold.
+    """
+
+    def __init__(self, hall: Hall | None, sales: int = 1) -> None:
         self._hall = hall
+        self._views_max = max(KEPT_MAX, KEPT_A_SALE * sales)
         self._states: dict[str, State] = {}
-        self._views: dict[str, View] = {}
+        self._views: dict[tuple[str, str], View] = {}
         self.state: State | None = None
         self.view: View | None = None
 
@@ -85,25 +92,32 @@ class Sights:
         self.state = self._states.get(etag) or self._keep_state(etag, body)
         return self.state
 
-    def read_view(self, etag: str, body: bytes) -> View:
-        """What is free, as `read_state`."""
-        self.view = self._views.get(etag) or self._keep_view(etag, body)
+    def read_view(self, sale: str, etag: str, body: bytes) -> View:
+        """What is free in a sale, as `read_state`."""
+        self.view = self._views.get((sale, etag)) or self._keep_view(sale, etag, body)
         return self.view
 
     def _keep_state(self, etag: str, body: bytes) -> State:
-        return _keep(self._states, etag, _state_of(_not_empty(body)))
+        state = _state_of(_not_empty(body))
+        if etag:
+            _keep(self._states, etag, state, KEPT_MAX)
+        return state
 
-    def _keep_view(self, etag: str, body: bytes) -> View:
-        states = _availability_of(_not_empty(body)).occasions[0].states
-        return _keep(self._views, etag, view_of(self._hall, states))
+    def _keep_view(self, sale: str, etag: str, body: bytes) -> View:
+        found = _availability_of(_not_empty(body))
+        if self._hall is None:
+            view = view_of_stocks(found.stocks)
+        else:
+            view = view_of(self._hall, found.occasions[0].states)
+        if etag:
+            _keep(self._views, (sale, etag), view, self._views_max)
+        return view
 
 
-def _keep(kept: dict[str, T], etag: str, what: T) -> T:
-    if etag:
-        if len(kept) >= KEPT_MAX:
-            del kept[next(iter(kept))]
-        kept[etag] = what
-    return what
+def _keep(kept: dict[K, T], key: K, what: T, most: int) -> None:
+    if len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[key] = what
 
 
 def _not_empty(body: bytes) -> bytes:

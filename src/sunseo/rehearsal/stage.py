@@ -1,5 +1,6 @@
 """The sale and the room that the crowd comes for, set up as an operator would: over REST."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -7,9 +8,13 @@ from uuid import uuid4
 import aiohttp
 import msgspec
 
-from sunseo.rehearsal.scenario import Scenario
+from sunseo.rehearsal.scenario import Scenario, SeatSale, SlotSale, StockSale
 
 SEATS_A_ROW = 50
+SLOT = timedelta(minutes=10)
+SALE_S = 0.1  # to set up each of many sales, on a busy machine
+AT_ONCE = 8  # sales being created: the server is to be fresh when the crowd comes
+TRIES = 5
 POLL_CEILING_S = (5, 60)
 """A minute in life; where visitors are quicker than there, the whole sale may not last so long."""
 
@@ -19,43 +24,97 @@ class StageError(Exception):
 
 
 class Scenery(msgspec.Struct, frozen=True):
-    """What has been set up."""
+    """What has been set up: sales, those of each opening in turn, and the room in front of them."""
 
-    sale: int
-    room: int
+    sales: list[int]
+    room: int | None
+
+    @property
+    def told(self) -> str:
+        sales = f"Sale {self.sales[0]}" if len(self.sales) == 1 else f"{len(self.sales)} sales"
+        return sales if self.room is None else f"{sales} behind room {self.room}"
+
+
+def setup_s(scenario: Scenario) -> float:
+    """How long to leave for setting it up, before anybody comes."""
+    return SALE_S * (scenario.sale.sales if isinstance(scenario.sale, SlotSale) else 1)
 
 
 async def set_up(
-    session: aiohttp.ClientSession, key: str, scenario: Scenario, opens_at: datetime
+    session: aiohttp.ClientSession, key: str, scenario: Scenario, zero: datetime
 ) -> Scenery:
-    """Create sale, seats and room.
+    """Create sales with what they sell, and the room where there is one; `zero` is T0.
 
     Raises:
         StageError: something was refused.
     """
-    sale = (await _post(session, "/v1/sales", key, _sale(scenario)))["sale"]
-    await _post(session, f"/v1/sales/{sale}/seats", key, {"blocks": _blocks(scenario.units)})
-    room = (await _post(session, "/v1/rooms", key, _room(scenario, sale, opens_at)))["room"]
-    return Scenery(int(sale), int(room))
+    operator = Operator(session, key)
+    openings = scenario.arrivals.openings_s
+    count = scenario.sale.sales if isinstance(scenario.sale, SlotSale) else 1
+    opens_at = [zero + timedelta(seconds=openings[place % len(openings)]) for place in range(count)]
+    if scenario.room is not None:  # it keeps the door until then
+        opens_at = [datetime.now(UTC)]
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def create(moment: datetime) -> int:
+        async with at_once:
+            return await _sell(operator, scenario, moment)
+
+    sales = await asyncio.gather(*map(create, opens_at))
+    if scenario.room is None:
+        return Scenery(sales, None)
+    room = (await operator.post("/v1/rooms", _room(scenario, sales[0], zero)))["room"]
+    return Scenery(sales, int(room))
 
 
-def _sale(scenario: Scenario) -> dict[str, Any]:
+async def _sell(operator: "Operator", scenario: Scenario, opens_at: datetime) -> int:
+    sale = int((await operator.post("/v1/sales", _sale(scenario, opens_at)))["sale"])
+    if isinstance(scenario.sale, SeatSale):
+        await operator.post(f"/v1/sales/{sale}/seats", {"blocks": _blocks(scenario.units)})
+    else:
+        await operator.post(f"/v1/sales/{sale}/stocks", _stocks(scenario.sale))
+    return sale
+
+
+def _sale(scenario: Scenario, opens_at: datetime) -> dict[str, Any]:
     limit = scenario.sale.person_limit
-    now = datetime.now(UTC)
-    evening = now + timedelta(days=30)
+    evening = opens_at + timedelta(days=30)
     return {
         "template": "concert",
-        "name": "Rehearsal: one night",
+        "name": "Rehearsal",
         "currency": "KRW",
         "time_zone": "Asia/Seoul",
-        "opens_at": now.isoformat(),
+        "opens_at": opens_at.isoformat(),
         "hold_ttl_s": max(10, round(3 * scenario.session_s)),
         "order_limit": limit,
         "occasion_limit": limit,
         "person_limit": limit,
         "price_classes": [{"name": "Free for this rehearsal", "price": 0}],
-        "occasions": [{"name": "Friday", "starts_at": evening.isoformat()}],
+        "occasions": [{"name": "The day", "starts_at": evening.isoformat()}],
     }
+
+
+def _stocks(sale: StockSale | SlotSale) -> dict[str, Any]:
+    """One stock, or an appointment every ten minutes; a product of each, with the same number."""
+    stocks: list[dict[str, Any]] = [{"occasion": 1, "name": "Coupon", "capacity": sale.units}]
+    if isinstance(sale, SlotSale):
+        morning = datetime.now(UTC) + timedelta(days=1)
+        starts = [morning + place * SLOT for place in range(sale.slots)]
+        stocks = [
+            {
+                "occasion": 1,
+                "name": f"Appointment {place}",
+                "capacity": sale.slot_units,
+                "starts_at": start.isoformat(),
+                "ends_at": (start + SLOT).isoformat(),
+            }
+            for place, start in enumerate(starts, 1)
+        ]
+    products = [
+        {"name": stock["name"], "price": 0, "draws": [{"stock": number}]}
+        for number, stock in enumerate(stocks, 1)
+    ]
+    return {"stocks": stocks, "products": products}
 
 
 def _blocks(seats: int) -> list[dict[str, Any]]:
@@ -88,12 +147,28 @@ def _room(scenario: Scenario, sale: int, opens_at: datetime) -> dict[str, Any]:
     }
 
 
-async def _post(
-    session: aiohttp.ClientSession, path: str, key: str, body: dict[str, Any]
-) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": str(uuid4())}
-    async with session.post(path, headers=headers, json=body) as response:
-        told: dict[str, Any] = await response.json(content_type=None)
-        if response.status not in (200, 201):
-            raise StageError(f"{path} was answered {response.status}: {told.get('detail')}")
-        return told
+class Operator:
+    """Who sets up, with a key, over REST."""
+
+    def __init__(self, session: aiohttp.ClientSession, key: str) -> None:
+        self._session = session
+        self._key = key
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send it, again where the server asks to come later.
+
+        Raises:
+            StageError: it was refused.
+        """
+        headers = {"Authorization": f"Bearer {self._key}", "Idempotency-Key": str(uuid4())}
+        refusal = ""
+        for _ in range(TRIES):
+            async with self._session.post(path, headers=headers, json=body) as response:
+                told: dict[str, Any] = await response.json(content_type=None)
+                if response.status in (200, 201):
+                    return told
+                refusal = f"{path} was answered {response.status}: {told.get('detail')}"
+                if response.status not in (429, 503):
+                    break
+                await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
+        raise StageError(refusal)

@@ -161,10 +161,14 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
     funnel = outcome.funnel
     rows = [
         (
-            "Visitors; in line; entered",
-            "; ".join(f"{funnel[name]:,}" for name in ("came", "in_line", "entered")),
+            "Visitors; in line; entered" if "entered" in funnel else "Visitors; held something",
+            "; ".join(
+                f"{funnel[name]:,}"
+                for name in ("came", "in_line", "entered" if "entered" in funnel else "held")
+                if name in funnel
+            ),
         ),
-        ("Seats sold, of all", f"{outcome.sold:,} of {outcome.options.scenario.units:,}"),
+        ("Sold, of all", f"{outcome.sold:,} of {outcome.options.scenario.units:,}"),
         ("Orders (found by asking again)", f"{outcome.orders:,} ({outcome.orders_found:,})"),
         ("Nine tenths sold; sold out", f"{_s(outcome.nine_tenths_s)}; {_s(outcome.sold_out_s)}"),
         (

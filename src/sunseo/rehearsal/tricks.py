@@ -7,9 +7,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from sunseo.rehearsal.caller import Caller, GoneError
 from sunseo.rehearsal.door import GaveUpError, Reply, Request
 from sunseo.rehearsal.habits import Trick
-from sunseo.rehearsal.ledger import Entered, Operation, Tried
+from sunseo.rehearsal.ledger import Entered, Held, Operation, Tried
+from sunseo.rehearsal.scenario import SeatSale
 from sunseo.rehearsal.scene import Given, encode, given
 
+BURST, BURSTS_MAX = 8, 30
+BETWEEN_BURSTS_S = (0.05, 0.2)
 NUMBER_BYTES = slice(16, 24)  # of a place, see docs/protocol/tokens.md
 
 
@@ -35,14 +38,54 @@ async def book_as_a_friend(caller: Caller, lent: "asyncio.Future[str]") -> None:
     """Somebody else tries to hold a seat with her pass, once it is lent."""
     pass_ = await lent
     friend = Caller(caller.habits, caller.scene, time.monotonic())
+    friend.sale = caller.sale
     try:
         friend.token = given((await friend.ask(Operation.GUEST, "/v1/guests")).body).token
         view = await friend.look_at_sale()
         if view.free:
-            reply = await friend.send(hold_request(friend, view.free[-1:], pass_))
+            claim = claim_of(friend, view.free[-1:], 1)
+            reply = await friend.send(hold_request(friend, claim, pass_))
             note_trick(caller, Trick.SHARE, reply, paid=reply.is_success)
     except (GoneError, GaveUpError):
         return
+
+
+async def hammer(caller: Caller, pass_: str) -> Held | None:
+    """Bursts of holds, as many keys as holds, until one is placed or nothing is left.
+
+    Of a burst no more may be placed than one person may have, and without a pass none.
+    """
+    scene, limit = caller.scene, caller.scene.scenario.sale.person_limit
+    for _ in range(BURSTS_MAX):
+        view = await caller.look_at_sale()
+        if not view.free:
+            return None
+        requests = [
+            hold_request(caller, claim_of(caller, (caller.dice.choice(view.free),), 1), pass_)
+            for _ in range(BURST)
+        ]
+        due = caller.due
+        replies = await asyncio.gather(
+            *(
+                scene.door.ask(request, due, caller.habits.number, caller.dice)
+                for request in requests
+            )
+        )
+        placed = [given(reply.body) for reply in replies if reply.is_success]
+        units = sum(told.units for told in placed)
+        note_trick(caller, Trick.HAMMER, replies[0], paid=units > limit)
+        holds = [note_hold(caller, told) for told in placed]
+        if holds:
+            return holds[0]
+        await caller.pause(caller.dice.uniform(*BETWEEN_BURSTS_S))
+    return None
+
+
+def note_hold(caller: Caller, told: Given) -> Held:
+    products = [(one.product, one.quantity) for one in told.products]
+    held = Held(caller.habits.number, told.hold, told.seats, products)
+    caller.scene.ledger.held.append(held)
+    return held
 
 
 def note_trick(caller: Caller, trick: Trick, reply: Reply, *, paid: bool) -> None:
@@ -56,12 +99,22 @@ def enter_request(caller: Caller, place: str) -> Request:
     return Request(Operation.ENTER, "POST", path, encode({"place": place}), caller.token)
 
 
-def hold_request(caller: Caller, seats: tuple[int, ...], pass_: str) -> Request:
+Claim = dict[str, object]
+"""What a hold is to have: seats by number, or so many of a product."""
+
+
+def claim_of(caller: Caller, picked: tuple[int, ...], quantity: int) -> Claim:
+    if isinstance(caller.scene.scenario.sale, SeatSale):
+        return {"seats": picked}
+    return {"products": [{"product": picked[0], "quantity": quantity}]}
+
+
+def hold_request(caller: Caller, claim: Claim, pass_: str) -> Request:
     return Request(
         Operation.HOLD,
         "POST",
-        caller.scene.sale + "/holds",
-        encode({"seats": seats}),
+        caller.sale + "/holds",
+        encode(claim),
         caller.token,
         caller.new_key(),
         pass_,

@@ -131,8 +131,8 @@ async def read_sale(
 ) -> tuple[Stored | None, Report | None]:
     if engine is None:
         return None, None
-    stored = await read_stored(engine, ORGANISATION, scenery.sale, scenery.room)
-    return stored, await verify(engine, ORGANISATION, [scenery.sale])
+    stored = await read_stored(engine, ORGANISATION, scenery.sales, scenery.room)
+    return stored, await verify(engine, ORGANISATION, scenery.sales)
 
 
 def stop_on_signals() -> asyncio.Event:

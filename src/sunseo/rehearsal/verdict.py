@@ -15,14 +15,14 @@ from sunseo.invariants.report import Report
 from sunseo.rehearsal.fairness import Fairness, Joined, fairness_of, overtakers
 from sunseo.rehearsal.ledger import Figures, Ledger, Placed
 from sunseo.rehearsal.observe import Sample
+from sunseo.rehearsal.scenario import Part
+from sunseo.rehearsal.sold import Fact, sold_twice, within_limit, within_stock
 from sunseo.rehearsal.stored import Stored, StoredPass
 from sunseo.rehearsal.uniformity import uniformity_of
 
 EXAMPLES_MAX = 5
 
 Standing = Literal["held", "broken", "not_checked"]
-Fact = dict[str, object]
-"""One fault, as names and values."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +33,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     samples: list[Sample]
     capacity: int
     units: int
+    person_limit: int = 4
+    has: frozenset[Part] = frozenset({"room", "seats"})
     whole: bool
     stored: Stored | None = None
     report: Report | None = None
@@ -71,7 +73,11 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(evidence: Evidence) -> Verdict:
-    checks = [_check(name, look(evidence)) for name, look in CHECKS.items()]
+    checks = [
+        _check(name, look(evidence))
+        for name, look in CHECKS.items()
+        if name not in CHECKS_OF or CHECKS_OF[name] in evidence.has
+    ]
     return Verdict(checks, _fairness(evidence))
 
 
@@ -239,21 +245,23 @@ def _most_at_once(passes: Iterable[StoredPass], except_for: set[int]) -> tuple[i
 def _one_owner(evidence: Evidence) -> Findings:
     """No seat is in two orders, neither of those told nor of those stored."""
     told = {order.order: order.seats for order in evidence.ledger.ordered}
-    faults = _sold_twice(told, "told")
+    faults = sold_twice(told, "told")
     looked_at = sum(map(len, told.values()))
     if evidence.stored is not None:
         stored = {order: found.seats for order, found in evidence.stored.orders.items()}
-        faults += _sold_twice(stored, "stored")
+        faults += sold_twice(stored, "stored")
         looked_at += sum(map(len, stored.values()))
     return looked_at, faults
 
 
-def _sold_twice(orders: dict[str, tuple[int, ...]], where: str) -> list[Fact]:
-    owners: dict[int, list[str]] = defaultdict(list)
-    for order, seats in orders.items():
-        for seat in seats:
-            owners[seat].append(order)
-    return [{"seat": seat, where: sorted(own)} for seat, own in owners.items() if len(own) > 1]
+def _within_stock(evidence: Evidence) -> Findings:
+    """No stock was sold beyond what there was."""
+    return within_stock(evidence.ledger, evidence.stored, evidence.units)
+
+
+def _person_limit(evidence: Evidence) -> Findings:
+    """Nobody has ordered more in a sale than one person may have."""
+    return within_limit(evidence.ledger, evidence.stored, evidence.person_limit)
 
 
 def _told_is_true(evidence: Evidence) -> Findings:
@@ -289,6 +297,7 @@ def _untrue_holds(ledger: Ledger, stored: Stored, persons: dict[int, str]) -> li
         if (
             found is None
             or sorted(found.seats) != sorted(told.seats)
+            or sorted(found.products) != sorted(told.products)
             or found.person != persons.get(told.visitor)
         ):
             faults.append({"hold": told.hold, "visitor": told.visitor})
@@ -303,6 +312,7 @@ def _untrue_orders(ledger: Ledger, stored: Stored, persons: dict[int, str]) -> l
             found is None
             or found.hold != told.hold
             or sorted(found.seats) != sorted(told.seats)
+            or sorted(found.products) != sorted(told.products)
             or found.person != persons.get(told.visitor)
         ):
             faults.append(
@@ -375,6 +385,8 @@ def _fairness(evidence: Evidence) -> Fairness | None:
 CHECKS: dict[str, Callable[[Evidence], Findings]] = {
     "invariants": _invariants,
     "one-owner": _one_owner,
+    "within-stock": _within_stock,
+    "person-limit": _person_limit,
     "one-place": _one_place_each,
     "first-come": _first_come,
     "uniform-draw": _uniform_draw,
@@ -388,3 +400,14 @@ CHECKS: dict[str, Callable[[Evidence], Findings]] = {
     "in-vain": _nobody_in_vain,
 }
 """Every check by its name, in the order in which a verdict tells them."""
+
+CHECKS_OF: dict[str, Part] = {
+    "one-owner": "seats",
+    "within-stock": "stock",
+    "one-place": "room",
+    "first-come": "room",
+    "uniform-draw": "room",
+    "above-serving": "room",
+    "capacity": "room",
+}
+"""Checks that need something which not every rehearsal has."""

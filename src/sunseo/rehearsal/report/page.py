@@ -62,7 +62,7 @@ def _lead(outcome: Outcome, say: Callable[..., str]) -> list[str]:
         say(
             "lead",
             visitors=f"{outcome.funnel['came']:,}",
-            seats=f"{outcome.options.scenario.units:,}",
+            units=f"{outcome.options.scenario.units:,}",
             orders=f"{outcome.orders:,}",
             sold=f"{outcome.sold:,}",
             sold_out=sold_out,
