@@ -57,7 +57,7 @@ def run(
     ] = None,
     visitors: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="All of them.")] = None,
     units: Annotated[
-        int | None, typer.Option("--units", "--seats", min=1, max=50_000, help="On sale.")
+        int | None, typer.Option("--units", "--seats", min=1, max=10_000_000, help="On sale.")
     ] = None,
     capacity: Annotated[int | None, typer.Option(min=1, help="Inside the room at once.")] = None,
     seed: SeedOption = None,
@@ -68,6 +68,13 @@ def run(
         float | None,
         typer.Option(min=0.1, max=600, help="Seconds that a visitor spends inside, about."),
     ] = None,
+    slo: Annotated[
+        list[str] | None,
+        typer.Option(help="A bound, as 'p99(hold) <= 500 ms'; instead of the scenario's."),
+    ] = None,
+    require_complete: Annotated[
+        bool, typer.Option(help="Count what could not be checked as not done: exit code 2.")
+    ] = False,
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
     report: ReportOption = None,
     compare: CompareOption = None,
@@ -88,6 +95,7 @@ def run(
         "capacity": capacity,
         "duration_s": duration,
         "session_s": session,
+        "slo": slo or (),
     }
     options = {"seed": seed, "workers": workers, "drivers": drivers, "target": target}
     where = {
@@ -98,6 +106,7 @@ def run(
         "compare": compare,
         "live_port": live_port,
         "data": data,
+        "requires_complete": require_complete,
     }
     _run(scenario, changes, options, where)
 
@@ -133,7 +142,7 @@ def show(
 def demo(
     *,
     visitors: Annotated[int, typer.Option(min=1, max=1_000_000, help="All of them.")] = 20_000,
-    seats: Annotated[int, typer.Option(min=1, max=50_000, help="On sale.")] = 2_000,
+    seats: Annotated[int, typer.Option(min=1, max=10_000_000, help="On sale.")] = 2_000,
     duration: Annotated[
         float, typer.Option(min=1, max=7200, help="Seconds from T0 to the last arrival.")
     ] = 40.0,

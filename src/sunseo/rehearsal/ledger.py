@@ -177,6 +177,11 @@ class Figures(msgspec.Struct):
     def requests(self) -> int:
         return sum(sum(counts.values()) for counts in self.outcomes.values()) + self.lost_answers
 
+    @property
+    def put_off(self) -> int:
+        """Answers that told to come later."""
+        return sum(kinds.get("later", 0) for kinds in self.answers.values())
+
     def count(self, operation: Operation, *outcomes: str) -> int:
         """Answers to an operation: of these outcomes, or all."""
         counts = self.outcomes.get(operation.value, {})

@@ -1,6 +1,7 @@
 """What a rehearsal ended with: everything that its report, its JSON and its last screen tell."""
 
 import shlex
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -12,12 +13,14 @@ from sunseo.rehearsal.ledger import Figures, Operation, Record
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.readings import readings_of
 from sunseo.rehearsal.scenario import Scenario
+from sunseo.rehearsal.slo import Kept, Measured, hold_against
 from sunseo.rehearsal.slowest import Machinery, SlowMoment, slowest
 from sunseo.rehearsal.verdict import Check, Verdict
 
 GOOD, BROKEN, COULD_NOT = 0, 1, 2
 
-Standing = Literal["held", "broken", "incomplete"]
+Standing = Literal["held", "partly", "broken", "incomplete"]
+"""`partly`: what could be checked held, and not everything could be."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +46,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         if self.target is not None:
             parts.append(f"--target {self.target} --operator-key …")
         parts += [
-            f"--visitors {played.visitors} --units {played.units} --capacity {played.capacity}",
+            f"--visitors {played.visitors} --units {played.units}",
+            f"--capacity {played.capacity}" if played.capacity else "",
+            *(f"--slo {shlex.quote(slo)}" for slo in played.slo),
             f"--duration {played.duration_s:g} --session {played.session_s:g}",
             f"--workers {self.workers} --drivers {self.drivers} --seed {self.seed}",
         ]
-        return " ".join(parts)
+        return " ".join(filter(None, parts))
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -116,12 +121,20 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     samples: list[Sample]
     samples_missed: int
     driving: Driving
+    slos: list[Kept] = []
     slowest: list[SlowMoment] = []
     comparison: Comparison | None = None
 
     @property
     def exit_code(self) -> int:
-        return {"held": GOOD, "broken": BROKEN, "incomplete": COULD_NOT}[self.standing]
+        return {"held": GOOD, "partly": GOOD, "broken": BROKEN, "incomplete": COULD_NOT}[
+            self.standing
+        ]
+
+    @property
+    def unchecked(self) -> list[str]:
+        """What could not be looked at."""
+        return [check.name for check in self.checks if check.standing == "not_checked"]
 
 
 def conclude(
@@ -138,24 +151,38 @@ def conclude(
     late = quantiles_ms(figures.driver_late, 0.5, 0.99)
     busy = _requests_by_second(figures)
     seconds = max(busy, default=0) - min(busy, default=0) + 1
+    sold_out_s = _sold_after_s(samples, options.scenario.units)
+    nine_tenths_s = _sold_after_s(samples, options.scenario.units * 9 // 10)
+    requests_per_s = round(figures.requests / seconds, 1)
+    slos = hold_against(
+        options.scenario.slo,
+        Measured(
+            figures=figures,
+            errors=sum(fault.status == 0 or fault.status >= 500 for fault in ledger.faults),
+            requests_per_s=requests_per_s,
+            sold_out_s=sold_out_s,
+            nine_tenths_s=nine_tenths_s,
+        ),
+    )
     moments = {one.value: _moments(figures, one) for one in Operation if figures.count(one)}
     return Outcome(
-        standing=standing_of(verdict, whole=record.whole),
+        standing=standing_of(verdict, slos, whole=record.whole),
         started_at=started_at,
         options=options,
         machine=machine,
         checks=verdict.checks,
+        slos=slos,
         fairness=verdict.fairness,
         requests=figures.requests,
-        requests_per_s=round(figures.requests / seconds, 1),
+        requests_per_s=requests_per_s,
         requests_per_s_busiest=max(busy.values(), default=0),
         retries=figures.retries,
         lost_answers=figures.lost_answers,
         orders=len(ledger.ordered),
         orders_found=sum(order.found for order in ledger.ordered),
         sold=samples[-1].sold if samples else 0,
-        sold_out_s=_sold_after_s(samples, options.scenario.units),
-        nine_tenths_s=_sold_after_s(samples, options.scenario.units * 9 // 10),
+        sold_out_s=sold_out_s,
+        nine_tenths_s=nine_tenths_s,
         gone=dict(sorted(figures.gone.items(), key=lambda pair: -pair[1])),
         funnel=_funnel(record, has_room=options.scenario.room is not None),
         tricks=_tricks(record),
@@ -174,11 +201,13 @@ def conclude(
     )
 
 
-def standing_of(verdict: Verdict, *, whole: bool) -> Standing:
+def standing_of(verdict: Verdict, slos: Iterable[Kept] = (), *, whole: bool) -> Standing:
     """A rehearsal that was stopped has no verdict, unless something is wrong already."""
-    if verdict.is_broken:
+    if verdict.is_broken or any(kept.standing == "broken" for kept in slos):
         return "broken"
-    return "held" if whole else "incomplete"
+    if not whole:
+        return "incomplete"
+    return "held" if verdict.is_complete else "partly"
 
 
 def _funnel(record: Record, *, has_room: bool) -> dict[str, int]:

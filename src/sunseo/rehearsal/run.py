@@ -57,6 +57,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     report: Path | None = None
     data: Path | None = None
     as_json: bool = False
+    requires_complete: bool = False
     live_port: int = 0
     earlier: Compared | None = None
 
@@ -83,6 +84,8 @@ def run_rehearsal(options: Options, where: Where) -> int:
     if where.as_json:
         print(msgspec.json.encode(outcome).decode())  # noqa: T201 - the result of a command
     Terminal(console, options).conclude(outcome, where.report)
+    if where.requires_complete and outcome.standing == "partly":
+        return COULD_NOT
     return outcome.exit_code
 
 

@@ -5,6 +5,7 @@ another one copies the nearest.
 """
 
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,6 +16,7 @@ from msgspec import Meta
 
 from sunseo.rehearsal.arrivals import Kind
 from sunseo.rehearsal.habits import People
+from sunseo.rehearsal.slo import read_bound
 
 CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many units, so many at least
 
@@ -130,8 +132,11 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sale: SeatSale | StockSale | SlotSale
     room: Room | None = None
     people: People = People()
+    slo: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for slo in self.slo:
+            read_bound(slo)
         wanted = len(self.people.party_weights)
         if wanted > self.sale.person_limit:
             raise ValueError(
@@ -170,6 +175,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         capacity: int | None = None,
         duration_s: float | None = None,
         session_s: float | None = None,
+        slo: Sequence[str] = (),
     ) -> "Scenario":
         """With what is given instead of its own; all moments of arrival move with the duration.
 
@@ -183,6 +189,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             self,
             visitors=visitors or self.visitors,
             session_s=session_s or self.session_s,
+            slo=tuple(slo) or self.slo,
             arrivals=self.arrivals.stretched(duration_s) if duration_s else self.arrivals,
             sale=self.sale.with_units(units) if units else self.sale,
             room=replace(self.room, capacity=capacity) if capacity and self.room else self.room,

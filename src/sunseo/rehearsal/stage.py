@@ -12,7 +12,7 @@ from sunseo.rehearsal.scenario import Scenario, SeatSale, SlotSale, StockSale
 
 SEATS_A_ROW = 50
 SLOT = timedelta(minutes=10)
-SALE_S = 0.1  # to set up each of many sales, on a busy machine
+SALE_S = 0.05  # to set up each of many sales, on a busy machine
 AT_ONCE = 8  # sales being created: the server is to be fresh when the crowd comes
 TRIES = 5
 POLL_CEILING_S = (5, 60)

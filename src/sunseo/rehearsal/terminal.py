@@ -26,6 +26,7 @@ LINE_EVERY_S = 5.0
 BAR_WIDTH = 40
 MOMENTS_SHOWN = 3  # of the slowest; the report has more
 ENGLISH = CATALOGUES["en"]
+MARKS = {"held": ("✓", "green"), "broken": ("✗", "bold red"), "not_checked": ("?", "yellow")}
 
 
 class Terminal:
@@ -101,6 +102,8 @@ class Terminal:
         console.print(_summary(outcome))
         console.print()
         console.print(_checks(outcome))
+        if outcome.slos:
+            console.print(_slos(outcome))
         console.print()
         for moment in slow_moments(outcome, _say)[:MOMENTS_SHOWN]:
             console.print(f"Slow: {moment['when']}. {moment['causes'][0]}", highlight=False)
@@ -205,13 +208,22 @@ def _s(seconds: float | None) -> str:
 
 def _checks(outcome: Outcome) -> RenderableType:
     table = Table(show_header=False, box=None, padding=(0, 1))
-    marks = {"held": ("✓", "green"), "broken": ("✗", "bold red"), "not_checked": ("?", "yellow")}
     for check in outcome.checks:
-        mark, style = marks[check.standing]
+        mark, style = MARKS[check.standing]
         table.add_row(Text(mark, style=style), ENGLISH[f"check.{check.name}"], _count(check))
         for example in check.examples:
             facts = ", ".join(f"{name} {value}" for name, value in example.items())
             table.add_row("", Text(facts, style="red"), "")
+    return table
+
+
+def _slos(outcome: Outcome) -> RenderableType:
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    for kept in outcome.slos:
+        mark, style = MARKS[kept.standing]
+        table.add_row(
+            Text(mark, style=style), Text(kept.slo), Text(kept.measured or "not measured")
+        )
     return table
 
 
@@ -248,5 +260,10 @@ def _comparison(comparison: Comparison) -> RenderableType:
 
 
 def _verdict(outcome: Outcome) -> Text:
-    style = {"held": "bold green", "broken": "bold red", "incomplete": "bold yellow"}
+    style = {
+        "held": "bold green",
+        "partly": "bold yellow",
+        "broken": "bold red",
+        "incomplete": "bold yellow",
+    }
     return Text(ENGLISH[f"verdict.{outcome.standing}"], style=style[outcome.standing])

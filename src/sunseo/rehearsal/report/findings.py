@@ -28,9 +28,11 @@ def tiles(outcome: Outcome, say: Say) -> list[tuple[str, str]]:
     shown = [
         ("orders", f"{outcome.orders:,}"),
         ("sold_out", _value(say, outcome.sold_out_s, "s", missing="never")),
-        ("line", f"{max((s.issued - s.serving for s in outcome.samples), default=0):,}"),
         ("busiest", f"{outcome.requests_per_s_busiest:,}"),
     ]
+    if outcome.options.scenario.room is not None:
+        longest = max((s.issued - s.serving for s in outcome.samples), default=0)
+        shown.insert(2, ("line", f"{longest:,}"))
     if (hold := outcome.latencies.get("hold")) is not None:
         shown.append(("hold", _value(say, hold.p99, "ms")))
     connections = [s.connections for s in outcome.samples if s.connections is not None]

@@ -39,6 +39,11 @@ def _part(outcome: Outcome, language: Language) -> dict[str, Any]:
             say("lead.fault", check=texts[f"check.{check.name}"], faults=f"{check.faults:,}")
             for check in outcome.checks
             if check.faults
+        ]
+        + [
+            say("lead.slo", slo=kept.slo, measured=kept.measured)
+            for kept in outcome.slos
+            if kept.standing == "broken"
         ],
         "why": why(outcome, say),
         "tiles": tiles(outcome, say),

@@ -12,6 +12,10 @@ _ENGLISH = {
     "language": "English",
     "title": "Rehearsal",
     "verdict.held": "Everything held.",
+    "verdict.partly": "What could be checked held. Not everything could be.",
+    "slos": "Objectives (SLO)",
+    "lead.slo": "Not kept: {slo} (measured: {measured})",
+    "slos.not_checked": "not measured",
     "verdict.broken": "Something did not hold.",
     "verdict.incomplete": "Stopped before its end: what was seen until then held.",
     "lead": "{visitors} visitors came for {units} units. {orders} orders were placed; {sold} units"
@@ -132,6 +136,10 @@ _KOREAN = {
     "language": "한국어",
     "title": "예행연습",
     "verdict.held": "모두 지켜졌습니다.",
+    "verdict.partly": "확인할 수 있었던 것은 모두 지켜졌습니다. 확인하지 못한 것이 있습니다.",
+    "slos": "목표(SLO)",
+    "lead.slo": "지켜지지 않은 목표: {slo} (측정값: {measured})",
+    "slos.not_checked": "재지 못함",
     "verdict.broken": "지켜지지 않은 것이 있습니다.",
     "verdict.incomplete": "끝나기 전에 멈췄습니다. 그때까지 본 것은 모두 지켜졌습니다.",
     "lead": "방문자 {visitors}명이 {units}개를 두고 모였습니다. 주문 {orders}건으로 {sold}개가"
