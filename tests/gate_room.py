@@ -21,7 +21,7 @@ from sunseo.room.tokens import Pass
 ROOM = 42
 EPOCH = 3
 T0 = 1_790_000_000_000
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 class Room:

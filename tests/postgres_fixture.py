@@ -18,7 +18,7 @@ from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import upgrade
 
 TEMPLATE = "sunseo_template"
-SETUP_S = 30.0
+SETUP_S = 120.0
 
 _numbers = count(1)
 

@@ -36,7 +36,7 @@ from sunseo.postgres.embedded.orphans import pid_in_file
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.pool import create_cold_engine
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 """For what is awaited by asking again; none of it is a figure."""
 
 POLL_S = 0.05

@@ -133,7 +133,7 @@ def test_a_pass_outlives_its_minute(server: Serving, open_shop: Callable[[], Pag
     page = open_shop()
     press(page, room)
     given = pass_of(page)
-    page.wait_for_function(f"turn.pass !== {page.evaluate('turn.pass')!r}", timeout=30_000)
+    page.wait_for_function(f"turn.pass !== {page.evaluate('turn.pass')!r}", timeout=120_000)
 
     renewed = pass_of(page)
     assert renewed[72:88] == given[72:88]

@@ -34,7 +34,7 @@ from tests.postgres_fixture import database_dsn, postgres_server, query
 
 __all__ = ["database_dsn", "postgres_server"]
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 """For what is awaited by event; none of it is a figure."""
 
 NOBODY = 65534

@@ -67,8 +67,10 @@ async def run_crowd(market: Market, sale: SaleKey, seed: str) -> list[Asked]:
             )
             for number in range(PROCESSES)
         ]
-        await market.until_somebody_waits_for_a_lock(PROCESSES)
-        await gate.execute("SELECT pg_advisory_unlock($1)", GATE)
+        try:
+            await market.until_somebody_waits_for_a_lock(PROCESSES)
+        finally:  # whoever has come goes through, or the pool would never end
+            await gate.execute("SELECT pg_advisory_unlock($1)", GATE)
         async with asyncio.timeout(PATIENCE_S * 2):
             histories = await asyncio.gather(*running)
     return [asked for history in histories for asked in history]

@@ -26,7 +26,7 @@ RETIRED = "a secret that was in use until last week"
 RETIRED_ID = 7
 ORGANISATION = 1
 RING = KeyRing(ORGANISATION, {0: SECRET.encode(), RETIRED_ID: RETIRED.encode()}, 0)
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 T = TypeVar("T")
 

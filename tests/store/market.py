@@ -36,7 +36,8 @@ from sunseo.postgres.errors import fault_of
 from sunseo.postgres.pool import create_cold_engine
 
 ORGANISATION = 1
-PATIENCE_S = 20.0  # for what is awaited by event; none of it is a figure
+PATIENCE_S = 120.0  # for what is awaited by event; none of it is a figure
+POLL_S = 0.01  # between looks at what tells nobody of itself
 TURNS_MAX = 9
 
 KIM, LEE = (Person.named(ORGANISATION, "test", name) for name in ("kim", "lee"))
@@ -290,7 +291,7 @@ class Market:
                     )
                     if found >= waiting:
                         return
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(POLL_S)
         finally:
             await connection.close()
 

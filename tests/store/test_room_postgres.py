@@ -30,7 +30,7 @@ from tests.store.room_conformance import (
     numbers_of,
 )
 
-PATIENCE_S = 30
+PATIENCE_S = 120
 
 
 class PostgresPremises:

@@ -92,7 +92,7 @@ class Reader:
         self.got.put_nowait(message)
 
     async def next(self) -> Message:
-        return await asyncio.wait_for(self.got.get(), 10)
+        return await asyncio.wait_for(self.got.get(), 120)
 
     async def text(self) -> str:
         return str((await self.next())["body"].decode())
@@ -156,7 +156,7 @@ async def test_a_listener_that_takes_nothing_is_dropped(monkeypatch: pytest.Monk
     reader.reads.clear()
     streams.publish(view(2))
 
-    await asyncio.wait_for(reader.task, 10)
+    await asyncio.wait_for(reader.task, 120)
 
     assert streams.open == 0
 
