@@ -7,6 +7,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from sunseo.rehearsal.export.command import add_export_commands
+
 MISUSE = 2
 DEMO, DEMO_SESSION_S = "concert", 3.0  # nobody looks on for longer than two minutes
 
@@ -33,6 +35,8 @@ rehearse = typer.Typer(
     subcommand_metavar="SCENARIO [OPTIONS] | COMMAND [ARGS]",
     no_args_is_help=True,
 )
+
+add_export_commands(rehearse)
 
 SeedOption = Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a page to this .html file.")]

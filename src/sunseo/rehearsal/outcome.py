@@ -29,6 +29,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: of a shipped scenario, or the path of a file.
         scenario: as played, with what was given on the command line.
+        played_by: the command of another tool whose crowd it was, if it was not ours.
     """
 
     name: str
@@ -37,12 +38,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     drivers: int = 1
     target: str | None = None
+    played_by: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
         """How to run it again."""
         played = self.scenario
-        parts = [f"sunseo rehearse {shlex.quote(self.name)}"]
+        stage = "stage " if self.played_by else ""
+        parts = [f"sunseo rehearse {stage}{shlex.quote(self.name)}"]
         if self.target is not None:
             parts.append(f"--target {self.target} --operator-key …")
         parts += [
@@ -50,7 +53,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             f"--capacity {played.capacity}" if played.capacity else "",
             *(f"--slo {shlex.quote(slo)}" for slo in played.slo),
             f"--duration {played.duration_s:g} --session {played.session_s:g}",
-            f"--workers {self.workers} --drivers {self.drivers} --seed {self.seed}",
+            f"--workers {self.workers} --seed {self.seed}",
+            f"-- {shlex.join(self.played_by)}" if self.played_by else f"--drivers {self.drivers}",
         ]
         return " ".join(filter(None, parts))
 

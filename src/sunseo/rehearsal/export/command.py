@@ -1,0 +1,204 @@
+"""`sunseo rehearse export`, `stage` and `judge`: the command line.
+
+What they run is loaded when they are asked for, so that other commands start faster.
+"""
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from sunseo.rehearsal.outcome import Options
+
+MISUSE = 2
+TOLD, STAGED = Path("told.jsonl"), Path("stage.json")
+
+Scenario = Annotated[
+    str, typer.Argument(help="One of `sunseo rehearse list`, or a .toml file of your own.")
+]
+Visitors = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="All of them.")]
+Units = Annotated[
+    int | None, typer.Option("--units", "--seats", min=1, max=50_000, help="On sale.")
+]
+Capacity = Annotated[int | None, typer.Option(min=1, help="Inside the room at once.")]
+Seed = Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")]
+Duration = Annotated[
+    float | None, typer.Option(min=1, max=7200, help="Seconds from T0 to the last arrival.")
+]
+Session = Annotated[
+    float | None, typer.Option(min=0.1, max=600, help="Seconds that a visitor spends inside.")
+]
+DatabaseUrl = Annotated[
+    str | None, typer.Option(help="For --target: its database, to hold the answers against it.")
+]
+Told = Annotated[Path, typer.Option(help="The log that the crowd writes.")]
+JsonFile = Annotated[Path | None, typer.Option(help="Write all figures to this file.")]
+ReportFile = Annotated[Path | None, typer.Option(help="Write a page to this .html file.")]
+
+
+def add_export_commands(rehearse: typer.Typer) -> None:
+    rehearse.command("export")(export)
+    rehearse.command("stage")(stage)
+    rehearse.command("judge")(judge)
+
+
+def export(
+    *,
+    scenario: Scenario = "concert",
+    to: Annotated[str, typer.Option(help="k6, locust or jmeter.")],
+    output: Annotated[Path | None, typer.Option(help="This file, instead of the screen.")] = None,
+    visitors: Visitors = None,
+    seed: Seed = None,
+    duration: Duration = None,
+    session: Session = None,
+) -> None:
+    """Write a scenario's crowd as a script for k6, Locust or JMeter, to be edited and kept."""
+    from sunseo.rehearsal.export.crowd import (  # noqa: PLC0415 - see above
+        crowd_of,
+    )
+    from sunseo.rehearsal.export.script import (  # noqa: PLC0415 - see above
+        Tool,
+        write_script,
+    )
+
+    try:
+        tool = Tool(to)
+    except ValueError:
+        _refuse(f"--to is one of {', '.join(one.value for one in Tool)}, not {to!r}")
+    options = _options(
+        scenario, seed=seed, visitors=visitors, duration_s=duration, session_s=session
+    )
+    script = write_script(tool, crowd_of(options))
+    if output is None:
+        typer.echo(script, nl=False)
+        return
+    try:
+        output.write_text(script, "utf-8")
+    except OSError as error:
+        _refuse(f"{output}: {error.strerror}")
+
+
+def stage(
+    *,
+    scenario: Scenario,
+    command: Annotated[
+        list[str] | None, typer.Argument(help="After `--`: the tool's command, run and judged.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="A running server's address; without it, one of our own.")
+    ] = None,
+    operator_key: Annotated[
+        str | None,
+        typer.Option(help="For --target: a key to set up the sale with.", envvar="OPERATOR_KEY"),
+    ] = None,
+    database_url: DatabaseUrl = None,
+    visitors: Visitors = None,
+    units: Units = None,
+    capacity: Capacity = None,
+    seed: Seed = None,
+    duration: Duration = None,
+    session: Session = None,
+    starts_in: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds until the first visitor may come.")
+    ] = 20.0,
+    told: Told = TOLD,
+    staged: Annotated[Path, typer.Option(help="Write down for `judge` what was set up.")] = STAGED,
+    json: JsonFile = None,
+    report: ReportFile = None,
+    data: Annotated[Path | None, typer.Option(help="Keep our server's data, here.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Of our server.")] = 1,
+) -> None:
+    """Set up sale and room for an exported crowd; with a command, send that crowd, and judge.
+
+    Without one it prints the variables that a script wants, and a server of our own stays until
+    Ctrl-C. Exit codes are those of a rehearsal, and 1 as well if only the tool itself has failed.
+    """
+    from sunseo.rehearsal.export.run import (  # noqa: PLC0415 - see above
+        Results,
+        run_stage,
+    )
+    from sunseo.rehearsal.export.staging import (  # noqa: PLC0415 - see above
+        Show,
+    )
+
+    if target is not None and operator_key is None:
+        raise typer.BadParameter("--target stands with --operator-key")
+    _must_have_folders(told, staged, json, report)
+    options = _options(
+        scenario,
+        seed=seed,
+        target=target,
+        workers=workers,
+        played_by=tuple(command or ()),
+        visitors=visitors,
+        units=units,
+        capacity=capacity,
+        duration_s=duration,
+        session_s=session,
+    )
+    show = Show(
+        starts_in_s=starts_in,
+        told=told,
+        file=staged,
+        command=options.played_by,
+        operator_key=operator_key,
+        database_url=database_url,
+        data=data,
+    )
+    raise typer.Exit(run_stage(options, show, Results(json, report)))
+
+
+def judge(
+    *,
+    staged: Annotated[Path, typer.Argument(help="What `stage` has written down.")] = STAGED,
+    told: Told = TOLD,
+    database_url: DatabaseUrl = None,
+    json: JsonFile = None,
+    report: ReportFile = None,
+) -> None:
+    """Judge an exported crowd by its log and by what is stored, as far as there is either.
+
+    Exit code 0 if everything held, 1 if something did not, 2 if it could not be judged to its end.
+    """
+    from sunseo.rehearsal.export.run import (  # noqa: PLC0415 - see above
+        Results,
+        run_judge,
+    )
+
+    _must_have_folders(json, report)
+    raise typer.Exit(run_judge(staged, told, database_url, Results(json, report)))
+
+
+def _options(name: str, *, seed: int | None, **given: Any) -> "Options":
+    from sunseo.rehearsal.export.crowd import (  # noqa: PLC0415 - see above
+        must_be_playable,
+    )
+    from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - see above
+        Options,
+    )
+    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - see above
+        ScenarioError,
+        read_scenario,
+    )
+
+    kept = {key: given.pop(key) for key in ("target", "workers", "played_by") if key in given}
+    drawn = secrets.randbelow(10**6) if seed is None else seed
+    try:
+        scenario = read_scenario(name).changed(**given)
+        must_be_playable(name, scenario)
+    except ScenarioError as error:
+        _refuse(str(error))
+    return Options(name=name, scenario=scenario, seed=drawn, **kept)
+
+
+def _must_have_folders(*files: Path | None) -> None:
+    for file in files:
+        if file is not None and not file.absolute().parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {file.parent}")
+
+
+def _refuse(line: str) -> NoReturn:
+    typer.echo(f"sunseo: {line}".replace("\n", " "), err=True)
+    raise typer.Exit(MISUSE)

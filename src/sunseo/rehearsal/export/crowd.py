@@ -1,0 +1,121 @@
+"""What a script has to know of a scenario's crowd: pure.
+
+Arrivals become visitors in steps of equal length, whatever kind they are, because that is what all
+three tools can be told and what people can edit. Within a step visitors are spread evenly.
+"""
+
+import shlex
+from math import exp, floor
+
+import msgspec
+
+from sunseo.rehearsal.arrivals import arrival_times
+from sunseo.rehearsal.habits import DAWDLING, LOSABLE, Ending
+from sunseo.rehearsal.outcome import Options
+from sunseo.rehearsal.picking import FAVOURITES
+from sunseo.rehearsal.scenario import Scenario, ScenarioError, SeatSale
+from sunseo.rehearsal.shopping import RETURNS_PATIENCE_S, RETURNS_S
+
+STOP_AFTER_S = 180  # as in our own rehearsals
+STEPS_MAX = 240  # more would be a table that nobody edits
+STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
+
+
+class Steps(msgspec.Struct, frozen=True):
+    """Visitors in each step of `step_s` seconds, the first one at `from_s` from T0."""
+
+    from_s: int
+    step_s: int
+    visitors: tuple[int, ...]
+
+
+class Crowd(msgspec.Struct, frozen=True):
+    """
+    Attributes:
+        name: of the scenario, as it is given on the command line.
+        command: how to set the scene that this crowd is for.
+        habits: names and values, for scripts to spell in their own way.
+        stop_after_s: past the last arrival, whoever is left is sent home.
+    """
+
+    name: str
+    title: str
+    command: str
+    seed: int
+    visitors: int
+    arrivals: Steps
+    habits: dict[str, object]
+    stop_after_s: int
+
+
+def must_be_playable(name: str, scenario: Scenario) -> None:
+    """
+    Raises:
+        ScenarioError: no script can play it.
+    """
+    if scenario.room is None or not isinstance(scenario.sale, SeatSale):
+        raise ScenarioError(f"{name}: scripts are for seats behind a room, and this is not")
+
+
+def crowd_of(options: Options) -> Crowd:
+    scenario = options.scenario
+    return Crowd(
+        name=options.name,
+        title=scenario.title,
+        command=_stage_command(options),
+        seed=options.seed,
+        visitors=scenario.visitors,
+        arrivals=steps_of(arrival_times(scenario.arrivals, scenario.visitors, options.seed)),
+        habits=_habits(scenario),
+        stop_after_s=STOP_AFTER_S,
+    )
+
+
+def _stage_command(options: Options) -> str:
+    """How to set the scene that this crowd is for."""
+    scenario = options.scenario
+    return (
+        f"sunseo rehearse stage {shlex.quote(options.name)} --visitors {scenario.visitors}"
+        f" --duration {scenario.duration_s:g} --session {scenario.session_s:g}"
+    )
+
+
+def steps_of(times: list[float]) -> Steps:
+    """Count arrivals, of which there is one at least, in steps of a round length."""
+    lasts_s = max(times) - min(times)
+    step_s = next((step for step in STEPS_S if lasts_s / step < STEPS_MAX), STEPS_S[-1])
+    places = [floor(at / step_s) for at in times]
+    first = min(places)
+    counts = [0] * (max(places) - first + 1)
+    for place in places:
+        counts[place - first] += 1
+    return Steps(first * step_s, step_s, tuple(counts))
+
+
+def _habits(scenario: Scenario) -> dict[str, object]:
+    """As in `habits_of`; pairs are medians with the deviation of their logarithm, or ranges."""
+    people, session_s = scenario.people, scenario.session_s
+    gives_up = people.releaser_share + people.vanisher_share
+    return {
+        "party_sizes": [[size, weight] for size, weight in enumerate(people.party_weights, 1)],
+        "dawdler_share": people.dawdler_share,
+        "dawdling_times": DAWDLING,
+        "impatient_share": people.impatient_share,
+        "patience_s": [people.patience_median_s, 0.8],
+        "refresher_share": people.refresher_share,
+        "refresh_s": list(people.refresh_s),
+        "absent_share": people.absent_share,
+        "absent_within_s": people.absent_within_s,
+        "lost_share": people.lost_share,
+        "losable": list(LOSABLE),
+        "endings": [
+            [Ending.BUYS.value, round(1 - gives_up, 4)],
+            [Ending.RELEASES.value, people.releaser_share],
+            [Ending.VANISHES.value, people.vanisher_share],
+        ],
+        "looks_s": [round(session_s * exp(-1.2), 3), 0.5],
+        "decides_s": [round(session_s * exp(-0.5), 3), 0.5],
+        "favourites": FAVOURITES,
+        "returns_s": list(RETURNS_S),
+        "returns_patience_s": RETURNS_PATIENCE_S,
+    }

@@ -1,0 +1,102 @@
+"""The verdict on an exported crowd: the same checks, as far as there is something to look at.
+
+Nobody of such a crowd cheats, so nothing is said of that. Without a log nobody knows what visitors
+were told, and only what is stored is judged.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from sunseo.invariants.report import Report
+from sunseo.rehearsal.export.staged import Staged
+from sunseo.rehearsal.export.told import Log
+from sunseo.rehearsal.ledger import Figures, Ledger, Record
+from sunseo.rehearsal.observe import Sample
+from sunseo.rehearsal.outcome import Outcome, conclude
+from sunseo.rehearsal.stored import Stored
+from sunseo.rehearsal.venue import machine
+from sunseo.rehearsal.verdict import Check, Evidence, Verdict, judge
+
+NEEDS_TOLD = frozenset(
+    {
+        "one-place",
+        "first-come",
+        "uniform-draw",
+        "told-is-true",
+        "orders-told",
+        "errors",
+        "foreseen",
+        "in-vain",
+    }
+)
+NOBODY_TRIES = frozenset({"cheating"})
+
+
+class Seen(NamedTuple):
+    """What was seen from beside, and what is stored; as far as it could be looked at."""
+
+    samples: list[Sample]
+    samples_missed: int
+    stored: Stored | None
+    report: Report | None
+
+
+def conclude_told(staged: Staged, told: Path, seen: Seen) -> Outcome:
+    """Judge by the log, where there is one.
+
+    Raises:
+        ToldError: a line in it is wrong.
+    """
+    options = staged.options
+    record = read_told(told, options.scenario.visitors)
+    verdict = verdict_on(
+        Evidence(
+            ledger=record.ledger if record else Ledger(),
+            figures=record.figures if record else Figures(),
+            samples=seen.samples,
+            capacity=options.scenario.capacity,
+            units=options.scenario.units,
+            person_limit=options.scenario.sale.person_limit,
+            has=options.scenario.parts,
+            whole=record.whole if record else False,
+            stored=seen.stored,
+            report=seen.report,
+        ),
+        is_told=record is not None,
+    )
+    return conclude(
+        record or Record(Ledger(), Figures(), whole=True, seconds=0.0, cpu_s=0.0, memory_mb=0.0),
+        verdict,
+        seen.samples,
+        options=options,
+        machine=machine(),
+        started_at=staged.started_at,
+        samples_missed=seen.samples_missed,
+    )
+
+
+def read_told(file: Path, visitors: int) -> Record | None:
+    """What the log says of so many visitors; nothing if there is no log.
+
+    Raises:
+        ToldError: a line in it is wrong.
+    """
+    log = Log()
+    try:
+        with file.open("rb") as lines:
+            log.read(lines)
+    except FileNotFoundError:
+        return None
+    return log.record(visitors)
+
+
+def verdict_on(evidence: Evidence, *, is_told: bool) -> Verdict:
+    verdict = judge(evidence)
+    unknown = NOBODY_TRIES if is_told else NOBODY_TRIES | NEEDS_TOLD
+    checks = [
+        Check(check.name, "not_checked", 0) if check.name in unknown else check
+        for check in verdict.checks
+    ]
+    return msgspec.structs.replace(verdict, checks=checks)

@@ -1,0 +1,107 @@
+"""Runs `stage` and `judge`: prints what came of it, and gives the exit code."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import msgspec
+import uvloop
+from rich.console import Console
+
+from sunseo.postgres.embedded.running import running_dsn
+from sunseo.rehearsal.export.judging import Seen, conclude_told
+from sunseo.rehearsal.export.staged import Staged, StagedError, load
+from sunseo.rehearsal.export.staging import Played, Show, ToolError, stage
+from sunseo.rehearsal.export.told import ToldError
+from sunseo.rehearsal.observe import DatabaseWindow, Sample
+from sunseo.rehearsal.outcome import BROKEN, COULD_NOT, GOOD, Options, Outcome
+from sunseo.rehearsal.report.page import write_report
+from sunseo.rehearsal.server import ServerError
+from sunseo.rehearsal.stage import StageError
+from sunseo.rehearsal.terminal import Terminal
+from sunseo.rehearsal.venue import (
+    ORGANISATION,
+    open_engine,
+    open_venue,
+    read_sale,
+    working_folder,
+)
+
+
+class Results(NamedTuple):
+    """Files for what came of it, if any."""
+
+    json: Path | None
+    report: Path | None
+
+
+def run_stage(options: Options, show: Show, results: Results) -> int:
+    """Set the scene, play and judge where there is a tool; returns the exit code."""
+    # What a shell is to read goes to standard output alone.
+    console = Console(stderr=not show.command)
+    terminal = Terminal(console, options)
+    try:
+        with (
+            working_folder(show.data) as folder,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            played = runner.run(_stage(options, show, folder.absolute(), terminal))
+    except (ServerError, StageError, ToolError, ToldError, aiohttp.ClientError) as error:
+        console.print(f"No rehearsal: {error}", style="red", highlight=False, markup=False)
+        return COULD_NOT
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("Stopped at once; nothing is left behind.")
+        return COULD_NOT
+    if played is None:
+        return GOOD
+    _show(played.outcome, terminal, results)
+    if played.tool_code:
+        terminal.say(f"{options.played_by[0]} itself ended with exit code {played.tool_code}.")
+    return played.outcome.exit_code or (BROKEN if played.tool_code else GOOD)
+
+
+def run_judge(file: Path, told: Path, database_url: str | None, results: Results) -> int:
+    """Judge what another tool's crowd has left; returns the exit code."""
+    console = Console()
+    try:
+        staged = load(file)
+        outcome = asyncio.run(_judge(staged, told, database_url))
+    except (StagedError, ToldError) as error:
+        console.print(f"No verdict: {error}", style="red", highlight=False, markup=False)
+        return COULD_NOT
+    _show(outcome, Terminal(console, staged.options), results)
+    return outcome.exit_code
+
+
+async def _stage(options: Options, show: Show, folder: Path, terminal: Terminal) -> Played | None:
+    async with open_venue(
+        options, folder, terminal.say, show.operator_key, show.database_url
+    ) as venue:
+        return await stage(options, show, venue, folder, terminal)
+
+
+async def _judge(staged: Staged, told: Path, database_url: str | None) -> Outcome:
+    dsn = database_url
+    if dsn is None and staged.data is not None:
+        dsn = running_dsn(Path(staged.data))
+        if dsn is None:
+            raise StagedError(f"the server that was set up in {staged.data} runs no more")
+    async with open_engine(dsn) as engine:
+        samples: list[Sample] = []
+        if engine is not None:
+            hall = await DatabaseWindow(engine, ORGANISATION, staged.scenery).look()
+            samples.append(
+                Sample(at_s=round(time.time() - staged.opens_at, 3), **msgspec.structs.asdict(hall))
+            )
+        stored, report = await read_sale(engine, staged.scenery)
+    return conclude_told(staged, told, Seen(samples, 0, stored, report))
+
+
+def _show(outcome: Outcome, terminal: Terminal, results: Results) -> None:
+    if results.json is not None:
+        results.json.write_bytes(msgspec.json.encode(outcome))
+    if results.report is not None:
+        write_report(results.report, outcome)
+    terminal.conclude(outcome, results.report)

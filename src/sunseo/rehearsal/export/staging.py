@@ -1,0 +1,166 @@
+"""Sets the scene for a crowd that another tool plays, and judges what came of it.
+
+State       SETTING UP; then PLAYING while the tool runs, or OPEN until we are told to stop; JUDGED.
+Guarantee   A tool that we started never outlives us, nor does a server of our own. Once the tool
+            ran there is a verdict, if need be on what was told until then.
+Clock       T0 is wall time, because that is what all tools can be told. On one machine it is one
+            clock; against a target elsewhere only times that visitors measure themselves count.
+On failure  One line says what went wrong; the exit code is 2.
+"""
+
+import asyncio
+import os
+import shlex
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import msgspec
+
+from sunseo.core.processes import exit_with_parent
+from sunseo.rehearsal.export.judging import Seen, conclude_told
+from sunseo.rehearsal.export.staged import Staged, exports, save
+from sunseo.rehearsal.observe import Observer
+from sunseo.rehearsal.outcome import Options, Outcome
+from sunseo.rehearsal.processes import Groups
+from sunseo.rehearsal.stage import set_up, setup_s
+from sunseo.rehearsal.terminal import Terminal
+from sunseo.rehearsal.venue import Venue, open_session, read_sale, stop_on_signals, window_on
+
+TOOL_STOP_S = 60.0  # for a tool that was told to stop to write what it has
+
+
+class ToolError(Exception):
+    """The tool could not be started; one line says why."""
+
+
+class Show(msgspec.Struct, frozen=True, kw_only=True):
+    """How to play.
+
+    Attributes:
+        starts_in_s: until the first visitor may come; tools take their time to start.
+        told: the log that the crowd writes.
+        file: where to write down what was set up, for a judge to come.
+        command: of the tool, or nothing.
+        operator_key, database_url: of a server that is not ours.
+        data: folder for our own server's data, if they are to stay.
+    """
+
+    starts_in_s: float
+    told: Path
+    file: Path
+    command: Sequence[str] = ()
+    operator_key: str | None = None
+    database_url: str | None = None
+    data: Path | None = None
+
+
+class Played(NamedTuple):
+    """What came of it, and the tool's own exit code."""
+
+    outcome: Outcome
+    tool_code: int
+
+
+async def stage(
+    options: Options, show: Show, venue: Venue, folder: Path, terminal: Terminal
+) -> Played | None:
+    """Set up; then play and judge, or without a tool say what it has to know.
+
+    Raises:
+        StageError, ToolError, ToldError: it could not be done.
+    """
+    stop = stop_on_signals()
+    async with open_session(venue.url) as session:
+        staged = await _set_up(options, show, venue, folder, session)
+        terminal.say(f"{staged.scenery.told} on {venue.url}")
+        show.told.unlink(missing_ok=True)  # of an earlier crowd
+        if show.command:
+            return await _play(staged, show, venue, session, terminal=terminal, stop=stop)
+    save(staged, show.file)
+    for line in exports(staged.variables(show.told.absolute())):
+        print(line)  # noqa: T201 - for a shell to read
+    if venue.supervisor is not None:
+        terminal.say("The server stays until Ctrl-C: let the crowd be judged before.")
+        await stop.wait()
+    return None
+
+
+async def _set_up(
+    options: Options, show: Show, venue: Venue, folder: Path, session: aiohttp.ClientSession
+) -> Staged:
+    now = time.time()
+    waits_s = show.starts_in_s + setup_s(options.scenario)
+    opens_at = now + waits_s + options.scenario.arrivals.early_from_s
+    scenery = await set_up(
+        session, venue.key, options.scenario, datetime.fromtimestamp(opens_at, UTC)
+    )
+    return Staged(
+        url=venue.url,
+        scenery=scenery,
+        opens_at=opens_at,
+        started_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
+        options=options,
+        data=None if venue.supervisor is None else str(folder),
+    )
+
+
+async def _play(
+    staged: Staged,
+    show: Show,
+    venue: Venue,
+    session: aiohttp.ClientSession,
+    *,
+    terminal: Terminal,
+    stop: asyncio.Event,
+) -> Played:
+    tool = await _start(show, staged.variables(show.told.absolute()))
+    zero = time.monotonic() + staged.opens_at - time.time()
+    window = window_on(venue, session, staged.scenery)
+    groups = Groups(venue.supervisor, [tool.pid])
+    observer = Observer(window, session, groups, zero, terminal.note_sample)
+    observing = asyncio.create_task(observer.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        code = await _end_of(tool, stopping)
+    finally:
+        for task in (observing, stopping):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+    await observer.run_once()
+    terminal.say("Holding what visitors were told against what is stored ...")
+    stored, report = await read_sale(venue.engine, staged.scenery)
+    seen = Seen(observer.samples, observer.missed, stored, report)
+    return Played(conclude_told(staged, show.told, seen), code)
+
+
+async def _end_of(tool: asyncio.subprocess.Process, stopping: "asyncio.Task[bool]") -> int:
+    """Its exit code, once it has ended by itself or because we were told to stop."""
+    playing = asyncio.create_task(tool.wait())
+    try:
+        await asyncio.wait([playing, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not playing.done():
+            tool.send_signal(signal.SIGINT)
+            await asyncio.wait([playing], timeout=TOOL_STOP_S)
+    finally:
+        if tool.returncode is None:
+            tool.kill()
+    return await playing
+
+
+async def _start(show: Show, variables: dict[str, str]) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            *show.command,
+            env=os.environ | variables,
+            start_new_session=True,  # Ctrl-C is for us; we tell the tool, once
+            preexec_fn=exit_with_parent,
+        )
+    except OSError as error:
+        raise ToolError(f"{shlex.join(show.command)}: {error.strerror}") from None
