@@ -123,7 +123,7 @@ class Wire:
             LostError: nobody knows whether it was carried out.
         """
         while True:
-            connection = await self._take()
+            connection = self._take_idle() or await self._take()
             try:
                 return await connection.exchange(request, pace)
             except LostError:
@@ -136,7 +136,7 @@ class Wire:
         """Send a request and hang up after a while, whatever has come back."""
         connection = await self._take()
         try:
-            exchange = asyncio.ensure_future(connection.exchange(request))
+            exchange = connection.exchange(request)
             exchange.add_done_callback(_heed)
             await asyncio.wait([exchange], timeout=after_s)
             exchange.cancel()
@@ -149,11 +149,18 @@ class Wire:
         for connection in [*self._idle, *self._under_way]:
             connection.abort()
 
+    def _take_idle(self) -> "_Connection | None":
+        if not self._idle:
+            return None
+        connection, _ = self._idle.popitem()
+        connection.was_idle = True
+        self._under_way[connection] = time.monotonic() + self._timeout_s
+        return connection
+
     async def _take(self) -> "_Connection":
-        if self._idle:
-            connection, _ = self._idle.popitem()
-            connection.was_idle = True
-        elif self._open < self._connections_max:
+        if (idle := self._take_idle()) is not None:
+            return idle
+        if self._open < self._connections_max:
             self._open += 1
             connection = await self._connect()
         else:
@@ -201,6 +208,9 @@ class Wire:
             self._pass_on(connection)
         else:
             connection.abort()
+
+    def new_answer(self) -> "asyncio.Future[Answer]":
+        return self._loop.create_future()
 
     def forget(self, connection: "_Connection") -> None:
         """A connection has closed."""
@@ -274,20 +284,25 @@ class _Connection(asyncio.Protocol):
         self.heard = False
         self.is_usable = False
 
-    async def exchange(self, request: bytes, pace: Pace | None = None) -> Answer:
+    def exchange(self, request: bytes, pace: Pace | None = None) -> "asyncio.Future[Answer]":
+        """Send a request; its answer is still to come.
+
+        Raises:
+            LostError: nothing was sent.
+        """
         transport = self._transport
         if transport is None or transport.is_closing():
             self.is_usable = False
             raise LostError("the connection is closed")
         self.heard = False
         self.is_usable = False
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer = self._wire.new_answer()
         self._answer = answer
         if pace is None:
             transport.write(request)
         else:
             self._trickle(request, pace)
-        return await answer
+        return answer
 
     def _trickle(self, request: bytes, pace: Pace) -> None:
         """Send the next piece, and the others in their time."""
