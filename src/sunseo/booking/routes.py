@@ -14,7 +14,7 @@ from sunseo.booking.setup import SetupOutcome
 from sunseo.booking.snapshot import Snapshot
 from sunseo.core.lane import Answer, LaterOutcome
 from sunseo.web.endpoint import Answer as WebAnswer
-from sunseo.web.endpoint import Auth, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Auth, Call, Endpoint, Refusal, Reply, Urgency
 from sunseo.web.fields import Number32
 
 OCTETS = "application/octet-stream"
@@ -134,6 +134,9 @@ def hold_endpoints(service: HoldService, board: AvailabilityBoard) -> list[Endpo
             outcomes=(SetupOutcome.UNKNOWN_SALE, SetupOutcome.UNKNOWN_OCCASION),
             query=AvailabilityQuery,
             media=(OCTETS,),
+            # Refused before joins are, it would keep those inside from buying for as long as
+            # others come. It costs hardly more than a refusal, and waits for nothing.
+            urgency=Urgency.LOOK,
         ),
     ]
 

@@ -50,6 +50,7 @@ class Urgency(Enum):
 
     POLL = 0.7
     JOIN = 0.85
+    LOOK = 0.95  # at what is free: those inside must see it before they can take it
     WRITE = 1.0
     ALWAYS = float("inf")  # health and metrics: refusing them would hide the overload
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 
+from sunseo.booking.routes import hold_endpoints
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.bodies import UnboundedRequestError, check_request_type
@@ -170,3 +171,13 @@ async def test_health_is_never_shed() -> None:
         Auth.PUBLIC,
         Auth.OPERATOR,
     }
+
+
+def test_looks_at_what_is_free_outlast_joins() -> None:
+    """However many come, those inside can still see what is left: that is refused after joins."""
+    nobody: Any = None
+    rows = {endpoint.name: endpoint for endpoint in hold_endpoints(nobody, nobody)}
+
+    assert rows["read_availability"].shed_as is Urgency.LOOK
+    assert rows["place_hold"].shed_as is Urgency.WRITE
+    assert list(Urgency) == sorted(Urgency, key=lambda urgency: urgency.value)
