@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from sunseo.rehearsal.capacity.command import capacity as capacity_search
 from sunseo.rehearsal.export.command import add_export_commands
 
 MISUSE = 2
@@ -37,6 +38,7 @@ rehearse = typer.Typer(
 )
 
 add_export_commands(rehearse)
+rehearse.command("capacity")(capacity_search)
 
 SeedOption = Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a page to this .html file.")]

@@ -105,7 +105,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
         scenery = await set_up(session, venue.key, options.scenario, opens_at)
         terminal.say(f"{scenery.told} on {venue.url}")
 
-        crew = Crew(_plans(options, venue, scenery, zero, folder), folder / "drivers.log")
+        crew = Crew(plans_of(options, venue, scenery, zero, folder), folder / "drivers.log")
         window = window_on(venue, session, scenery)
         try:
             await crew.start()
@@ -179,9 +179,10 @@ async def _play(crew: Crew, observer: Observer, terminal: Terminal, stop: asynci
                 await task
 
 
-def _plans(
+def plans_of(
     options: Options, venue: Venue, scenery: Scenery, zero: float, folder: Path
 ) -> list[Plan]:
+    """What each driver is to do."""
     return [
         Plan(
             url=venue.url,

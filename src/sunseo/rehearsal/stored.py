@@ -66,6 +66,17 @@ class Stored(msgspec.Struct, frozen=True):
     stocks: list[StoredStock] = []
 
 
+async def read_passes(engine: AsyncEngine, organisation: int, room: int) -> list[StoredPass]:
+    """Every pass of a room, with when it took up a slot and for how long."""
+    async with engine.connect() as connection:
+        where = {"organisation": organisation, "room": room}
+        rows = (await connection.execute(QUERIES["read_passes"], where)).all()
+    return [
+        StoredPass(row.number, str(row.holder), row.state, row.entered_at, row.ended_at)
+        for row in rows
+    ]
+
+
 async def read_stored(
     engine: AsyncEngine, organisation: int, sales: Sequence[int], room: int | None
 ) -> Stored:

@@ -1,0 +1,146 @@
+"""Runs a search for capacity: one server, probe after probe, then advice.
+
+State       SETTING UP, PROBING, DONE.
+Guarantee   Drivers and a server of our own are stopped, whatever happens. Ctrl-C ends the search
+            with what is known until then; it is then told to be incomplete.
+Clock       That of its probes.
+On failure  One line says what went wrong; the exit code is 2.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import uvloop
+from rich.console import Console
+
+from sunseo.rehearsal.capacity.advice import advise
+from sunseo.rehearsal.capacity.binding import binding_of
+from sunseo.rehearsal.capacity.outcome import COULD_NOT, Capacity, Terms, last_of
+from sunseo.rehearsal.capacity.page import write_page
+from sunseo.rehearsal.capacity.probe import Prober
+from sunseo.rehearsal.capacity.screen import Screen
+from sunseo.rehearsal.capacity.search import Search
+from sunseo.rehearsal.capacity.seen import Probe
+from sunseo.rehearsal.crew import CrewError
+from sunseo.rehearsal.outcome import Options
+from sunseo.rehearsal.scenario import Scenario, SlotSale
+from sunseo.rehearsal.server import ServerError
+from sunseo.rehearsal.slowest import Machinery
+from sunseo.rehearsal.stage import StageError
+from sunseo.rehearsal.venue import (
+    machine,
+    open_session,
+    open_venue,
+    stop_on_signals,
+    working_folder,
+)
+
+
+class Where(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the results go, and how to reach a server that is not ours."""
+
+    operator_key: str | None = None
+    database_url: str | None = None
+    json: Path | None = None
+    report: Path | None = None
+    data: Path | None = None
+
+
+def run_capacity(options: Options, terms: Terms, where: Where) -> int:
+    """Search and print; returns the exit code."""
+    console = Console()
+    screen = Screen(console)
+    try:
+        with (
+            working_folder(where.data) as folder,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            capacity = runner.run(_search(options, terms, where, folder, screen))
+    except (CrewError, ServerError, StageError, aiohttp.ClientError) as error:
+        console.print(f"No search: {error}", style="red", highlight=False, markup=False)
+        return COULD_NOT
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("Stopped at once; nothing is left behind.")
+        return COULD_NOT
+    if where.json is not None:
+        where.json.write_bytes(msgspec.json.encode(capacity))
+    if where.report is not None:
+        write_page(where.report, capacity)
+    screen.conclude(capacity, where.report)
+    return capacity.exit_code
+
+
+async def _search(
+    options: Options, terms: Terms, where: Where, folder: Path, screen: Screen
+) -> Capacity:
+    stop = stop_on_signals()
+    search = Search(terms.first, terms.ceiling, terms.precision)
+    probes: list[Probe] = []
+    async with (
+        open_venue(options, folder, screen.say, where.operator_key, where.database_url) as venue,
+        open_session(venue.url) as session,
+    ):
+        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        prober = Prober(
+            venue,
+            session,
+            options,
+            slos=terms.slos,
+            probe_s=terms.probe_s,
+            folder=folder,
+            on_progress=screen.show,
+        )
+        while not stop.is_set() and (rate := search.next_rate()) is not None:
+            screen.begin(rate, terms, search.highest_held, search.lowest_failed)
+            probe = await _probe_or_stop(prober, rate, stop)
+            if probe is None:
+                break
+            search.note(rate, held=probe.held)
+            probes.append(probe)
+            screen.end(probe)
+    return _concluded(options, terms, search, probes, started_at)
+
+
+async def _probe_or_stop(prober: Prober, rate: float, stop: asyncio.Event) -> Probe | None:
+    """The probe, or none if we are told to stop meanwhile."""
+    probing = asyncio.create_task(prober.probe(rate))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([probing, stopping], return_when=asyncio.FIRST_COMPLETED)
+        return await probing if probing.done() else None
+    finally:
+        for task in (probing, stopping):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def _sales(scenario: Scenario) -> int:
+    return scenario.sale.sales if isinstance(scenario.sale, SlotSale) else 1
+
+
+def _concluded(
+    options: Options, terms: Terms, search: Search, probes: list[Probe], started_at: str
+) -> Capacity:
+    here = machine()
+    machinery = Machinery(here.cores, options.workers, options.drivers)
+    failed = last_of(probes, search.lowest_failed, held=False)
+    best = last_of(probes, search.found, held=True)
+    binding = binding_of(failed, machinery)
+    sales = _sales(options.scenario)
+    return Capacity(
+        started_at=started_at,
+        options=options,
+        terms=terms,
+        machine=here,
+        found=search.found,
+        failed_at=search.lowest_failed,
+        binding=binding,
+        probes=probes,
+        advice=[] if best is None else advise(best, binding, machinery, sales),
+        whole=search.next_rate() is None,
+    )
