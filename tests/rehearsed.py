@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from sunseo.rehearsal.drive import Progress
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.outcome import Options, Outcome
 from sunseo.rehearsal.processes import Use
@@ -14,6 +15,7 @@ SECONDS = range(-2, 12)
 
 
 def sample(at_s: int) -> Sample:
+    """A look at a line that grows by ten a second."""
     came = 10 * max(0, at_s + 2)
     return Sample(
         at_s=float(at_s),
@@ -33,6 +35,22 @@ def sample(at_s: int) -> Sample:
             "flushes": float(came),
         },
         uses={"server": Use(0.5, 100.0), "database": Use(0.2, 200.0), "crowd": Use(0.3, 50.0)},
+    )
+
+
+def progress(at_s: float, arrived: int) -> Progress:
+    """Of a crowd of which so many have come."""
+    return Progress(
+        at_s=at_s,
+        arrived=arrived,
+        in_line=arrived // 2,
+        inside=10,
+        bought=0,
+        orders=3,
+        gone=arrived // 4,
+        requests=10 * arrived,
+        late_ms=0.0,
+        p99_ms={"join": 20.0, "hold": 33.0},
     )
 
 

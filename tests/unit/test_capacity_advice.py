@@ -22,24 +22,9 @@ from sunseo.rehearsal.readings import Reading
 from sunseo.rehearsal.scenario import read_scenario, shipped
 from sunseo.rehearsal.slowest import Machinery
 from sunseo.rehearsal.stored import StoredPass
+from tests.probes import a_probe
 
 FOUR_CORES = Machinery(cores=4, workers=1, drivers=1)
-
-
-def probe(**given: Any) -> Probe:
-    base: dict[str, Any] = {
-        "rate": 100.0,
-        "came": 100.0,
-        "held": False,
-        "broken": ["p99(hold) <= 500ms: 600 ms"],
-        "requests_per_s": 900.0,
-        "p99_ms": {"hold": 600.0},
-        "late_p99_ms": 1.0,
-        "connections": 7,
-        "reading": Reading(from_s=10.0, to_s=20.0),
-        "laws": [],
-    }
-    return Probe(**(base | given))
 
 
 def reading(**given: Any) -> Reading:
@@ -50,15 +35,15 @@ def reading(**given: Any) -> Reading:
     ("failed", "binding"),
     [
         (None, "nothing"),
-        (probe(reading=None), "unknown"),
-        (probe(), "unknown"),
-        (probe(reading=reading(cores={"server": 2.0, "crowd": 1.0, "database": 0.8})), "cpu"),
-        (probe(reading=reading(cores={"server": 2.0, "machine": 3.9})), "others"),
-        (probe(reading=reading(cores={"server": 0.5, "crowd": 0.95})), "crowd"),
-        (probe(late_p99_ms=80.0), "crowd"),
-        (probe(reading=reading(cores={"server": 0.97})), "worker"),
-        (probe(reading=reading(cores={"server": 0.6}, busy={"inventory": 0.9})), "lane"),
-        (probe(reading=reading(cores={"server": 0.2}, busy={"inventory": 0.9})), "database"),
+        (a_probe(reading=None), "unknown"),
+        (a_probe(), "unknown"),
+        (a_probe(reading=reading(cores={"server": 2.0, "crowd": 1.0, "database": 0.8})), "cpu"),
+        (a_probe(reading=reading(cores={"server": 2.0, "machine": 3.9})), "others"),
+        (a_probe(reading=reading(cores={"server": 0.5, "crowd": 0.95})), "crowd"),
+        (a_probe(late_p99_ms=80.0), "crowd"),
+        (a_probe(reading=reading(cores={"server": 0.97})), "worker"),
+        (a_probe(reading=reading(cores={"server": 0.6}, busy={"inventory": 0.9})), "lane"),
+        (a_probe(reading=reading(cores={"server": 0.2}, busy={"inventory": 0.9})), "database"),
     ],
 )
 def test_what_binds_follows_from_what_was_seen(failed: Probe | None, binding: Binding) -> None:
@@ -68,7 +53,7 @@ def test_what_binds_follows_from_what_was_seen(failed: Probe | None, binding: Bi
 
 def test_capacity_is_what_enters_times_how_long_it_stays() -> None:
     """L = λ W, a tenth off; and what a stay of a minute would make, for who knows her own."""
-    best = probe(held=True, laws=[Law("inside", 40.0, 5.0, 201.0)])
+    best = a_probe(held=True, laws=[Law("inside", 40.0, 5.0, 201.0)])
     setting = advise(best, "cpu", FOUR_CORES, sales=1)[0]
 
     assert (setting.name, setting.value) == ("capacity", 180)
@@ -77,7 +62,7 @@ def test_capacity_is_what_enters_times_how_long_it_stays() -> None:
 
 def test_settings_follow_from_use() -> None:
     """Workers by the server's cores, lanes by their busy time, requests by a second's worth."""
-    best = probe(
+    best = a_probe(
         held=True,
         requests_per_s=900.0,
         reading=reading(cores={"server": 1.2}, busy={"inventory": 0.3, "room": 0.2}),
@@ -89,7 +74,7 @@ def test_settings_follow_from_use() -> None:
 
 def test_workers_that_bind_become_one_more() -> None:
     """Where the workers' own cores were the limit there is one more, up to the machine's cores."""
-    best = probe(held=True, reading=reading(cores={"server": 0.5}))
+    best = a_probe(held=True, reading=reading(cores={"server": 0.5}))
 
     for cores, workers in ((4, 2), (1, 1)):
         settings = advise(best, "worker", Machinery(cores=cores, workers=1, drivers=1), 1)
@@ -98,7 +83,7 @@ def test_workers_that_bind_become_one_more() -> None:
 
 def test_lane_that_is_full_asks_for_another() -> None:
     """A lane at work for nine tenths of the time should be two, where there are many sales."""
-    best = probe(held=True, reading=reading(busy={"inventory": 0.9}))
+    best = a_probe(held=True, reading=reading(busy={"inventory": 0.9}))
 
     for sales, lanes in ((300, 2), (1, 1)):
         settings = advise(best, "lane", FOUR_CORES, sales)

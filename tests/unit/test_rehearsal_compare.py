@@ -48,15 +48,41 @@ def test_other_settings_are_named() -> None:
     ]
 
 
-def test_what_only_one_version_knows_is_no_difference() -> None:
-    """A setting or an operation that the earlier version had not learnt yet is left out."""
-    earlier = compared(latencies={"join": {"p50": 1, "p99": 2}})
-    now = compared(
-        options={"scenario": "concert", "visitors": 100, "seed": 1, "new": True},
-        latencies={"join": {"p50": 1, "p99": 2}, "draw": {"p50": 1, "p99": 2}},
-    )
+def test_setting_that_only_one_tells_is_a_difference() -> None:
+    """What the file of another version does not tell may have been anything."""
+    earlier = compared(options={"visitors": 100, "seed": 1})
+    now = compared(options={"scenario": {"visitors": 100}, "seed": 1})
+    comparison = compare(earlier, now)
 
-    assert compare(earlier, now).is_same_rehearsal
+    assert not comparison.is_same_rehearsal
+    assert [(one.name, one.earlier, one.now) for one in comparison.settings] == [
+        ("scenario.visitors", "?", "100"),
+        ("visitors", "100", "?"),
+    ]
+
+
+def test_labels_make_no_other_rehearsal() -> None:
+    """Another title or another bound is told, and changes nothing in what happened."""
+    earlier, now = (
+        compared(options={"name": name, "scenario": {"title": name, "slo": [name], "units": 5}})
+        for name in ("concert", "ours.toml")
+    )
+    comparison = compare(earlier, now)
+
+    assert comparison.is_same_rehearsal
+    assert [one.name for one in comparison.surroundings] == [
+        "name",
+        "scenario.title",
+        "scenario.slo",
+    ]
+
+
+def test_operation_that_only_one_asked_for_is_left_out() -> None:
+    """A latency that the other one has not measured is compared with nothing."""
+    earlier = compared(latencies={"join": {"p50": 1, "p99": 2}})
+    now = compared(latencies={"join": {"p50": 1, "p99": 2}, "draw": {"p50": 1, "p99": 2}})
+
+    assert ("p99", "join") in changes_of(earlier, now)
     assert ("p99", "draw") not in changes_of(earlier, now)
 
 

@@ -7,27 +7,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sunseo.rehearsal.drive import Progress
 from sunseo.rehearsal.live import server
 from sunseo.rehearsal.live.server import LiveError, LivePage
 from sunseo.rehearsal.live.texts import CATALOGUES
 from sunseo.rehearsal.live.view import CHARTS, View
-from tests.rehearsed import an_outcome, sample
-
-
-def progress(at_s: float, arrived: int) -> Progress:
-    return Progress(
-        at_s=at_s,
-        arrived=arrived,
-        in_line=arrived // 2,
-        inside=10,
-        bought=0,
-        orders=3,
-        gone=arrived // 4,
-        requests=10 * arrived,
-        late_ms=0.0,
-        p99_ms={"join": 20.0, "hold": 33.0},
-    )
+from tests.rehearsed import an_outcome, progress, sample
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,11 @@ from sunseo.rehearsal.verdict import Check
 NOISE = 0.15
 """Of the earlier figure. The same demo five times in a row differed by up to that much."""
 
+LABELS = {"name", "scenario.title", "scenario.slo"}
+"""Settings that change what is said of a rehearsal, and nothing in it."""
+
+UNTOLD = "?"
+
 LEAST = {"ms": 5.0, "s": 1.0, "MB": 10.0, "": 1.0, "tau": 0.005}
 """By unit: what differs by less than that is the same, however small both are."""
 
@@ -120,22 +125,24 @@ def read_earlier(path: Path) -> Compared:
 
 
 def compare(earlier: Compared, now: Compared) -> Comparison:
+    options = _differences(earlier.options, now.options)
+    machine = _differences(earlier.machine, now.machine)
     return Comparison(
         earlier_started_at=earlier.started_at,
         earlier_standing=earlier.standing,
-        settings=_differences(earlier.options, now.options),
-        surroundings=_differences(earlier.machine, now.machine),
+        settings=[one for one in options if one.name not in LABELS],
+        surroundings=[*(one for one in options if one.name in LABELS), *machine],
         changes=[*_changed_checks(earlier, now), *_changed_figures(earlier, now)],
     )
 
 
 def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[Difference]:
-    """Of names that both know: what a later version has learnt to ask was not asked before."""
+    """What only one of them tells counts as different: nobody knows what the other one was."""
     before, after = dict(_flat(earlier)), dict(_flat(now))
     return [
-        Difference(name, str(before[name]), str(value))
-        for name, value in after.items()
-        if name in before and before[name] != value
+        Difference(name, str(before.get(name, UNTOLD)), str(after.get(name, UNTOLD)))
+        for name in dict.fromkeys((*after, *before))
+        if before.get(name, UNTOLD) != after.get(name, UNTOLD)
     ]
 
 

@@ -96,7 +96,8 @@ class Prober:
         listening = asyncio.create_task(crew.listen())
         ends_at = zero + self._probe_s + TAIL_S
         try:
-            while time.monotonic() < ends_at and not listening.done():
+            # Who has told nothing yet could not heed us, either.
+            while (time.monotonic() < ends_at or crew.progress is None) and not listening.done():
                 await asyncio.wait([listening], timeout=TICK_S)
                 if crew.progress is not None:
                     self._on_progress(crew.progress)

@@ -110,8 +110,9 @@ class LivePage:
             raise web.HTTPForbidden(text="This page is for this machine's own browsers.")
         response = await handler(request)
         response.headers["Content-Security-Policy"] = (
-            f"default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{self._nonce}';"
-            " connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
+            "default-src 'none'; img-src data:; style-src 'unsafe-inline';"
+            f" script-src 'nonce-{self._nonce}'; connect-src 'self';"
+            " base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
         )
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"

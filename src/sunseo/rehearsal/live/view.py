@@ -30,6 +30,7 @@ CHARTS: dict[str, tuple[tuple[str, int], ...]] = {
 }
 """The pictures and their curves, each with its tone."""
 
+NONE = (0.0, 1.0)  # a span of time in which nothing was seen
 KEPT_EVERY_S = 1.0  # of progress, which comes twice as often
 
 
@@ -60,6 +61,7 @@ class View:
         self._last_arrival_s = last_arrival_s
         self._eta = Eta(visitors, units, last_arrival_s)
         self._told: list[Progress] = []
+        self._latest: Progress | None = None
         self._samples: list[Sample] = []
         self.phase: Phase = "preparing"
         self.standing = ""
@@ -70,6 +72,7 @@ class View:
 
     def note_progress(self, progress: Progress) -> None:
         self.phase = "playing"
+        self._latest = progress
         self._eta.note(progress.at_s, progress.gone, self._sold)
         if self._told and progress.at_s - self._told[-1].at_s < KEPT_EVERY_S:
             return
@@ -84,7 +87,7 @@ class View:
         return self._eta.remaining_s if self.phase == "playing" else None
 
     def sight(self) -> Sight:
-        told = self._told[-1] if self._told else None
+        told = self._latest
         sample = self._samples[-1] if self._samples else None
         at_s = told.at_s if told is not None else 0.0
         return Sight(
@@ -103,8 +106,8 @@ class View:
         )
 
     def _charts(self, at_s: float) -> dict[str, str]:
-        first = self._told[0].at_s if self._told else 0.0
-        span = (min(0.0, first), max(self._last_arrival_s, at_s))
+        moments = [*(one.at_s for one in self._told), *(one.at_s for one in self._samples)]
+        span = (min(0.0, *moments), max(self._last_arrival_s, at_s, *moments)) if moments else NONE
         return {
             name: draw(name, [Curve(c, tone, self._points(name, c)) for c, tone in curves], span)
             for name, curves in CHARTS.items()

@@ -4,7 +4,7 @@ ENGLISH = {
     "why": "{made} checks compared {things} things and found {faults} faults; {missing} checks"
     " could not be made.",
     "tile.orders": "orders",
-    "tile.sold_out": "to the last seat",
+    "tile.sold_out": "until sold out",
     "tile.line": "longest line",
     "tile.busiest": "requests in the busiest second",
     "tile.hold": "p99 of holds",
@@ -32,7 +32,7 @@ ENGLISH = {
     " settings.",
     "comparison.other": "Compared with the rehearsal of {started}, which was asked for otherwise:"
     " these figures are those of two different rehearsals.",
-    "comparison.surroundings": "Machine or versions differ, too.",
+    "comparison.surroundings": "Names, bounds, machine or versions differ as listed.",
     "comparison.standing": "Then: {earlier} Now: {now}",
     "comparison.sum": "{better} figures are better, {worse} worse, {same} the same: within"
     " {noise}, which two runs of one crowd differ by themselves.",
@@ -73,7 +73,7 @@ KOREAN = {
     "why": "{made}가지 확인으로 {things}건을 대조해 어긋남 {faults}건을 찾았습니다. 확인하지 못한"
     " 것은 {missing}가지입니다.",
     "tile.orders": "주문",
-    "tile.sold_out": "마지막 좌석까지",
+    "tile.sold_out": "매진까지",
     "tile.line": "가장 긴 줄",
     "tile.busiest": "가장 바쁜 1초의 요청",
     "tile.hold": "선점 p99",
@@ -99,7 +99,7 @@ KOREAN = {
     "comparison.same": "{started}의 예행연습과 시나리오와 설정이 같습니다.",
     "comparison.other": "{started}의 예행연습과는 설정이 다릅니다. 아래는 서로 다른 두 예행연습의"
     " 값입니다.",
-    "comparison.surroundings": "기계나 버전도 다릅니다.",
+    "comparison.surroundings": "이름, 기준, 기계나 버전은 아래와 같이 다릅니다.",
     "comparison.standing": "그때: {earlier} 지금: {now}",
     "comparison.sum": "나아진 값 {better}개, 나빠진 값 {worse}개, 같은 값 {same}개입니다. 같은"
     " 방문자로 두 번 해도 달라지는 {noise} 안쪽은 같다고 봅니다.",
