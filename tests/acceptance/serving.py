@@ -40,6 +40,7 @@ PATIENCE_S = 180.0
 """For what is awaited by asking again; none of it is a figure."""
 
 POLL_S = 0.05
+ENDING_S = 20.0  # a moment, on a busy machine
 ISSUER = "https://tickets.example"
 JWT_SECRET = "a secret that only tests share with the server"
 
@@ -162,13 +163,11 @@ class Serving:
         return pid_in_file(self.data / "postgresql")
 
     def left_behind(self) -> list[str]:
-        """Processes once seen below the supervisor that still run."""
-        found = []
-        for process in self.seen:
-            with suppress(psutil.Error):
-                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(f"{process.pid} {' '.join(process.cmdline()) or process.name()}")
-        return found
+        """Processes once seen below the supervisor that do not end by themselves soon."""
+        deadline = time.monotonic() + ENDING_S
+        while (running := [one for one in self.seen if _runs(one)]) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return [f"{one.pid} {one.name()}" for one in running if _runs(one)]
 
     def dsn(self) -> str:
         """Where the database is now."""
@@ -364,6 +363,13 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def _runs(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        running: bool = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return running
+    return False
 
 
 def _listening(process: psutil.Process) -> list[Any]:

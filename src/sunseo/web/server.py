@@ -15,7 +15,9 @@ On failure  Workers that cannot even start are tried again and again, with growi
 
 import asyncio
 import multiprocessing
+import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -35,6 +37,11 @@ YOUNG_S = 3.0
 LOOK_S = 1.0
 """Between looks at the workers, should a death not have woken us."""
 
+TEMPORARY_PATH_BYTES_MAX = 60
+"""In a longer one the path of the mould's socket would not fit into what a socket takes."""
+
+SHORT_FOLDER = "/tmp"  # noqa: S108 - a private folder is made in it
+
 OnDeath = Callable[[int, int | None, float], object]
 """Told the number of a worker that died, its exit code (negative: a signal), and its age in s."""
 
@@ -46,7 +53,13 @@ def make_mould(*modules: str) -> None:
     all workers.
     """
     multiprocessing.set_forkserver_preload(list(modules))
-    forkserver.ensure_running()
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(usual)) > TEMPORARY_PATH_BYTES_MAX:
+        tempfile.tempdir = SHORT_FOLDER
+    try:
+        forkserver.ensure_running()  # which remembers where it has put its socket
+    finally:
+        tempfile.tempdir = usual
 
 
 def _mould(worker: WorkerProcess, target: Any, args: tuple[Any, ...]) -> None:
