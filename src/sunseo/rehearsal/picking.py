@@ -6,6 +6,9 @@ from random import Random
 import msgspec
 
 _FAVOURITE_PRODUCTS = 6
+FAVOURITES_PART = 20
+"""In a large hall everybody chooses from the best twentieth of what is free at first."""
+
 FAVOURITES = 60
 """So many of the best free seats are what everybody chooses from at first; collisions follow."""
 
@@ -62,6 +65,7 @@ def pick_product(view: View, attempt: int, dice: Random) -> int:
 
 def pick(view: View, party: int, attempt: int, dice: Random) -> tuple[int, ...]:
     """Neighbours in popularity; who was refused looks further from the best at each attempt."""
-    width = min(max(1, len(view.free) - party + 1), FAVOURITES << min(attempt, 10))
+    favourites = max(FAVOURITES, len(view.free) // FAVOURITES_PART)
+    width = min(max(1, len(view.free) - party + 1), favourites << min(attempt, 10))
     first = dice.randrange(width)
     return view.free[first : first + party]

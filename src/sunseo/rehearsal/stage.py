@@ -15,6 +15,7 @@ SLOT = timedelta(minutes=10)
 SALE_S = 0.05  # to set up each of many sales, on a busy machine
 AT_ONCE = 8  # sales being created: the server is to be fresh when the crowd comes
 TRIES = 5
+RENEWAL_GRACE_S = 10  # as a room has it if nothing is said
 POLL_CEILING_S = (5, 60)
 """A minute in life; where visitors are quicker than there, the whole sale may not last so long."""
 
@@ -132,14 +133,15 @@ def _room(scenario: Scenario, sale: int, opens_at: datetime) -> dict[str, Any]:
     session_s = scenario.session_s
     shortest, longest = POLL_CEILING_S
     poll_ceiling_s = min(longest, max(shortest, round(4 * session_s)))
+    pass_ttl_s = min(60, max(10, round(3 * session_s)))
     return {
         "name": "Rehearsal",
         "sale": sale,
         "settings": {
             "capacity": scenario.capacity,
             "opens_at": opens_at.isoformat(),
-            "pass_ttl_s": min(60, max(10, round(3 * session_s))),
-            "renewal_grace_s": 5,
+            "pass_ttl_s": pass_ttl_s,
+            "renewal_grace_s": min(RENEWAL_GRACE_S, pass_ttl_s - 1),
             "grace_s": 2 * poll_ceiling_s,
             "poll_ceiling_s": poll_ceiling_s,
             "units_per_buyer": 2.0,
