@@ -7,7 +7,7 @@ from sunseo.rehearsal.processes import MACHINE, Groups
 
 def test_own_process_is_seen_at_work() -> None:
     """A group's processor time is counted between looks, with its memory; so is the machine's."""
-    groups = Groups(None, [os.getpid()])
+    groups = Groups(lambda: None, [os.getpid()])
     groups.look()
     spent = sum(number * number for number in range(2_000_000))
     used = groups.look()

@@ -272,3 +272,30 @@ def test_rehearsal_that_was_stopped_has_no_verdict_unless_something_is_wrong() -
 
     partial.ledger.faults.append(Fault(1, "hold", 500, "internal_error", 2.0))
     assert standing_of(judge(partial), whole=False) == "broken"
+
+
+@pytest.mark.parametrize(
+    ("outages", "standing"),
+    [
+        ([(10.0, 13.0)], "broken"),  # a minute of silence is too much after three seconds
+        ([(10.0, 60.0)], "held"),
+        ([(10.0, 35.0), (36.0, 60.0)], "held"),
+        ([(70.0, 140.0)], "broken"),  # hardly any of it was hers
+    ],
+)
+def test_only_faults_that_fill_a_visitors_patience_excuse_silence(
+    outages: list[tuple[float, float]], standing: str
+) -> None:
+    """Who heard nothing for a minute is no fault of a server that was kept away for most of it."""
+    silence = Fault(1, "hold", 0, "gave_up", 72.0)
+    verdict = judge(seed(lambda ledger, _: ledger.faults.append(silence), outages=outages))
+
+    assert {check.name: check.standing for check in verdict.checks}["errors"] == standing
+
+
+def test_no_fault_excuses_an_error() -> None:
+    """A 500 is one, whatever was being done to the server."""
+    error = Fault(1, "hold", 500, "internal_error", 20.0)
+    verdict = judge(seed(lambda ledger, _: ledger.faults.append(error), outages=[(0.0, 60.0)]))
+
+    assert verdict.is_broken

@@ -42,6 +42,14 @@ rehearse.command("capacity")(capacity_search)
 
 SeedOption = Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")]
 ReportOption = Annotated[Path | None, typer.Option(help="Write a page to this .html file.")]
+FaultOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Do this in mid-rehearsal: kill-server@20s,pause-db@30s:5s, for instance."),
+]
+IncidentOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="With --fault: write an incident report to this .md or .html file."),
+]
 
 
 @rehearse.command(hidden=True)
@@ -85,6 +93,8 @@ def run(
     report: ReportOption = None,
     compare: CompareOption = None,
     live_port: LivePortOption = 0,
+    fault: FaultOption = None,
+    incident: IncidentOption = None,
     data: Annotated[Path | None, typer.Option(help="Keep our server's data, here.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of our server.")] = 1,
     drivers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the crowd.")] = 1,
@@ -103,7 +113,13 @@ def run(
         "session_s": session,
         "slo": slo or (),
     }
-    options = {"seed": seed, "workers": workers, "drivers": drivers, "target": target}
+    options: dict[str, Any] = {
+        "seed": _drawn(seed),
+        "workers": workers,
+        "drivers": drivers,
+        "target": target,
+    }
+    options["faults"] = _checked(fault or [], options, incident or [])
     where = {
         "operator_key": operator_key,
         "database_url": database_url,
@@ -111,6 +127,7 @@ def run(
         "report": report,
         "compare": compare,
         "live_port": live_port,
+        "incident": tuple(incident or ()),
         "data": data,
         "requires_complete": require_complete,
     }
@@ -177,7 +194,7 @@ def demo(
         "data": data,
         "as_json": as_json,
     }
-    _run(DEMO, changes, {"seed": seed, "workers": workers}, where)
+    _run(DEMO, changes, {"seed": _drawn(seed), "workers": workers}, where)
 
 
 def _run(
@@ -199,11 +216,9 @@ def _run(
         read_scenario,
     )
 
-    for file in (where.get("json"), where.get("report")):
+    for file in (where.get("json"), where.get("report"), *where.get("incident", ())):
         if file is not None and not file.absolute().parent.is_dir():
             raise typer.BadParameter(f"there is no folder {file.parent}")
-    if options["seed"] is None:
-        options["seed"] = secrets.randbelow(10**6)
     try:
         scenario = read_scenario(name).changed(**changes)
         earlier = where.pop("compare")
@@ -212,6 +227,34 @@ def _run(
         _refuse(error)
     chosen = Options(name=name, scenario=scenario, **options)
     raise typer.Exit(run_rehearsal(chosen, Where(**where)))
+
+
+def _drawn(seed: int | None) -> int:
+    return secrets.randbelow(10**6) if seed is None else seed
+
+
+def _checked(faults: list[str], options: dict[str, Any], reports: list[Path]) -> str:
+    """All faults as one, once they are known to be possible."""
+    from sunseo.rehearsal.faults.spec import (  # noqa: PLC0415 - as above
+        SpecError,
+        parse_faults,
+        plan_faults,
+        refuse_for_target,
+    )
+
+    try:
+        specs = [spec for written in faults for spec in parse_faults(written)]
+        plan_faults(specs, options["seed"])
+        if options["target"] is not None:
+            refuse_for_target(specs)
+    except SpecError as error:
+        _refuse(error)
+    if reports and not specs:
+        raise typer.BadParameter("--incident stands with --fault")
+    for file in reports:
+        if file.suffix not in (".md", ".html"):
+            raise typer.BadParameter(f"{file} is neither .md nor .html")
+    return ",".join(map(str, specs))
 
 
 def _refuse(error: Exception) -> NoReturn:

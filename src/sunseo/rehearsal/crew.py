@@ -9,7 +9,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -26,9 +26,9 @@ class CrewError(Exception):
 
 
 class Crew:
-    def __init__(self, plans: Sequence[Plan], log: Path) -> None:
-        self._plans = plans
-        for plan in plans:
+    def __init__(self, plans: Iterable[Plan], log: Path) -> None:
+        self._plans = list(plans)
+        for plan in self._plans:
             Path(plan.record).unlink(missing_ok=True)  # of an earlier rehearsal
         self._log = log
         self._processes: list[asyncio.subprocess.Process] = []

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import aiohttp
+import asyncpg
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,6 +24,15 @@ from sunseo.rehearsal.stored import QUERIES
 
 LOOK_S = 1.0
 LOOK_TIMEOUT_S = 5.0
+UNSEEN = (
+    TimeoutError,
+    OSError,
+    aiohttp.ClientError,
+    SQLAlchemyError,
+    asyncpg.PostgresError,  # as long as nobody can connect, SQLAlchemy passes these on
+    asyncpg.InterfaceError,
+)
+"""What a look fails with."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +154,7 @@ class Observer:
                 at_s = round(time.monotonic() - self._zero, 3)
                 hall = await self._window.look()
                 metrics = await self._read_metrics()
-        except (TimeoutError, OSError, aiohttp.ClientError, SQLAlchemyError):
+        except UNSEEN:
             self.missed += 1
             return
         seen = msgspec.structs.asdict(hall)

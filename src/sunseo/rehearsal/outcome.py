@@ -1,13 +1,14 @@
 """What a rehearsal ended with: everything that its report, its JSON and its last screen tell."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
 from sunseo.rehearsal.compare import Comparison
 from sunseo.rehearsal.fairness import Fairness
+from sunseo.rehearsal.faults.incident import Incident
 from sunseo.rehearsal.histogram import quantiles_ms
 from sunseo.rehearsal.ledger import Figures, Operation, Record
 from sunseo.rehearsal.observe import Sample
@@ -28,6 +29,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: of a shipped scenario, or the path of a file.
+        faults: what is done to server and network, as written for `--fault`.
         scenario: as played, with what was given on the command line.
         played_by: the command of another tool whose crowd it was, if it was not ours.
     """
@@ -39,6 +41,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     drivers: int = 1
     target: str | None = None
     played_by: tuple[str, ...] = ()
+    faults: str = ""
 
     @property
     def command(self) -> str:
@@ -56,6 +59,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             f"--workers {self.workers} --seed {self.seed}",
             f"-- {shlex.join(self.played_by)}" if self.played_by else f"--drivers {self.drivers}",
         ]
+        if self.faults:
+            parts.append(f"--fault {self.faults}")
         return " ".join(filter(None, parts))
 
 
@@ -128,6 +133,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     slos: list[Kept] = []
     slowest: list[SlowMoment] = []
     comparison: Comparison | None = None
+    incidents: list[Incident] = []
 
     @property
     def exit_code(self) -> int:
@@ -150,6 +156,7 @@ def conclude(
     machine: Machine,
     started_at: str,
     samples_missed: int,
+    incidents: Sequence[Incident] = (),
 ) -> Outcome:
     figures, ledger = record.figures, record.ledger
     late = quantiles_ms(figures.driver_late, 0.5, 0.99)
@@ -170,7 +177,9 @@ def conclude(
     )
     moments = {one.value: _moments(figures, one) for one in Operation if figures.count(one)}
     return Outcome(
-        standing=standing_of(verdict, slos, whole=record.whole),
+        standing=standing_of(
+            verdict, slos, whole=record.whole and all(one.has_happened for one in incidents)
+        ),
         started_at=started_at,
         options=options,
         machine=machine,
@@ -202,6 +211,7 @@ def conclude(
             readings_of(samples),
             Machinery(machine.cores, options.workers, options.drivers),
         ),
+        incidents=list(incidents),
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import psutil
@@ -22,11 +22,12 @@ class Groups:
     """Watches everything below some processes; PostgreSQL is a group of its own.
 
     Args:
-        server: the supervisor's process, or none where the server is elsewhere.
+        server: tells the supervisor's process, which may be another one after a while; none where
+            the server is elsewhere.
         drivers: of the crowd.
     """
 
-    def __init__(self, server: int | None, drivers: Iterable[int]) -> None:
+    def __init__(self, server: Callable[[], int | None], drivers: Iterable[int]) -> None:
         self._server = server
         self._drivers = tuple(drivers)
         self._families: dict[str, list[psutil.Process]] = {}
@@ -54,8 +55,9 @@ class Groups:
 
     def _find(self) -> dict[str, list[psutil.Process]]:
         families: dict[str, list[psutil.Process]] = {"server": [], "database": [], "crowd": []}
-        if self._server is not None:
-            for process in _family(self._server):
+        server = self._server()
+        if server is not None:
+            for process in _family(server):
                 families["database" if _is_postgres(process) else "server"].append(process)
         for driver in self._drivers:
             families["crowd"] += _family(driver)

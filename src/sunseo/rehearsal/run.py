@@ -22,6 +22,9 @@ from rich.console import Console
 from sunseo.rehearsal.compare import Compared, compare
 from sunseo.rehearsal.crew import Crew, CrewError
 from sunseo.rehearsal.drive import Plan
+from sunseo.rehearsal.faults.drill import Drill
+from sunseo.rehearsal.faults.spec import parse_faults, plan_faults
+from sunseo.rehearsal.faults.write import write_incidents
 from sunseo.rehearsal.live.server import LiveError, LivePage
 from sunseo.rehearsal.observe import Observer
 from sunseo.rehearsal.outcome import COULD_NOT, Options, Outcome, conclude
@@ -55,6 +58,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     json: Path | None = None
     report: Path | None = None
+    incident: tuple[Path, ...] = ()
     data: Path | None = None
     as_json: bool = False
     requires_complete: bool = False
@@ -81,6 +85,8 @@ def run_rehearsal(options: Options, where: Where) -> int:
         where.json.write_bytes(msgspec.json.encode(outcome))
     if where.report is not None:
         write_report(where.report, outcome)
+    for file in where.incident:
+        write_incidents(file, outcome)
     if where.as_json:
         print(msgspec.json.encode(outcome).decode())  # noqa: T201 - the result of a command
     Terminal(console, options).conclude(outcome, where.report)
@@ -91,11 +97,13 @@ def run_rehearsal(options: Options, where: Where) -> int:
 
 async def _rehearse(options: Options, where: Where, folder: Path, terminal: Terminal) -> Outcome:
     stop = stop_on_signals()
+    faults = plan_faults(parse_faults(options.faults) if options.faults else (), options.seed)
     live = LivePage(terminal.view)
     async with (
         live.served(where.live_port),
         open_venue(options, folder, terminal.say, where.operator_key, where.database_url) as venue,
         open_session(venue.url) as session,
+        Drill(faults, venue.server, venue.url, terminal.say) as drill,
     ):
         terminal.say(f"Live: {live.url}")
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -105,13 +113,15 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
         scenery = await set_up(session, venue.key, options.scenario, opens_at)
         terminal.say(f"{scenery.told} on {venue.url}")
 
-        crew = Crew(plans_of(options, venue, scenery, zero, folder), folder / "drivers.log")
+        plans = map(drill.lead, plans_of(options, venue, scenery, zero, folder))
+        crew = Crew(plans, folder / "drivers.log")
         window = window_on(venue, session, scenery)
         try:
             await crew.start()
-            groups = Groups(venue.supervisor, crew.pids)
+            groups = Groups(lambda: venue.supervisor, crew.pids)
             observer = Observer(window, session, groups, zero, terminal.note_sample)
-            await _play(crew, observer, terminal, stop)
+            async with drill.under_way(zero, opens_at, session):
+                await _play(crew, observer, terminal, stop)
             await observer.run_once()
             record = crew.bring_home()
         finally:
@@ -131,6 +141,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
                 whole=record.whole,
                 stored=stored,
                 report=report,
+                outages=drill.outages,
             )
         )
         outcome = conclude(
@@ -141,6 +152,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
             machine=machine(),
             started_at=started_at,
             samples_missed=observer.missed,
+            incidents=await drill.incidents(record, stored),
         )
         outcome = _compared(outcome, where.earlier)
         await live.finish(outcome)

@@ -1,7 +1,8 @@
 """A server of one's own: `sunseo serve` as a separate process, as a user would run it.
 
-State       STARTED, then STOPPED.
-Guarantee   It ends with this process, however that ends (on Linux).
+State       STARTED, then STOPPED; KILLED in between where somebody killed it, until `start`.
+Guarantee   It ends with this process, however that ends (on Linux). Started again, it has the same
+            address, data and settings.
 On failure  What the server said last is in the error.
 """
 
@@ -46,21 +47,35 @@ class ServerProcess:
         given = {"data": str(data), "port": str(self.port), **settings}
         # Settings of the caller's shell are for the caller's server, not for this one.
         environment = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
-        environment |= {PREFIX + name.upper(): value for name, value in given.items()}
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
+        self._environment = environment | {
+            PREFIX + name.upper(): value for name, value in given.items()
+        }
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
                 [sys.executable, "-m", "sunseo", "serve"],
-                env=environment,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for us; we stop it when the crowd is out
-                preexec_fn=exit_with_parent,  # noqa: PLW1509 - we have no threads yet
+                preexec_fn=exit_with_parent,  # noqa: PLW1509 - none of our threads, if there are any, is busy
             )
 
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def log(self) -> Path:
+        return self._log
+
+    def start(self) -> None:
+        """Start it again after somebody has killed it, as a service manager would."""
+        self._process.wait()
+        self._process = self._started()
 
     async def await_ready(self, session: aiohttp.ClientSession) -> None:
         """Wait until it takes requests.

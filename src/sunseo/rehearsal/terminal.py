@@ -110,6 +110,8 @@ class Terminal:
         if outcome.comparison is not None:
             console.print()
             console.print(_comparison(outcome.comparison))
+        for incident in outcome.incidents:
+            self.say(incident.line)
         console.print()
         console.print(_verdict(outcome))
         if report is not None:

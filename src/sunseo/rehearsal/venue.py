@@ -50,8 +50,13 @@ class Venue(NamedTuple):
     url: str
     key: str
     engine: AsyncEngine | None
-    supervisor: int | None
+    server: ServerProcess | None  # ours
     issuer: Issuer | None
+
+    @property
+    def supervisor(self) -> int | None:
+        """The process of our server at this moment: another one after it was started again."""
+        return None if self.server is None else self.server.pid
 
 
 @asynccontextmanager
@@ -83,7 +88,7 @@ async def open_venue(
             if engine is None:
                 raise ServerError("its PostgreSQL is not to be found")
             key = await create_key(engine, ORGANISATION, "rehearsal")
-            yield Venue(server.url, key, engine, server.pid, issuer)
+            yield Venue(server.url, key, engine, server, issuer)
     finally:
         await asyncio.to_thread(server.stop)
 

@@ -6,14 +6,15 @@ caught by the check that is meant for it. What could not be looked at is `not_ch
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
 from sunseo.invariants.report import Report
+from sunseo.rehearsal.door import PATIENCE_S
 from sunseo.rehearsal.fairness import Fairness, Joined, fairness_of, overtakers
-from sunseo.rehearsal.ledger import Figures, Ledger, Placed
+from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Placed
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.scenario import Part
 from sunseo.rehearsal.sold import Fact, sold_twice, within_limit, within_stock
@@ -21,6 +22,7 @@ from sunseo.rehearsal.stored import Stored, StoredPass
 from sunseo.rehearsal.uniformity import uniformity_of
 
 EXAMPLES_MAX = 5
+EXCUSED_PART = 0.75  # of a visitor's patience; a server needs the rest to recover
 
 Standing = Literal["held", "broken", "not_checked"]
 
@@ -38,6 +40,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool
     stored: Stored | None = None
     report: Report | None = None
+    outages: Sequence[tuple[float, float]] = ()  # when faults were rehearsed
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -334,12 +337,21 @@ def _orders_told(evidence: Evidence) -> Findings:
 
 
 def _no_errors(evidence: Evidence) -> Findings:
-    """No 5xx but 503 with Retry-After, and no silence."""
+    """No 5xx but 503 with Retry-After, and no silence that no rehearsed fault excuses."""
     return evidence.figures.requests, [
         {"operation": fault.operation, "status": fault.status, "outcome": fault.outcome}
         for fault in evidence.ledger.faults
-        if fault.status == 0 or fault.status >= 500
+        if (fault.status == 0 and not _is_excused(fault, evidence.outages)) or fault.status >= 500
     ]
+
+
+def _is_excused(fault: Fault, outages: Iterable[tuple[float, float]]) -> bool:
+    """Whether rehearsed faults filled nearly all of a visitor's patience."""
+    waited_from = fault.at - PATIENCE_S
+    away_s = sum(
+        max(0.0, min(ended_s, fault.at) - max(began_s, waited_from)) for began_s, ended_s in outages
+    )
+    return away_s >= EXCUSED_PART * PATIENCE_S
 
 
 def _foreseen(evidence: Evidence) -> Findings:

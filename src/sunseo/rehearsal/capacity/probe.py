@@ -81,7 +81,7 @@ class Prober:
         try:
             await crew.start()
             window = window_on(self._venue, self._session, scenery)
-            groups = Groups(self._venue.supervisor, crew.pids)
+            groups = Groups(lambda: self._venue.supervisor, crew.pids)
             observer = Observer(window, self._session, groups, zero, lambda _: None)
             await self._play(crew, observer, zero)
         finally:

@@ -122,7 +122,7 @@ async def _play(
     tool = await _start(show, staged.variables(show.told.absolute()))
     zero = time.monotonic() + staged.opens_at - time.time()
     window = window_on(venue, session, staged.scenery)
-    groups = Groups(venue.supervisor, [tool.pid])
+    groups = Groups(lambda: venue.supervisor, [tool.pid])
     observer = Observer(window, session, groups, zero, terminal.note_sample)
     observing = asyncio.create_task(observer.run())
     stopping = asyncio.create_task(stop.wait())

@@ -13,8 +13,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Self, cast
 
 BACKLOG = 4096  # a whole crowd comes again at the moment when the network is mended
 CONNECT_TIMEOUT_S = 10.0
@@ -22,18 +21,7 @@ CONNECT_TIMEOUT_S = 10.0
 Factory = Callable[[], asyncio.Protocol]
 
 
-class Road(Protocol):
-    """Where a proxy listens, and where it connects to."""
-
-    async def listen(self, factory: Factory) -> asyncio.Server: ...
-
-    async def connect(self, factory: Factory) -> object: ...
-
-    def give_up(self) -> None:
-        """Free what `listen` left behind."""
-
-
-class TcpRoad:
+class Road:
     """From a port of our own on loopback to a server.
 
     Attributes:
@@ -54,25 +42,6 @@ class TcpRoad:
 
     def give_up(self) -> None:
         self._reserved.close()
-
-
-class UnixRoad:
-    """From a socket's file of our own to another one."""
-
-    def __init__(self, own: Path, to: Path) -> None:
-        self._own = own
-        self._to = to
-
-    async def listen(self, factory: Factory) -> asyncio.Server:
-        self._own.unlink(missing_ok=True)
-        loop = asyncio.get_running_loop()
-        return await loop.create_unix_server(factory, str(self._own), backlog=BACKLOG)
-
-    async def connect(self, factory: Factory) -> object:
-        return await asyncio.get_running_loop().create_unix_connection(factory, str(self._to))
-
-    def give_up(self) -> None:
-        self._own.unlink(missing_ok=True)
 
 
 def _shared_socket(port: int) -> socket.socket:
@@ -188,6 +157,7 @@ class _End(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._to_say: deque[tuple[float, bytes]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._early: list[bytes] = []
         self._other_is_full = False
         self._is_over = False
         self.calls = calls
@@ -197,6 +167,9 @@ class _End(asyncio.Protocol):
         self.other = other
         if self._transport is None:  # it hung up meanwhile
             other.abort()
+        for data in self._early:
+            other.say(data)
+        self._early.clear()
         self.listen_on()
 
     def abort(self) -> None:
@@ -251,6 +224,8 @@ class _End(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.other is not None:
             self.other.say(data)
+        else:  # uvloop reads on for a moment after it was told not to
+            self._early.append(data)
 
     def pause_writing(self) -> None:
         if self.other is not None:

@@ -29,7 +29,6 @@ class Part(Enum):
     SERVER = "server"
     DATABASE = "database"
     NETWORK = "network"
-    DATABASE_NETWORK = "database-network"
 
 
 @unique
@@ -51,13 +50,9 @@ class Kind(Enum):
     CUT_NETWORK = "cut-network"
     HANG_NETWORK = "hang-network"
     SLOW_NETWORK = "slow-network"
-    CUT_DB_NETWORK = "cut-db-network"
-    SLOW_DB_NETWORK = "slow-db-network"
 
     @property
     def part(self) -> Part:
-        if self.value.endswith("-db-network"):
-            return Part.DATABASE_NETWORK
         if self.value.endswith("-network"):
             return Part.NETWORK
         return Part.DATABASE if self.value.endswith("-db") else Part.SERVER
