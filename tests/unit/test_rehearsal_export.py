@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sunseo.rehearsal.command import rehearse
-from sunseo.rehearsal.export.crowd import STEPS_MAX, Crowd, crowd_of, steps_of
+from sunseo.rehearsal.export.crowd import STEPS_MAX, Crowd, crowd_of, timetable_of
 from sunseo.rehearsal.export.judging import NEEDS_TOLD, NOBODY_TRIES, verdict_on
 from sunseo.rehearsal.export.script import Tool, write_script
 from sunseo.rehearsal.export.told import Log, ToldError
@@ -23,20 +23,30 @@ from sunseo.rehearsal.outcome import Options
 from sunseo.rehearsal.scenario import read_scenario
 from sunseo.rehearsal.verdict import CHECKS, Evidence
 
+SELLING = ("clinic", "concert", "coupon")
 JOURNEY = {one.value for one in Operation}
+ROOMS = {"nonce", "join", "state", "enter", "renew", "leave"}
+
+
+def journey_of(crowd: Crowd) -> set[str]:
+    return JOURNEY if crowd.has_room else JOURNEY - ROOMS
 
 
 @pytest.fixture
 def crowd() -> Crowd:
-    scenario = read_scenario("concert").changed(visitors=300, duration_s=20.0)
-    return crowd_of(Options(name="concert", scenario=scenario, seed=7))
+    return crowd_of_scenario("concert")
+
+
+def crowd_of_scenario(name: str) -> Crowd:
+    scenario = read_scenario(name).changed(visitors=300, duration_s=20.0)
+    return crowd_of(Options(name=name, scenario=scenario, seed=7))
 
 
 @given(st.lists(st.integers(-900_000, 9_000_000), min_size=1, max_size=300))
 def test_steps_lose_nobody_and_keep_the_shape(times_ms: list[int]) -> None:
     """Whoever comes is in the step in which she comes; there are never too many steps to edit."""
     times = [at_ms / 1000 for at_ms in times_ms]
-    steps = steps_of(times)
+    steps = timetable_of(times)
 
     assert sum(steps.visitors) == len(times)
     assert len(steps.visitors) <= STEPS_MAX + 1
@@ -45,11 +55,13 @@ def test_steps_lose_nobody_and_keep_the_shape(times_ms: list[int]) -> None:
         assert visitors == sum(start <= at < start + steps.step_s for at in times)
 
 
-def test_script_for_k6_is_a_module_that_javascript_reads(crowd: Crowd, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", SELLING)
+def test_script_for_k6_is_a_module_that_javascript_reads(name: str, tmp_path: Path) -> None:
     """Node finds no fault in it, and each request of the journey is asked by its name."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no node to read JavaScript")
+    crowd = crowd_of_scenario(name)
     script = write_script(Tool.K6, crowd)
     file = tmp_path / "crowd.mjs"
     file.write_text(script, "utf-8")
@@ -57,11 +69,13 @@ def test_script_for_k6_is_a_module_that_javascript_reads(crowd: Crowd, tmp_path:
     read = subprocess.run([node, "--check", file], check=False, capture_output=True, text=True)
 
     assert read.returncode == 0, read.stderr
-    assert {name for name in JOURNEY if f"'{name}'" in script} == JOURNEY
+    assert {one for one in JOURNEY if f"'{one}'" in script} == journey_of(crowd)
 
 
-def test_script_for_locust_is_a_program(crowd: Crowd) -> None:
+@pytest.mark.parametrize("name", SELLING)
+def test_script_for_locust_is_a_program(name: str) -> None:
     """It has one user and one shape; arrivals are there as numbers, and everybody is in them."""
+    crowd = crowd_of_scenario(name)
     program = ast.parse(write_script(Tool.LOCUST, crowd))
 
     bases = {
@@ -74,8 +88,15 @@ def test_script_for_locust_is_a_program(crowd: Crowd) -> None:
     assert bases["FastHttpUser"] == "Visitor"
     assert bases["LoadTestShape"] == "Opening"
     assert sum(_assigned(program, "ARRIVALS")) == 300
-    texts = {node.value for node in ast.walk(program) if isinstance(node, ast.Constant)}
-    assert texts >= JOURNEY
+    asked = {
+        ast.literal_eval(node.args[0])
+        for node in ast.walk(program)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"ask", "look_at"}
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert asked == journey_of(crowd)
 
 
 def _assigned(program: ast.Module, name: str) -> Sequence[int]:
@@ -86,12 +107,14 @@ def _assigned(program: ast.Module, name: str) -> Sequence[int]:
     raise AssertionError(f"{name} is not assigned")
 
 
-def test_script_for_jmeter_is_a_plan(crowd: Crowd) -> None:
+@pytest.mark.parametrize("name", SELLING)
+def test_script_for_jmeter_is_a_plan(name: str) -> None:
     """It is XML with a thread for each visitor and a sampler for each request of the journey."""
+    crowd = crowd_of_scenario(name)
     plan = ET.fromstring(write_script(Tool.JMETER, crowd))  # noqa: S314 - we wrote it
 
     samplers = {node.get("testname") for node in plan.iter("HTTPSamplerProxy")}
-    assert samplers == JOURNEY | {"seats"}
+    assert samplers == journey_of(crowd) | {"seats"}
     threads = plan.find(".//ThreadGroup/stringProp[@name='ThreadGroup.num_threads']")
     assert threads is not None
     assert threads.text == "300"
@@ -199,7 +222,6 @@ def test_without_a_log_nothing_is_said_of_what_visitors_were_told() -> None:
     [
         (("export", "--to", "wrk"), "--to is one of k6, locust, jmeter"),
         (("export", "--to", "k6", "no-such-scenario"), "no-such-scenario"),
-        (("export", "--to", "k6", "coupon"), "scripts are for seats behind a room"),
         (("export", "--to", "k6", "--output", "no/such/folder/crowd.js"), "No such file"),
         (("stage", "concert", "--target", "http://127.0.0.1:9"), "--operator-key"),
         (("stage", "concert", "--json", "no/such/folder/out.json"), "there is no folder"),

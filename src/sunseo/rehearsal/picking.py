@@ -5,7 +5,7 @@ from random import Random
 
 import msgspec
 
-_FAVOURITE_PRODUCTS = 6
+FAVOURITE_PRODUCTS = 6
 FAVOURITES_PART = 20
 """In a large hall everybody chooses from the best twentieth of what is free at first."""
 
@@ -59,7 +59,7 @@ def view_of_stocks(levels: Sequence[Level]) -> View:
 
 def pick_product(view: View, attempt: int, dice: Random) -> int:
     """One of the first; who was refused looks further."""
-    width = min(len(view.free), _FAVOURITE_PRODUCTS << min(attempt, 10))
+    width = min(len(view.free), FAVOURITE_PRODUCTS << min(attempt, 10))
     return view.free[dice.randrange(width)]
 
 

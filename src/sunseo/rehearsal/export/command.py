@@ -100,6 +100,9 @@ def stage(
     seed: Seed = None,
     duration: Duration = None,
     session: Session = None,
+    slo: Annotated[
+        list[str] | None, typer.Option(help="A bound such as 'p99(hold) <= 500 ms'; may repeat.")
+    ] = None,
     starts_in: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds until the first visitor may come.")
     ] = 20.0,
@@ -137,6 +140,7 @@ def stage(
         capacity=capacity,
         duration_s=duration,
         session_s=session,
+        slo=slo or (),
     )
     show = Show(
         starts_in_s=starts_in,
@@ -172,9 +176,6 @@ def judge(
 
 
 def _options(name: str, *, seed: int | None, **given: Any) -> "Options":
-    from sunseo.rehearsal.export.crowd import (  # noqa: PLC0415 - see above
-        must_be_playable,
-    )
     from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - see above
         Options,
     )
@@ -187,7 +188,6 @@ def _options(name: str, *, seed: int | None, **given: Any) -> "Options":
     drawn = secrets.randbelow(10**6) if seed is None else seed
     try:
         scenario = read_scenario(name).changed(**given)
-        must_be_playable(name, scenario)
     except ScenarioError as error:
         _refuse(str(error))
     return Options(name=name, scenario=scenario, seed=drawn, **kept)

@@ -9,19 +9,19 @@ from math import exp, floor
 
 import msgspec
 
-from sunseo.rehearsal.arrivals import arrival_times
+from sunseo.rehearsal.arrivals import Kind, Steps, arrival_times
 from sunseo.rehearsal.habits import DAWDLING, LOSABLE, Ending
 from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.picking import FAVOURITES
-from sunseo.rehearsal.scenario import Scenario, ScenarioError, SeatSale
-from sunseo.rehearsal.shopping import RETURNS_PATIENCE_S, RETURNS_S
+from sunseo.rehearsal.picking import FAVOURITE_PRODUCTS, FAVOURITES, FAVOURITES_PART
+from sunseo.rehearsal.scenario import Scenario, SeatSale
+from sunseo.rehearsal.shopping import AGAIN_S, RETURNS_PATIENCE_S, RETURNS_S
 
 STOP_AFTER_S = 180  # as in our own rehearsals
 STEPS_MAX = 240  # more would be a table that nobody edits
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
 
 
-class Steps(msgspec.Struct, frozen=True):
+class Timetable(msgspec.Struct, frozen=True):
     """Visitors in each step of `step_s` seconds, the first one at `from_s` from T0."""
 
     from_s: int
@@ -34,6 +34,9 @@ class Crowd(msgspec.Struct, frozen=True):
     Attributes:
         name: of the scenario, as it is given on the command line.
         command: how to set the scene that this crowd is for.
+        openings: when something opens, and until when people come for that.
+        has_room: they stand in line before they may buy; else they look until it opens.
+        has_seats: they choose from a seat map; else from counted stocks.
         habits: names and values, for scripts to spell in their own way.
         stop_after_s: past the last arrival, whoever is left is sent home.
     """
@@ -43,18 +46,12 @@ class Crowd(msgspec.Struct, frozen=True):
     command: str
     seed: int
     visitors: int
-    arrivals: Steps
+    arrivals: Timetable
+    openings: list[tuple[float, float]]
+    has_room: bool
+    has_seats: bool
     habits: dict[str, object]
     stop_after_s: int
-
-
-def must_be_playable(name: str, scenario: Scenario) -> None:
-    """
-    Raises:
-        ScenarioError: no script can play it.
-    """
-    if scenario.room is None or not isinstance(scenario.sale, SeatSale):
-        raise ScenarioError(f"{name}: scripts are for seats behind a room, and this is not")
 
 
 def crowd_of(options: Options) -> Crowd:
@@ -65,7 +62,10 @@ def crowd_of(options: Options) -> Crowd:
         command=_stage_command(options),
         seed=options.seed,
         visitors=scenario.visitors,
-        arrivals=steps_of(arrival_times(scenario.arrivals, scenario.visitors, options.seed)),
+        arrivals=timetable_of(arrival_times(scenario.arrivals, scenario.visitors, options.seed)),
+        openings=_openings(scenario.arrivals),
+        has_room=scenario.room is not None,
+        has_seats=isinstance(scenario.sale, SeatSale),
         habits=_habits(scenario),
         stop_after_s=STOP_AFTER_S,
     )
@@ -80,7 +80,7 @@ def _stage_command(options: Options) -> str:
     )
 
 
-def steps_of(times: list[float]) -> Steps:
+def timetable_of(times: list[float]) -> Timetable:
     """Count arrivals, of which there is one at least, in steps of a round length."""
     lasts_s = max(times) - min(times)
     step_s = next((step for step in STEPS_S if lasts_s / step < STEPS_MAX), STEPS_S[-1])
@@ -89,7 +89,12 @@ def steps_of(times: list[float]) -> Steps:
     counts = [0] * (max(places) - first + 1)
     for place in places:
         counts[place - first] += 1
-    return Steps(first * step_s, step_s, tuple(counts))
+    return Timetable(first * step_s, step_s, tuple(counts))
+
+
+def _openings(arrivals: Kind) -> list[tuple[float, float]]:
+    lasts_s = arrivals.step_s if isinstance(arrivals, Steps) else arrivals.duration_s
+    return [(at_s, at_s + lasts_s) for at_s in arrivals.openings_s]
 
 
 def _habits(scenario: Scenario) -> dict[str, object]:
@@ -107,7 +112,8 @@ def _habits(scenario: Scenario) -> dict[str, object]:
         "absent_share": people.absent_share,
         "absent_within_s": people.absent_within_s,
         "lost_share": people.lost_share,
-        "losable": list(LOSABLE),
+        "losable": [one for one in LOSABLE if scenario.room or one in {"hold", "order"}],
+        "look_s": list(people.look_s),
         "endings": [
             [Ending.BUYS.value, round(1 - gives_up, 4)],
             [Ending.RELEASES.value, people.releaser_share],
@@ -115,7 +121,9 @@ def _habits(scenario: Scenario) -> dict[str, object]:
         ],
         "looks_s": [round(session_s * exp(-1.2), 3), 0.5],
         "decides_s": [round(session_s * exp(-0.5), 3), 0.5],
-        "favourites": FAVOURITES,
+        "favourites": FAVOURITES if isinstance(scenario.sale, SeatSale) else FAVOURITE_PRODUCTS,
+        "favourites_part": FAVOURITES_PART,
+        "again_s": list(AGAIN_S),
         "returns_s": list(RETURNS_S),
         "returns_patience_s": RETURNS_PATIENCE_S,
     }

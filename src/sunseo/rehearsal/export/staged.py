@@ -31,8 +31,8 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
         """What the script reads from its environment; those of K6_ are k6's own options."""
         return {
             "CROWD_URL": self.url,
-            "CROWD_SALE": str(self.scenery.sales[0]),
-            "CROWD_ROOM": str(self.scenery.room),
+            "CROWD_SALES": ",".join(map(str, self.scenery.sales)),
+            "CROWD_ROOM": str(self.scenery.room or ""),
             "CROWD_OPENS_AT": f"{self.opens_at:.3f}",
             "CROWD_TOLD": str(told),
             "K6_CONSOLE_OUTPUT": str(told),
