@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     room_lanes: Annotated[int, Meta(ge=1, le=16)] = 1  # of joining and entering, in each worker
     room_streams_max: Annotated[int, Meta(ge=0, le=100_000)] = 1000  # of room events, a worker
     lane_wait_max_s: Seconds = 3.0  # expected wait above which newcomers are told to come later
-    requests_max: Annotated[int, Meta(ge=16, le=100_000)] = 8192  # under way in each worker
+    requests_max: Annotated[int, Meta(ge=16, le=100_000)] = 1024  # under way in each worker
     body_bytes_max: Annotated[int, Meta(ge=1024)] = 65_536  # of a request; imports take more
     statement_cache: Annotated[int, Meta(ge=0)] = 100  # 0 behind PgBouncer before 1.21
 

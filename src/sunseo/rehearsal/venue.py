@@ -39,9 +39,6 @@ from sunseo.rehearsal.stored import Stored, read_stored
 ORGANISATION = 1
 ISSUER = "https://tickets.example"
 SAME_SIGNAL_S = 2.0  # a Ctrl-C comes twice through some shells and tools
-REQUESTS_MAX = 1024
-"""Under way in a worker of ours. With 8,192, the default, those inside waited among all who wanted
-to join: in the first half minute of an overload nothing was sold, with 1,024 it went on."""
 
 
 class Venue(NamedTuple):
@@ -77,7 +74,6 @@ async def open_venue(
         "jwt_issuer": issuer.name,
         "jwt_secret": issuer.secret,
         "workers": str(options.workers),
-        "requests_max": str(REQUESTS_MAX),
     }
     say("Starting PostgreSQL and the server ...")
     server = ServerProcess(folder, folder / "server.log", settings)

@@ -16,7 +16,7 @@ from sunseo.rehearsal.slowest import Machinery
 MARGIN = 0.9  # of what just holds
 WORKER_FULL = 0.7  # of a core: above, waits grow much faster than the load
 LANE_FULL = 0.7  # of its time, likewise
-REQUESTS_MIN, REQUESTS_MAX = 256, 8192  # from a small machine's to the default
+REQUESTS_MIN, REQUESTS_MAX = 256, 8192  # from a small machine's to a large one's
 RESERVE = 10  # connections for migrations, backups, and people
 
 
