@@ -107,9 +107,14 @@ def test_slos_are_judged_in_the_time_that_counts() -> None:
 def test_what_goes_unsaid_is_held_as_well() -> None:
     """Errors, sheds, and a crowd that did not come as fast as asked for break a probe."""
     ledger = Ledger(faults=[Fault(1, "hold", 500, "internal_error", 3.0)])
-    record = Record(ledger, Figures(), whole=True, seconds=20.0, cpu_s=1.0, memory_mb=1.0)
+    late: Counts = {}
+    note(late, 2.0)
+    figures = Figures(driver_late=late)
+    record = Record(ledger, figures, whole=True, seconds=20.0, cpu_s=1.0, memory_mb=1.0)
 
+    assert "nothing was seen in the time that counts" in broken_unsaid(50.0, 50.0, record, None)
     assert broken_unsaid(50.0, 40.0, record, reading(shed_share=0.02)) == [
+        "the crowd itself was 2,007 ms late",
         "1 errors",
         "2.0% of the requests shed",
         "only 40.0 visitors came per second",

@@ -9,6 +9,7 @@ import pytest
 from sunseo.rehearsal.compare import Change, Compared, CompareError, compare, read_earlier, turn_of
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.processes import Use
+from sunseo.rehearsal.slo import Kept
 from sunseo.rehearsal.verdict import Check
 
 
@@ -122,6 +123,16 @@ def test_one_fault_more_is_worse() -> None:
 
     assert changes["faults", "one-owner"].turn == "worse"
     assert ("faults", "errors") not in changes
+
+
+def test_objectives_that_broke_are_told() -> None:
+    """An objective that both runs had is worse where only the later one broke it."""
+    held, broke = ([Kept("p99(hold) <= 1 s", how, "x")] for how in ("held", "broken"))
+    earlier, now = (compared(slos=msgspec.to_builtins(slos)) for slos in (held, broke))
+
+    assert changes_of(earlier, now)["slo", "p99(hold) <= 1 s"].turn == "worse"
+    assert changes_of(now, earlier)["slo", "p99(hold) <= 1 s"].turn == "better"
+    assert ("slo", "p99(hold) <= 1 s") not in changes_of(earlier, earlier)
 
 
 def test_use_of_the_machine_is_summed() -> None:

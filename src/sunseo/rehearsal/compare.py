@@ -1,7 +1,7 @@
 """What changed against an earlier rehearsal: figure by figure, for better or worse. Pure.
 
-Two runs of the same crowd on the same server differ by themselves: what differs less than
-`NOISE` is called the same. Whether two runs can be compared at all is said first.
+Two runs of one crowd differ by chance: what differs less than `NOISE` is called the same. Whether
+two runs can be compared at all is said first.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,11 @@ import msgspec
 
 from sunseo.rehearsal.fairness import Fairness
 from sunseo.rehearsal.observe import Sample
+from sunseo.rehearsal.slo import Kept
 from sunseo.rehearsal.verdict import Check
 
 NOISE = 0.15
-"""Of the earlier figure. The same demo five times in a row differed by up to that much."""
+"""Of the earlier figure. Chance makes more of a difference where other programs are at work."""
 
 LABELS = {"name", "scenario.title", "scenario.slo"}
 """Settings that change what is said of a rehearsal, and nothing in it."""
@@ -92,11 +93,12 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     not know is not there.
     """
 
-    standing: str
+    standing: Literal["held", "partly", "broken", "incomplete"]
     started_at: str
     options: dict[str, Any]
     machine: dict[str, Any]
     checks: list[Check] = []
+    slos: list[Kept] = []
     fairness: Fairness | None = None
     requests: int = 0
     requests_per_s_busiest: int = 0
@@ -132,7 +134,11 @@ def compare(earlier: Compared, now: Compared) -> Comparison:
         earlier_standing=earlier.standing,
         settings=[one for one in options if one.name not in LABELS],
         surroundings=[*(one for one in options if one.name in LABELS), *machine],
-        changes=[*_changed_checks(earlier, now), *_changed_figures(earlier, now)],
+        changes=[
+            *_changed_checks(earlier, now),
+            *_changed_slos(earlier, now),
+            *_changed_figures(earlier, now),
+        ],
     )
 
 
@@ -161,11 +167,24 @@ def _changed_checks(earlier: Compared, now: Compared) -> Iterator[Change]:
         old = before.get(check.name)
         if old is None or check.standing == "not_checked" or not (old.faults or check.faults):
             continue
-        # Faults are no measurements: one more is worse.
-        turn: Turn = "same"
-        if check.faults != old.faults:
-            turn = "worse" if check.faults > old.faults else "better"
-        yield Change("faults", check.name, "", float(old.faults), float(check.faults), turn)
+        yield _counted("faults", check.name, old.faults, check.faults)
+
+
+def _changed_slos(earlier: Compared, now: Compared) -> Iterator[Change]:
+    """Objectives that both had, where either was broken: 1 stands for that."""
+    before = {kept.slo: kept.standing == "broken" for kept in earlier.slos}
+    for kept in now.slos:
+        broken = kept.standing == "broken"
+        if kept.slo in before and (broken or before[kept.slo]):
+            yield _counted("slo", kept.slo, int(before[kept.slo]), int(broken))
+
+
+def _counted(name: str, of: str, earlier: int, now: int) -> Change:
+    """Faults are no measurements: one more is worse."""
+    turn: Turn = "same"
+    if now != earlier:
+        turn = "worse" if now > earlier else "better"
+    return Change(name, of, "", float(earlier), float(now), turn)
 
 
 def _changed_figures(earlier: Compared, now: Compared) -> Iterator[Change]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from sunseo.rehearsal.histogram import quantiles_ms
 from sunseo.rehearsal.ledger import Figures, Record
 from sunseo.rehearsal.readings import Reading
 from sunseo.rehearsal.slo import Measured, hold_against, read_bound
@@ -11,6 +12,7 @@ OF_OPENINGS = {"sold_out", "nine_tenths", "requests_per_minute"}
 """What openings are held against: a steady crowd finds enough for all, at the rate of the probe."""
 
 SHED_MOST = 0.01  # of all requests; more, and visitors are being turned away
+LATE_MOST_MS = 500.0  # of the crowd itself, p99; later, and it was another crowd
 CAME_LEAST = 0.9  # of the arrivals asked for; fewer, and it was another rate
 
 
@@ -53,6 +55,11 @@ def within(figures: Figures, span: tuple[float, float]) -> Figures:
 def broken_unsaid(rate: float, came: float, record: Record, reading: Reading | None) -> list[str]:
     """What must hold although nobody asks for it."""
     broken = []
+    if reading is None:
+        broken.append("nothing was seen in the time that counts")
+    (late_ms,) = quantiles_ms(record.figures.driver_late, 0.99)
+    if late_ms > LATE_MOST_MS:
+        broken.append(f"the crowd itself was {late_ms:,.0f} ms late")
     if record.ledger.faults:
         broken.append(f"{len(record.ledger.faults):,} errors")
     if reading is not None and reading.shed_share > SHED_MOST:

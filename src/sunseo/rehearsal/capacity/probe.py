@@ -132,6 +132,8 @@ class Prober:
         broken = broken_slos(self._slos, record, span)
         broken += broken_unsaid(rate, came, record, reading)
         answered = sum(sum(counts.values()) for counts in latencies.values())
+        if not answered:
+            broken.append("nobody was answered in the time that counts")
         connections = [s.connections for s in samples if s.connections is not None]
         return Probe(
             rate=round(rate, 2),

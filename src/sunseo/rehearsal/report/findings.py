@@ -125,7 +125,9 @@ def change_row(change: Change, say: Say) -> dict[str, str]:
 
 def _figure_name(change: Change, say: Say) -> str:
     stems = {"faults": "check", "p50": "operation", "p99": "operation"}
-    of = say(f"{stems.get(change.name, 'curve')}.{change.of}") if change.of else ""
+    of = change.of
+    if of and change.name != "slo":  # those are in everybody's language
+        of = say(f"{stems.get(change.name, 'curve')}.{of}")
     return say(f"figure.{change.name}", of=of)
 
 

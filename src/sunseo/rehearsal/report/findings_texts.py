@@ -35,7 +35,7 @@ ENGLISH = {
     "comparison.surroundings": "Names, bounds, machine or versions differ as listed.",
     "comparison.standing": "Then: {earlier} Now: {now}",
     "comparison.sum": "{better} figures are better, {worse} worse, {same} the same: within"
-    " {noise}, which two runs of one crowd differ by themselves.",
+    " {noise}.",
     "comparison.same_figures": "{count} figures that are the same",
     "comparison.setting": "setting",
     "comparison.figure": "figure",
@@ -47,6 +47,7 @@ ENGLISH = {
     "turn.same": "same",
     "turn.other": "",
     "figure.faults": "Faults: {of}",
+    "figure.slo": "Not kept: {of}",
     "figure.nine_tenths": "Nine tenths sold{of}",
     "figure.sold_out": "Sold out{of}",
     "figure.sold": "Sold{of}",
@@ -101,8 +102,8 @@ KOREAN = {
     " 값입니다.",
     "comparison.surroundings": "이름, 기준, 기계나 버전은 아래와 같이 다릅니다.",
     "comparison.standing": "그때: {earlier} 지금: {now}",
-    "comparison.sum": "나아진 값 {better}개, 나빠진 값 {worse}개, 같은 값 {same}개입니다. 같은"
-    " 방문자로 두 번 해도 달라지는 {noise} 안쪽은 같다고 봅니다.",
+    "comparison.sum": "나아진 값 {better}개, 나빠진 값 {worse}개, 같은 값 {same}개입니다."
+    " {noise} 안쪽은 같다고 봅니다.",
     "comparison.same_figures": "같은 값 {count}개",
     "comparison.setting": "설정",
     "comparison.figure": "값",
@@ -114,6 +115,7 @@ KOREAN = {
     "turn.same": "같음",
     "turn.other": "",
     "figure.faults": "어긋남: {of}",
+    "figure.slo": "지키지 못함: {of}",
     "figure.nine_tenths": "9할 판매{of}",
     "figure.sold_out": "매진{of}",
     "figure.sold": "판매{of}",
