@@ -7,7 +7,6 @@ from typing import NamedTuple
 from sunseo.rehearsal.faults.incident import Level
 from sunseo.rehearsal.faults.service import Service
 from sunseo.rehearsal.faults.watch import Look, Scrape
-from sunseo.rehearsal.ledger import Troubled
 
 TELLING = ("database_errors", "loop_failures", "shed")
 """Metrics whose growth tells that something is wrong, where they did not grow before."""
@@ -24,14 +23,12 @@ class Span(NamedTuple):
         return isinstance(moment_s, float) and self.began_s <= moment_s < self.until_s
 
 
-def noticed_by_visitors(service: Service, span: Span, hurt: Sequence[Troubled]) -> float | None:
-    """The first trouble, or the end of the first second in which visitors waited longer."""
-    moments = [troubled.noticed for troubled in hurt]
-    for second in range(floor(span.began_s), floor(span.until_s)):
+def slow_from(service: Service, span: Span, until_s: float) -> float | None:
+    """The beginning of the first second in which visitors waited longer than before."""
+    for second in range(floor(span.began_s), floor(min(until_s, span.until_s))):
         if service.is_slow(span.before, second, second + 1):
-            moments.append(second + 1.0)
-            break
-    return min(moments, default=None)
+            return max(float(second), span.began_s)
+    return None
 
 
 def noticed_by_readyz(looks: Sequence[Look], span: Span) -> float | None:

@@ -17,8 +17,8 @@ from sunseo.rehearsal.faults.detection import (
     Span,
     noticed_by_metrics,
     noticed_by_readyz,
-    noticed_by_visitors,
     ready_again,
+    slow_from,
 )
 from sunseo.rehearsal.faults.incident import Incident, Point, Said, Slowness
 from sunseo.rehearsal.faults.injector import Injected
@@ -31,6 +31,7 @@ BEFORE_S = 5.0  # the level before is that of so long
 BEFORE_MIN_S = 1.0
 LEVEL_PART = 0.9  # of the answers before, to be back at the level
 JUST_BEFORE_S = 1.0  # what was acknowledged so shortly before is what a crash would lose
+SHOWS_WITHIN_S = 3.0  # of its end; slowness that begins later has another cause
 AROUND_S = 5.0  # of the picture, before and after
 POINT_TENTHS = 5
 
@@ -74,7 +75,8 @@ def _not_done(one: Injected) -> Incident:
 
 def _tell(one: Injected, seen: Seen, service: Service, span: Span) -> Incident:
     ended_s = one.ended_s or span.began_s
-    served_s = _served_again(service, span, ended_s)
+    slow_s = slow_from(service, span, ended_s + SHOWS_WITHIN_S)
+    served_s = _served_again(service, span, max(ended_s, slow_s or ended_s))
     level_s = _as_many_as_before(service, span, served_s)
     well_s = level_s or served_s or span.until_s
     hurt = _hurt(seen.ledger.troubled, service, span)
@@ -88,7 +90,7 @@ def _tell(one: Injected, seen: Seen, service: Service, span: Span) -> Incident:
         processes=one.processes,
         connections=one.connections,
         watched_s=round(span.until_s - span.began_s, 2),
-        **_noticed(seen, service, span, hurt),
+        **_noticed(seen, span, hurt, slow_s),
         before=span.before,
         worst=service.worst(span.began_s, well_s),
         **_harm(hurt, span.began_s),
@@ -109,10 +111,14 @@ def _after(span: Span, moment_s: float | None) -> float | None:
     return None if moment_s is None else round(max(0.0, moment_s - span.began_s), 2)
 
 
-def _noticed(seen: Seen, service: Service, span: Span, hurt: Sequence[Troubled]) -> dict[str, Any]:
+def _noticed(
+    seen: Seen, span: Span, hurt: Sequence[Troubled], slow_s: float | None
+) -> dict[str, Any]:
+    """Who noticed it when; that a second was slow, visitors know at its end."""
+    visitors = [one.noticed for one in hurt] + ([] if slow_s is None else [slow_s + 1])
     metrics = noticed_by_metrics(seen.scrapes, span)
     moments = {
-        "visitors": noticed_by_visitors(service, span, hurt),
+        "visitors": min(visitors, default=None),
         "readyz": noticed_by_readyz(seen.looks, span),
         "metrics": metrics[0] if metrics is not None else None,
         "log": min((said.at_s for said in seen.said if said.at_s in span), default=None),
