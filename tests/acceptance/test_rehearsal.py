@@ -236,3 +236,27 @@ def test_clinics_open_one_after_another(tmp_path: Path) -> None:
     outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
     assert outcome.funnel["ordered"] == outcome.sold > 40
     assert {check.standing for check in outcome.checks} == {"held"}
+
+
+def test_site_behind_a_gate_sees_nobody_without_a_pass(tmp_path: Path) -> None:
+    """Visitors come uninvited, are sent to the line, browse with their passes, and are done."""
+    told = tmp_path / "told.json"
+    crowd = ("--visitors", "30", "--duration", "2", "--session", "0.3", "--seed", "5")
+    rehearsal = start(
+        tmp_path / "tmp",
+        *crowd,
+        "--json",
+        str(told),
+        "--require-complete",
+        scenario="protected-site",
+    )
+    output, errors = rehearsal.communicate(timeout=PATIENCE_S)
+
+    outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
+    standings = {check.name: check.standing for check in outcome.checks}
+    assert "broken" not in standings.values(), output + errors
+    assert standings["guarded"] == "held"
+    assert outcome.tricks["uninvited: pass_required"] == 30
+    assert outcome.funnel["browsed"] > 15
+    assert outcome.standing == "partly"  # so short a time says nothing of slowing down
+    assert rehearsal.returncode == 2

@@ -43,6 +43,7 @@ def fields(kind: Any) -> Iterator[tuple[str, object]]:
                 "arrivals",
                 "sale",
                 "room",
+                "site",
             }:
                 yield from fields(field.type)
             else:

@@ -24,7 +24,7 @@ from sunseo.rehearsal.scenario import read_scenario
 from sunseo.rehearsal.verdict import CHECKS, Evidence
 
 SELLING = ("clinic", "concert", "coupon")
-JOURNEY = {one.value for one in Operation}
+JOURNEY = {one.value for one in Operation if one is not Operation.PAGE}  # of a site
 ROOMS = {"nonce", "join", "state", "enter", "renew", "leave"}
 
 

@@ -34,7 +34,7 @@ class Caller:
         self.dice = habits.dice
         self.due = due
         self.token = token
-        self.sale = scene.sales[0]
+        self.sale = scene.sales[0] if scene.sales else ""
         self._state_etag = ""
         self._view_etag = ""
 

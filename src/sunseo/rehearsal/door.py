@@ -45,6 +45,7 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
     etag: str
     at: float  # monotonic
+    pass_: str = ""  # a renewed one, from a gate
 
     @property
     def is_success(self) -> bool:
@@ -73,6 +74,8 @@ class Request(msgspec.Struct, frozen=True):
             lines.append(f"Sunseo-Pass: {self.pass_}")
         if self.etag:
             lines.append(f"If-None-Match: {self.etag}")
+        if self.operation is Operation.PAGE:
+            lines.append("Accept: application/json")
         if self.body:
             lines.append("Content-Type: application/json")
         if self.method != "GET":
@@ -178,7 +181,7 @@ class Door:
             except msgspec.DecodeError:
                 outcome = "no_problem_document"
         self._count(operation, outcome, _kind_of(answer.status), now, due)
-        return Reply(answer.status, outcome, answer.body, answer.etag, now)
+        return Reply(answer.status, outcome, answer.body, answer.etag, now, answer.pass_)
 
     def _trouble(self, operation: Operation, kind: str, visitor: int, wanted: float) -> Troubled:
         now = self.seconds(time.monotonic())

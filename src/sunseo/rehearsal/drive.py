@@ -49,6 +49,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     sales: list[int]
     room: int | None
+    site_url: str | None = None
     zero: float
     seed: int
     scenario: Scenario
@@ -81,6 +82,7 @@ class Driver:
     def __init__(self, plan: Plan, hall: Hall | None) -> None:
         self._plan = plan
         self._ledger = Ledger()
+        self._site_wire: Wire | None = None
         self._figures = Figures()
         address = Address.of(plan.url)
         self._wire = Wire(
@@ -102,10 +104,20 @@ class Driver:
             sales=[f"/v1/sales/{sale}" for sale in plan.sales],
             issuer=plan.issuer,
             scenario=plan.scenario,
+            site=self._site_door(),
             room="" if plan.room is None else f"/v1/rooms/{plan.room}",
         )
         self._visits: set[asyncio.Task[None]] = set()
         self.told_to_stop = asyncio.Event()
+
+    def _site_door(self) -> Door | None:
+        """Of the site behind a gate, where there is one."""
+        plan = self._plan
+        if plan.site_url is None:
+            return None
+        address = Address.of(plan.site_url)
+        self._site_wire = Wire(address, connections_max=plan.connections_max, parts=plan.parts)
+        return Door(self._site_wire, address.authority, plan.zero, self._ledger, self._figures)
 
     async def run(self) -> Record:
         reporting = asyncio.create_task(self._report())
@@ -115,6 +127,8 @@ class Driver:
         reporting.cancel()
         self._tell()
         self._wire.close()
+        if self._site_wire is not None:
+            self._site_wire.close()
         used = resource.getrusage(resource.RUSAGE_SELF)
         return Record(
             ledger=self._ledger,

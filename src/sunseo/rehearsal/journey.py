@@ -15,6 +15,7 @@ from math import inf
 import jwt
 
 from sunseo.core.ids import Person
+from sunseo.rehearsal.browsing import Browsing
 from sunseo.rehearsal.caller import NO_BODY, Caller, GoneError
 from sunseo.rehearsal.door import GaveUpError, Reply, Request
 from sunseo.rehearsal.habits import Habits, Trick
@@ -54,7 +55,7 @@ class Visit:
         scene.arrived += 1
         try:
             await self._walk()
-            reason = "bought"
+            reason = "bought" if scene.site is None else "browsed"
         except GoneError as gone:
             reason = str(gone)
         except GaveUpError:
@@ -68,13 +69,21 @@ class Visit:
         scene.figures.gone[reason] = scene.figures.gone.get(reason, 0) + 1
 
     async def _walk(self) -> None:
+        scene = self._scene
+        browsing = None
+        if scene.site is not None and scene.scenario.site is not None:
+            browsing = Browsing(self._caller, scene.scenario.site, scene.site)
+            await browsing.come_uninvited()
         await self._introduce()
-        if self._scene.room:
+        if scene.room:
             await self._line_up()
         else:
             await self._watch()
         self._move("inside")
-        await Shopping(self._caller, self).run()
+        if browsing is not None:
+            await browsing.run(self)
+        else:
+            await Shopping(self._caller, self).run()
 
     async def _line_up(self) -> None:
         self._place = await join(self._caller)
@@ -131,11 +140,11 @@ class Visit:
                 await forge(self._caller, self._place.place)
             case Trick.JUMP:
                 await jump(self._caller, self._place)
-            case Trick.SHARE:
+            case Trick.SHARE if self._scene.sales:  # a site behind a gate knows no persons
                 self._lent = asyncio.get_running_loop().create_future()
                 friend = book_as_a_friend(self._caller, self._lent)
                 self._beside.append(asyncio.create_task(friend))
-            case None:
+            case _:
                 return
 
     # Waiting
@@ -236,7 +245,8 @@ class Visit:
     def _keep(self, reply: Reply) -> None:
         told = given(reply.body)
         self.pass_ = told.pass_
-        self._renew_due = reply.at + told.renew_after_s
+        # A pass is renewed by the gate in front of a site, or else by her.
+        self._renew_due = inf if self._scene.site is not None else reply.at + told.renew_after_s
 
     def _move(self, stage: str) -> None:
         if self._stage:

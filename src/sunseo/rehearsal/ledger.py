@@ -144,6 +144,7 @@ class Operation(Enum):
     ORDER = "order"
     RELEASE = "release"
     LEAVE = "leave"
+    PAGE = "page"
 
 
 class Figures(msgspec.Struct):

@@ -52,7 +52,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         if self.target is not None:
             parts.append(f"--target {self.target} --operator-key …")
         parts += [
-            f"--visitors {played.visitors} --units {played.units}",
+            f"--visitors {played.visitors}",
+            f"--units {played.units}" if played.units else "",
             f"--capacity {played.capacity}" if played.capacity else "",
             *(f"--slo {shlex.quote(slo)}" for slo in played.slo),
             f"--duration {played.duration_s:g} --session {played.session_s:g}",
@@ -197,7 +198,7 @@ def conclude(
         sold_out_s=sold_out_s,
         nine_tenths_s=nine_tenths_s,
         gone=dict(sorted(figures.gone.items(), key=lambda pair: -pair[1])),
-        funnel=_funnel(record, has_room=options.scenario.room is not None),
+        funnel=_funnel(record, options.scenario),
         tricks=_tricks(record),
         answers=figures.outcomes,
         latencies={one.value: _latency(figures, one) for one in Operation if figures.count(one)},
@@ -224,18 +225,25 @@ def standing_of(verdict: Verdict, slos: Iterable[Kept] = (), *, whole: bool) -> 
     return "held" if verdict.is_complete else "partly"
 
 
-def _funnel(record: Record, *, has_room: bool) -> dict[str, int]:
+def _funnel(record: Record, scenario: Scenario) -> dict[str, int]:
     """How many visitors came how far."""
     ledger = record.ledger
     line = {
         "in_line": len({place.visitor for place in ledger.placed}),
         "entered": len({entered.visitor for entered in ledger.entered}),
     }
-    return {
-        "came": sum(record.figures.arrivals.values()),
-        **(line if has_room else {}),
+    bought = {
         "held": len({held.visitor for held in ledger.held}),
         "ordered": len({ordered.visitor for ordered in ledger.ordered}),
+    }
+    return {
+        "came": sum(record.figures.arrivals.values()),
+        **(line if scenario.room is not None else {}),
+        **(
+            bought
+            if scenario.sale is not None
+            else {"browsed": record.figures.gone.get("browsed", 0)}
+        ),
     }
 
 
@@ -269,4 +277,6 @@ def _requests_by_second(figures: Figures) -> dict[int, int]:
 
 
 def _sold_after_s(samples: list[Sample], units: int) -> float | None:
+    if not units:
+        return None
     return next((round(sample.at_s, 1) for sample in samples if sample.sold >= units), None)

@@ -10,7 +10,8 @@ On failure  One line says what went wrong; the exit code is 2.
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,12 +27,14 @@ from sunseo.rehearsal.faults.drill import Drill
 from sunseo.rehearsal.faults.spec import parse_faults, plan_faults
 from sunseo.rehearsal.faults.write import write_incidents
 from sunseo.rehearsal.live.server import LiveError, LivePage
+from sunseo.rehearsal.neighbour import Neighbour, open_neighbour
 from sunseo.rehearsal.observe import Observer
 from sunseo.rehearsal.outcome import COULD_NOT, Options, Outcome, conclude
 from sunseo.rehearsal.processes import Groups
 from sunseo.rehearsal.report.page import write_report
-from sunseo.rehearsal.server import ServerError
-from sunseo.rehearsal.stage import Scenery, StageError, set_up, setup_s
+from sunseo.rehearsal.server import ServerError, free_port
+from sunseo.rehearsal.site import SiteTerms
+from sunseo.rehearsal.stage import Operator, Scenery, StageError, set_up, setup_s
 from sunseo.rehearsal.terminal import Terminal
 from sunseo.rehearsal.venue import (
     Venue,
@@ -113,19 +116,22 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
         scenery = await set_up(session, venue.key, options.scenario, opens_at)
         terminal.say(f"{scenery.told} on {venue.url}")
 
-        plans = map(drill.lead, plans_of(options, venue, scenery, zero, folder))
-        crew = Crew(plans, folder / "drivers.log")
         window = window_on(venue, session, scenery)
-        try:
-            await crew.start()
-            groups = Groups(lambda: venue.supervisor, crew.pids)
-            observer = Observer(window, session, groups, zero, terminal.note_sample)
-            async with drill.under_way(zero, opens_at, session):
-                await _play(crew, observer, terminal, stop)
-            await observer.run_once()
-            record = crew.bring_home()
-        finally:
-            await crew.end()
+        async with _neighbour(options, venue, scenery, zero, folder) as neighbour:
+            site_url = None if neighbour is None else neighbour.url
+            plans = plans_of(options, venue, scenery, zero, folder, site_url=site_url)
+            crew = Crew(map(drill.lead, plans), folder / "drivers.log")
+            try:
+                await crew.start()
+                groups = Groups(lambda: venue.supervisor, crew.pids)
+                observer = Observer(window, session, groups, zero, terminal.note_sample)
+                async with drill.under_way(zero, opens_at, session):
+                    await _play(crew, observer, terminal, stop)
+                await observer.run_once()
+                record = crew.bring_home()
+            finally:
+                await crew.end()
+            tally = None if neighbour is None else await neighbour.tally()
         terminal.view.phase = "judging"
         terminal.say("Holding what visitors were told against what is stored ...")
         stored, report = await read_sale(venue.engine, scenery)
@@ -136,8 +142,10 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
                 samples=observer.samples,
                 capacity=options.scenario.capacity,
                 units=options.scenario.units,
-                person_limit=options.scenario.sale.person_limit,
+                person_limit=options.scenario.person_limit,
                 has=options.scenario.parts,
+                target_s=0.0 if options.scenario.site is None else options.scenario.site.target_s,
+                tally=tally,
                 whole=record.whole,
                 stored=stored,
                 report=report,
@@ -157,6 +165,29 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
         outcome = _compared(outcome, where.earlier)
         await live.finish(outcome)
         return outcome
+
+
+@asynccontextmanager
+async def _neighbour(
+    options: Options, venue: Venue, scenery: Scenery, zero: float, folder: Path
+) -> AsyncIterator[Neighbour | None]:
+    """The site behind the room, with a gate in front, where the scenario has one."""
+    if options.scenario.site is None or scenery.room is None:
+        yield None
+        return
+    async with open_session(venue.url) as session:
+        keys = await Operator(session, venue.key).read(f"/v1/rooms/{scenery.room}/keys")
+    terms = SiteTerms(
+        site=options.scenario.site,
+        port=free_port(),
+        room=scenery.room,
+        keys=keys,
+        sunseo_url=venue.url,
+        operator_key=venue.key,
+        zero=zero,
+    )
+    async with open_neighbour(terms, folder / "site.log") as neighbour:
+        yield neighbour
 
 
 def _compared(outcome: Outcome, earlier: Compared | None) -> Outcome:
@@ -192,7 +223,13 @@ async def _play(crew: Crew, observer: Observer, terminal: Terminal, stop: asynci
 
 
 def plans_of(
-    options: Options, venue: Venue, scenery: Scenery, zero: float, folder: Path
+    options: Options,
+    venue: Venue,
+    scenery: Scenery,
+    zero: float,
+    folder: Path,
+    *,
+    site_url: str | None = None,
 ) -> list[Plan]:
     """What each driver is to do."""
     return [
@@ -200,6 +237,7 @@ def plans_of(
             url=venue.url,
             sales=scenery.sales,
             room=scenery.room,
+            site_url=site_url,
             zero=zero,
             seed=options.seed,
             scenario=options.scenario,

@@ -21,7 +21,7 @@ from sunseo.rehearsal.slo import read_bound
 CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many units, so many at least
 
 Units = Annotated[int, Meta(ge=1, le=50_000)]
-Part = Literal["room", "seats", "stock"]
+Part = Literal["room", "sale", "seats", "stock", "site"]
 PersonLimit = Annotated[int, Meta(ge=1, le=50)]
 
 
@@ -115,6 +115,40 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     capacity: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 
 
+class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody else's site that the room protects, and how it gets worse.
+
+    Attributes:
+        servers: pages that it can make at once; the others wait in line.
+        page_s: one page takes it so long while it is well.
+        target_s: its p99 is to be below; the gate tells the room what it is.
+        worse_from_s: from then on after T0 pages take longer,
+        worse_over_s: ever more for so long,
+        slower: until they take so many times as long.
+        pages: that a visitor looks at.
+    """
+
+    servers: Annotated[int, Meta(ge=1, le=1_000)] = 8
+    page_s: Annotated[float, Meta(gt=0, le=60)] = 0.05
+    target_s: Annotated[float, Meta(gt=0, le=60)] = 0.5
+    worse_from_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
+    worse_over_s: Annotated[float, Meta(gt=0, le=86_400)] = 10.0
+    slower: Annotated[float, Meta(ge=1, le=1_000)] = 3.0
+    pages: Annotated[int, Meta(ge=1, le=100)] = 4
+
+    def takes_s(self, at_s: float) -> float:
+        """One page, so many seconds after T0."""
+        part = min(1.0, max(0.0, (at_s - self.worse_from_s) / self.worse_over_s))
+        return self.page_s * (1 + part * (self.slower - 1))
+
+    def stretched(self, factor: float) -> "Site":
+        return msgspec.structs.replace(
+            self,
+            worse_from_s=self.worse_from_s * factor,
+            worse_over_s=self.worse_over_s * factor,
+        )
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     Attributes:
@@ -129,14 +163,21 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     visitors: Annotated[int, Meta(ge=1, le=1_000_000)]
     session_s: Annotated[float, Meta(ge=0.1, le=600)]
     arrivals: Kind
-    sale: SeatSale | StockSale | SlotSale
+    sale: SeatSale | StockSale | SlotSale | None = None
     room: Room | None = None
+    site: Site | None = None
     people: People = People()
     slo: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for slo in self.slo:
             read_bound(slo)
+        if (self.sale is None) == (self.site is None):
+            raise ValueError("a scenario has a sale or a site: exactly one of [sale] and [site]")
+        if self.sale is None:
+            if self.room is None or self.room.capacity is None:
+                raise ValueError("a site stands behind a room: say [room] with its capacity")
+            return
         wanted = len(self.people.party_weights)
         if wanted > self.sale.person_limit:
             raise ValueError(
@@ -147,13 +188,29 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def units(self) -> int:
         """All that is on sale."""
-        return self.sale.units
+        return 0 if self.sale is None else self.sale.units
+
+    @property
+    def sales(self) -> int:
+        """How many."""
+        if self.sale is None:
+            return 0
+        return self.sale.sales if isinstance(self.sale, SlotSale) else 1
+
+    @property
+    def person_limit(self) -> int:
+        """Units that one person may have of a sale."""
+        return 0 if self.sale is None else self.sale.person_limit
 
     @property
     def parts(self) -> frozenset[Part]:
         """What there is to be judged."""
-        kind: Part = "seats" if isinstance(self.sale, SeatSale) else "stock"
-        return frozenset({kind} if self.room is None else {kind, "room"})
+        found: set[Part] = set() if self.room is None else {"room"}
+        if self.site is not None:
+            found.add("site")
+        if self.sale is not None:
+            found |= {"sale", "seats" if isinstance(self.sale, SeatSale) else "stock"}
+        return frozenset(found)
 
     @property
     def capacity(self) -> int:
@@ -166,6 +223,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def duration_s(self) -> float:
         """From T0 to the last arrival."""
         return self.arrivals.duration_s
+
+    def must_sell(self) -> None:
+        """
+        Raises:
+            ScenarioError: it is about a site, not about a sale.
+        """
+        if self.sale is None:
+            raise ScenarioError(f"this is for scenarios with a sale, and {self.title!r} has none")
 
     def changed(
         self,
@@ -185,13 +250,17 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         replace = msgspec.structs.replace
         if capacity and self.room is None:
             raise ScenarioError("capacity stands with a room, and this scenario has none")
+        if units and self.sale is None:
+            raise ScenarioError("units stand with a sale, and this scenario has none")
+        factor = duration_s / self.duration_s if duration_s else 1.0
         changed = replace(
             self,
             visitors=visitors or self.visitors,
             session_s=session_s or self.session_s,
             slo=tuple(slo) or self.slo,
             arrivals=self.arrivals.stretched(duration_s) if duration_s else self.arrivals,
-            sale=self.sale.with_units(units) if units else self.sale,
+            sale=self.sale.with_units(units) if units and self.sale else self.sale,
+            site=self.site.stretched(factor) if self.site else None,
             room=replace(self.room, capacity=capacity) if capacity and self.room else self.room,
         )
         try:  # what a replacement makes is checked by nobody else

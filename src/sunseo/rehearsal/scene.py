@@ -72,6 +72,7 @@ class Scene(msgspec.Struct):
     issuer: Issuer | None
     scenario: Scenario
     room: str = ""  # empty where there is none
+    site: Door | None = None
     arrived: int = 0
     now: Counter[str] = msgspec.field(default_factory=Counter)  # in_line, inside
     bought: int = 0
@@ -81,7 +82,7 @@ class Scene(msgspec.Struct):
         """Which sale somebody comes for who comes then, and when that opens."""
         openings = self.scenario.arrivals.openings_s
         place = self.scenario.arrivals.opening_for(at_s)
-        of_opening = self.sales[place :: len(openings)]
+        of_opening = self.sales[place :: len(openings)] or [""]
         return of_opening[number % len(of_opening)], openings[place]
 
 

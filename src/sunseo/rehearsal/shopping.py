@@ -65,7 +65,7 @@ class Shopping:
     async def _hold(self, party: int) -> Held:
         """Try until something is held; whoever finds nothing leaves."""
         caller, attempt = self._caller, 0
-        limit = self._scene.scenario.sale.person_limit
+        limit = self._scene.scenario.person_limit
         wanted = limit + 1 if self._habits.oversteps else party
         while True:
             claim = self._claim(await self._find_free(), wanted, attempt)

@@ -32,13 +32,15 @@ class Scenery(msgspec.Struct, frozen=True):
 
     @property
     def told(self) -> str:
+        if not self.sales:
+            return f"Room {self.room}"
         sales = f"Sale {self.sales[0]}" if len(self.sales) == 1 else f"{len(self.sales)} sales"
         return sales if self.room is None else f"{sales} behind room {self.room}"
 
 
 def setup_s(scenario: Scenario) -> float:
     """How long to leave for setting it up, before anybody comes."""
-    return SALE_S * (scenario.sale.sales if isinstance(scenario.sale, SlotSale) else 1)
+    return SALE_S * scenario.sales
 
 
 async def set_up(
@@ -51,10 +53,10 @@ async def set_up(
     """
     operator = Operator(session, key)
     openings = scenario.arrivals.openings_s
-    count = scenario.sale.sales if isinstance(scenario.sale, SlotSale) else 1
+    count = scenario.sales
     opens_at = [zero + timedelta(seconds=openings[place % len(openings)]) for place in range(count)]
     if scenario.room is not None:  # it keeps the door until then
-        opens_at = [datetime.now(UTC)]
+        opens_at = [datetime.now(UTC)] * count
     at_once = asyncio.Semaphore(AT_ONCE)
 
     async def create(moment: datetime) -> int:
@@ -64,7 +66,9 @@ async def set_up(
     sales = await asyncio.gather(*map(create, opens_at))
     if scenario.room is None:
         return Scenery(sales, None)
-    room = (await operator.post("/v1/rooms", _room(scenario, sales[0], zero)))["room"]
+    room = (await operator.post("/v1/rooms", _room(scenario, sales[0] if sales else None, zero)))[
+        "room"
+    ]
     return Scenery(sales, int(room))
 
 
@@ -72,13 +76,13 @@ async def _sell(operator: "Operator", scenario: Scenario, opens_at: datetime) ->
     sale = int((await operator.post("/v1/sales", _sale(scenario, opens_at)))["sale"])
     if isinstance(scenario.sale, SeatSale):
         await operator.post(f"/v1/sales/{sale}/seats", {"blocks": _blocks(scenario.units)})
-    else:
+    elif scenario.sale is not None:
         await operator.post(f"/v1/sales/{sale}/stocks", _stocks(scenario.sale))
     return sale
 
 
 def _sale(scenario: Scenario, opens_at: datetime) -> dict[str, Any]:
-    limit = scenario.sale.person_limit
+    limit = scenario.person_limit
     evening = opens_at + timedelta(days=30)
     return {
         "template": "concert",
@@ -129,7 +133,7 @@ def _blocks(seats: int) -> list[dict[str, Any]]:
     return blocks
 
 
-def _room(scenario: Scenario, sale: int, opens_at: datetime) -> dict[str, Any]:
+def _room(scenario: Scenario, sale: int | None, opens_at: datetime) -> dict[str, Any]:
     session_s = scenario.session_s
     shortest, longest = POLL_CEILING_S
     poll_ceiling_s = min(longest, max(shortest, round(4 * session_s)))
@@ -155,6 +159,18 @@ class Operator:
     def __init__(self, session: aiohttp.ClientSession, key: str) -> None:
         self._session = session
         self._key = key
+
+    async def read(self, path: str) -> str:
+        """The text of an answer.
+
+        Raises:
+            StageError: it was refused.
+        """
+        headers = {"Authorization": f"Bearer {self._key}"}
+        async with self._session.get(path, headers=headers) as response:
+            if response.status != 200:
+                raise StageError(f"{path} was answered {response.status}")
+            return await response.text()
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Send it, again where the server asks to come later.

@@ -52,9 +52,10 @@ class Terminal:
 
     def __enter__(self) -> Self:
         options, played = self._options, self._options.scenario
+        wanted = f" for {played.units:,} units" if played.units else ""
+        inside = f", {played.capacity:,} inside at once" if played.capacity else ""
         self.say(
-            f"{played.visitors:,} visitors for {played.units:,} units,"
-            f" {played.capacity:,} inside at once, seed {options.seed}."
+            f"{played.visitors:,} visitors{wanted}{inside}, seed {options.seed}."
             " Ctrl-C ends it with a partial report."
         )
         if self._console.is_terminal:
@@ -173,9 +174,7 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
                 if name in funnel
             ),
         ),
-        ("Sold, of all", f"{outcome.sold:,} of {outcome.options.scenario.units:,}"),
-        ("Orders (found by asking again)", f"{outcome.orders:,} ({outcome.orders_found:,})"),
-        ("Nine tenths sold; sold out", f"{_s(outcome.nine_tenths_s)}; {_s(outcome.sold_out_s)}"),
+        *_sold(outcome),
         (
             "Requests (a second; busiest second)",
             (
@@ -186,7 +185,7 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
         ("Sent again after 429, 503 or silence", f"{outcome.retries:,}"),
         ("Answers lost on purpose", f"{outcome.lost_answers:,}"),
     ]
-    for name in ("join", "state", "enter", "hold", "order"):
+    for name in ("join", "state", "enter", "look", "hold", "order", "page"):
         latency = outcome.latencies.get(name)
         if latency is not None:
             rows.append((f"{name}: p50 / p99", f"{latency.p50:,.0f} / {latency.p99:,.0f} ms"))
@@ -202,6 +201,17 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
         )
     )
     return rows
+
+
+def _sold(outcome: Outcome) -> list[tuple[str, str]]:
+    units = outcome.options.scenario.units
+    if not units:
+        return []
+    return [
+        ("Sold, of all", f"{outcome.sold:,} of {units:,}"),
+        ("Orders (found by asking again)", f"{outcome.orders:,} ({outcome.orders_found:,})"),
+        ("Nine tenths sold; sold out", f"{_s(outcome.nine_tenths_s)}; {_s(outcome.sold_out_s)}"),
+    ]
 
 
 def _s(seconds: float | None) -> str:

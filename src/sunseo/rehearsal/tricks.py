@@ -55,7 +55,7 @@ async def hammer(caller: Caller, pass_: str) -> Held | None:
 
     Of a burst no more may be placed than one person may have, and without a pass none.
     """
-    scene, limit = caller.scene, caller.scene.scenario.sale.person_limit
+    scene, limit = caller.scene, caller.scene.scenario.person_limit
     for _ in range(BURSTS_MAX):
         view = await caller.look_at_sale()
         if not view.free:

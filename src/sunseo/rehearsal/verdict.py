@@ -16,7 +16,9 @@ from sunseo.rehearsal.door import PATIENCE_S
 from sunseo.rehearsal.fairness import Fairness, Joined, fairness_of, overtakers
 from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Placed
 from sunseo.rehearsal.observe import Sample
+from sunseo.rehearsal.protected import guarded, recovered, slowed
 from sunseo.rehearsal.scenario import Part
+from sunseo.rehearsal.site import Tally
 from sunseo.rehearsal.sold import Fact, sold_twice, within_limit, within_stock
 from sunseo.rehearsal.stored import Stored, StoredPass
 from sunseo.rehearsal.uniformity import uniformity_of
@@ -36,7 +38,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     capacity: int
     units: int
     person_limit: int = 4
-    has: frozenset[Part] = frozenset({"room", "seats"})
+    has: frozenset[Part] = frozenset({"room", "sale", "seats"})
+    target_s: float = 0.0
+    tally: Tally | None = None
     whole: bool
     stored: Stored | None = None
     report: Report | None = None
@@ -267,6 +271,21 @@ def _person_limit(evidence: Evidence) -> Findings:
     return within_limit(evidence.ledger, evidence.stored, evidence.person_limit)
 
 
+def _guarded(evidence: Evidence) -> Findings:
+    """Nobody came through to the site without a pass."""
+    return guarded(evidence.tally)
+
+
+def _slowed(evidence: Evidence) -> Findings:
+    """The room let fewer in while the site was unwell."""
+    return slowed(evidence.figures, evidence.samples, evidence.capacity, evidence.target_s)
+
+
+def _recovered(evidence: Evidence) -> Findings:
+    """The site came back to its target."""
+    return recovered(evidence.figures, evidence.samples, evidence.capacity, evidence.target_s)
+
+
 def _told_is_true(evidence: Evidence) -> Findings:
     """Every place, pass, hold, order and farewell that was told is stored just so."""
     stored, ledger = evidence.stored, evidence.ledger
@@ -399,6 +418,9 @@ CHECKS: dict[str, Callable[[Evidence], Findings]] = {
     "one-owner": _one_owner,
     "within-stock": _within_stock,
     "person-limit": _person_limit,
+    "guarded": _guarded,
+    "slowed": _slowed,
+    "recovered": _recovered,
     "one-place": _one_place_each,
     "first-come": _first_come,
     "uniform-draw": _uniform_draw,
@@ -415,6 +437,11 @@ CHECKS: dict[str, Callable[[Evidence], Findings]] = {
 
 CHECKS_OF: dict[str, Part] = {
     "one-owner": "seats",
+    "person-limit": "sale",
+    "orders-told": "sale",
+    "guarded": "site",
+    "slowed": "site",
+    "recovered": "site",
     "within-stock": "stock",
     "one-place": "room",
     "first-come": "room",

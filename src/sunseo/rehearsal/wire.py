@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import httptools
 
 SWEEP_S = 1.0
+PASS_COOKIE = b"sunseo_pass_"
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 PORTS_ELSEWHERE = 16_384  # of a source address, where Linux does not tell: as RFC 6335 has it
 
@@ -39,6 +40,7 @@ class Answer(NamedTuple):
     body: bytes
     etag: str
     retry_after: str | None
+    pass_: str = ""  # a gate's, from its cookie
 
 
 class Pace(NamedTuple):
@@ -279,6 +281,7 @@ class _Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._etag = ""
         self._retry_after: str | None = None
+        self._pass = ""
         self._rest: asyncio.TimerHandle | None = None  # of a request that is sent in pieces
         self.was_idle = False
         self.heard = False
@@ -345,6 +348,8 @@ class _Connection(asyncio.Protocol):
             self._etag = value.decode("latin-1")
         elif len(name) == 11 and name.lower() == b"retry-after":
             self._retry_after = value.decode("latin-1")
+        elif len(name) == 10 and name.lower() == b"set-cookie" and value.startswith(PASS_COOKIE):
+            self._pass = value.partition(b"=")[2].partition(b";")[0].decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
         self._chunks.append(body)
@@ -352,8 +357,10 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         chunks, self._chunks = self._chunks, []
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        answer = Answer(self._parser.get_status_code(), body, self._etag, self._retry_after)
-        self._etag, self._retry_after = "", None
+        answer = Answer(
+            self._parser.get_status_code(), body, self._etag, self._retry_after, self._pass
+        )
+        self._etag, self._retry_after, self._pass = "", None, ""
         self.is_usable = self._parser.should_keep_alive() and self._rest is None
         if self._rest is not None:  # answered before all of the question was there
             self._rest.cancel()

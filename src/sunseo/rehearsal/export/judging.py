@@ -58,7 +58,7 @@ def conclude_told(staged: Staged, told: Path, seen: Seen) -> Outcome:
             samples=seen.samples,
             capacity=options.scenario.capacity,
             units=options.scenario.units,
-            person_limit=options.scenario.sale.person_limit,
+            person_limit=options.scenario.person_limit,
             has=options.scenario.parts,
             whole=record.whole if record else False,
             stored=seen.stored,

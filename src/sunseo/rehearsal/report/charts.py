@@ -11,7 +11,7 @@ Points = list[tuple[float, float]]
 Drawn = tuple[str, list[Curve]]
 """The name of a picture, and what is in it."""
 
-LATENCIES = (("join", 1), ("state", 2), ("enter", 3), ("hold", 4), ("order", 5))
+LATENCIES = (("join", 1), ("state", 2), ("enter", 3), ("hold", 4), ("order", 5), ("page", 4))
 GROUPS = (("server", 1), ("database", 3), ("crowd", 2))
 
 
@@ -24,8 +24,8 @@ def charts_of(outcome: Outcome, text: Callable[[str], str]) -> list[dict[str, An
             "legend": [(text(f"curve.{curve.name}"), curve.tone) for curve in curves],
             "svg": draw(text(f"chart.{name}"), curves, span),
         }
-        for name, curves in _drawn(outcome)
-        if any(y for curve in curves for _, y in curve.points)
+        for name, drawn in _drawn(outcome)
+        if (curves := [curve for curve in drawn if any(y for _, y in curve.points)])
     ]
 
 

@@ -58,20 +58,8 @@ def _part(outcome: Outcome, language: Language) -> dict[str, Any]:
 
 
 def _lead(outcome: Outcome, say: Callable[..., str]) -> list[str]:
-    sold_out = (
-        ""
-        if outcome.sold_out_s is None
-        else say("lead.sold_out", seconds=f"{outcome.sold_out_s:,.0f}")
-    )
     return [
-        say(
-            "lead",
-            visitors=f"{outcome.funnel['came']:,}",
-            units=f"{outcome.options.scenario.units:,}",
-            orders=f"{outcome.orders:,}",
-            sold=f"{outcome.sold:,}",
-            sold_out=sold_out,
-        ),
+        _came_for(outcome, say),
         say(
             "lead.requests",
             requests=f"{outcome.requests:,}",
@@ -79,6 +67,25 @@ def _lead(outcome: Outcome, say: Callable[..., str]) -> list[str]:
             retries=f"{outcome.retries:,}",
         ),
     ]
+
+
+def _came_for(outcome: Outcome, say: Callable[..., str]) -> str:
+    visitors, units = f"{outcome.funnel['came']:,}", outcome.options.scenario.units
+    if not units:
+        return say("lead.site", visitors=visitors, browsed=f"{outcome.funnel['browsed']:,}")
+    sold_out = (
+        ""
+        if outcome.sold_out_s is None
+        else say("lead.sold_out", seconds=f"{outcome.sold_out_s:,.0f}")
+    )
+    return say(
+        "lead",
+        visitors=visitors,
+        units=f"{units:,}",
+        orders=f"{outcome.orders:,}",
+        sold=f"{outcome.sold:,}",
+        sold_out=sold_out,
+    )
 
 
 def _fairness(outcome: Outcome, say: Callable[..., str]) -> str:
