@@ -12,6 +12,8 @@ from typing import Annotated, Self
 import msgspec
 from msgspec import Meta
 
+from sunseo.rehearsal.recorded import RecordError, moment_of, moments_of
+
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Duration = Annotated[float, Meta(ge=1, le=86_400)]
@@ -164,7 +166,56 @@ class Steps(Arrivals, frozen=True, kw_only=True, tag_field="kind", tag="steps"):
         return [dice.uniform(*span) for span in dice.choices(spans, weights, k=visitors)]
 
 
-Kind = Herd | Poisson | Ramp | Steps
+class Replay(Arrivals, frozen=True, kw_only=True, tag_field="kind", tag="replay"):
+    """As it was recorded on another day.
+
+    Attributes:
+        file: a CSV of moments or a common access log; its path, as seen from the scenario.
+        opens_at: which recorded moment is T0; the first arrival if not given.
+        moments_s: what was recorded, seconds from T0; read from the file where there is one.
+        within_s: whoever was recorded to the whole second came somewhere in it.
+    """
+
+    file: str | None = None
+    opens_at: str | None = None
+    moments_s: tuple[float, ...] = ()
+    within_s: Seconds = 0.0
+
+    @property
+    def early_from_s(self) -> float:
+        return max(0.0, -min(self.moments_s, default=0.0))
+
+    def read(self, text: str) -> "Replay":
+        """With what was recorded.
+
+        Raises:
+            RecordError: it cannot be read.
+        """
+        moments = moments_of(text)
+        zero = moments[0] if self.opens_at is None else moment_of(self.opens_at)
+        if zero is None:
+            raise RecordError(f"opens_at: {self.opens_at!r} is no moment")
+        whole = all(moment.is_integer() for moment in moments)
+        recorded = tuple(round(moment - zero, 3) for moment in moments)
+        within_s = 1.0 if whole else 0.0
+        return Replay(
+            duration_s=max(1.0, recorded[-1] + within_s),
+            file=self.file,
+            opens_at=self.opens_at,
+            moments_s=recorded,
+            within_s=within_s,
+        )
+
+    def times(self, visitors: int, dice: Random) -> list[float]:
+        """All who were recorded, or some of them; where more are wanted, some come twice."""
+        if not self.moments_s:
+            raise ValueError("nothing was recorded")
+        rounds, rest = divmod(visitors, len(self.moments_s))
+        chosen = [*self.moments_s * rounds, *dice.sample(self.moments_s, rest)]
+        return [at + dice.random() * self.within_s for at in chosen]
+
+
+Kind = Herd | Poisson | Ramp | Steps | Replay
 
 
 def arrival_times(arrivals: Kind, visitors: int, seed: int) -> list[float]:

@@ -183,10 +183,14 @@ class Visit:
     async def enter(self) -> None:
         """Turn the place into a pass, or into the same pass again where it has lapsed."""
         caller = self._caller
+        first_asked = caller.due
         while True:
             reply = await caller.send(enter_request(caller, self._place.place), "enter")
             if reply.status in (200, 201):
                 self._take_pass(reply)
+                if reply.at > first_asked + given(reply.body).renew_after_s:
+                    # What was given first may have run out before it was told.
+                    self._scene.ledger.lapsed.append(self._habits.number)
                 return
             if reply.status == 202 or reply.outcome == "not_served":  # by a worker a moment behind
                 wait_s = given(reply.body).poll_after_s

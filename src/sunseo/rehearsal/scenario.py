@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from sunseo.rehearsal.arrivals import Kind
+from sunseo.rehearsal.arrivals import Kind, Replay
 from sunseo.rehearsal.habits import People
+from sunseo.rehearsal.recorded import RecordError
 from sunseo.rehearsal.slo import read_bound
 
 CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many units, so many at least
@@ -306,11 +307,30 @@ def read_scenario(name: str) -> Scenario:
     """
     try:
         values: dict[str, Any] = tomllib.loads(text_of(name))
-        return msgspec.convert(values, Scenario)
+        scenario = msgspec.convert(values, Scenario)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"{name}: not TOML: {error}") from None
     except msgspec.ValidationError as error:
         raise ScenarioError(f"{name}: {_told(str(error))}") from None
+    if not isinstance(scenario.arrivals, Replay):
+        return scenario
+    return msgspec.structs.replace(
+        scenario, arrivals=_replayed(name, scenario.arrivals, Path(name).parent)
+    )
+
+
+def _replayed(name: str, replay: Replay, folder: Path) -> Replay:
+    """With what its file has recorded."""
+    if replay.file is None:
+        if replay.moments_s:
+            return replay
+        raise ScenarioError(f"{name}: arrivals: a replay has a file, or moments_s")
+    try:
+        return replay.read((folder / replay.file).read_text("utf-8", "replace"))
+    except OSError as error:
+        raise ScenarioError(f"{name}: arrivals.file: {replay.file}: {error.strerror}") from None
+    except RecordError as error:
+        raise ScenarioError(f"{name}: arrivals.file: {replay.file}: {error}") from None
 
 
 def _told(error: str) -> str:
