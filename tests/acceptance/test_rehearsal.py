@@ -29,7 +29,8 @@ from sunseo.rehearsal.scenario import text_of
 from sunseo.rehearsal.stored import read_stored
 from sunseo.rehearsal.verdict import Evidence, judge
 
-PATIENCE_S = 180
+PATIENCE_S = 600  # a bound for a machine with ten other things to do, no figure
+NO_ERRORS = ("--slo", "errors <= 0 %")  # instead of what a scenario demands of speed
 SMALL = ("--visitors", "120", "--seats", "40", "--duration", "4", "--session", "0.5", "--seed", "5")
 
 
@@ -212,7 +213,7 @@ def test_what_cannot_run_says_so(options: tuple[str, ...], word: str, tmp_path: 
 def test_coupons_go_to_one_person_each(tmp_path: Path) -> None:
     """A small drop without a room sells out, to no bot more than to others."""
     told = tmp_path / "told.json"
-    crowd = ("--visitors", "80", "--units", "30", "--duration", "2", "--seed", "5")
+    crowd = ("--visitors", "80", "--units", "30", "--duration", "2", "--seed", "5", *NO_ERRORS)
     rehearsal = start(tmp_path / "tmp", *crowd, "--json", str(told), scenario="coupon")
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
@@ -226,7 +227,7 @@ def test_coupons_go_to_one_person_each(tmp_path: Path) -> None:
 def test_clinics_open_one_after_another(tmp_path: Path) -> None:
     """Everybody who comes for one of many small sales is told the truth about it."""
     told = tmp_path / "told.json"
-    crowd = ("--visitors", "60", "--duration", "6", "--session", "0.2", "--seed", "5")
+    crowd = ("--visitors", "60", "--duration", "6", "--session", "0.2", "--seed", "5", *NO_ERRORS)
     small = tmp_path / "clinic.toml"
     small.write_text(text_of("clinic").replace("sales = 300", "sales = 6"), "utf-8")
     rehearsal = start(tmp_path / "tmp", *crowd, "--json", str(told), scenario=str(small))
@@ -242,14 +243,11 @@ def test_site_behind_a_gate_sees_nobody_without_a_pass(tmp_path: Path) -> None:
     """Visitors come uninvited, are sent to the line, browse with their passes, and are done."""
     told = tmp_path / "told.json"
     crowd = ("--visitors", "30", "--duration", "2", "--session", "0.3", "--seed", "5")
-    rehearsal = start(
-        tmp_path / "tmp",
-        *crowd,
-        "--json",
-        str(told),
-        "--require-complete",
-        scenario="protected-site",
-    )
+    patient = tmp_path / "site.toml"  # whatever the machine does: it is never called slow
+    text = text_of("protected-site").replace("absent_within_s = 60.0", "absent_within_s = 1.0")
+    patient.write_text(text.replace("target_s = 0.5", "target_s = 60.0"), "utf-8")
+    options = (*crowd, "--json", str(told), "--require-complete")
+    rehearsal = start(tmp_path / "tmp", *options, scenario=str(patient))
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
     outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
@@ -258,5 +256,5 @@ def test_site_behind_a_gate_sees_nobody_without_a_pass(tmp_path: Path) -> None:
     assert standings["guarded"] == "held"
     assert outcome.tricks["uninvited: pass_required"] == 30
     assert outcome.funnel["browsed"] > 15
-    assert outcome.standing == "partly"  # so short a time says nothing of slowing down
+    assert outcome.standing == "partly"  # a site that is well says nothing of slowing down
     assert rehearsal.returncode == 2

@@ -5,11 +5,11 @@ another one copies the nearest.
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -267,7 +267,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         try:  # what a replacement makes is checked by nobody else
             return msgspec.convert(msgspec.to_builtins(changed), Scenario)
         except msgspec.ValidationError as error:
-            raise ScenarioError(_told(str(error))) from None
+            raise ScenarioError(_told(str(error), {})) from None
 
 
 def shipped() -> dict[str, Traversable]:
@@ -307,11 +307,12 @@ def read_scenario(name: str) -> Scenario:
     """
     try:
         values: dict[str, Any] = tomllib.loads(text_of(name))
-        scenario = msgspec.convert(values, Scenario)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"{name}: not TOML: {error}") from None
+    try:
+        scenario = msgspec.convert(values, Scenario)
     except msgspec.ValidationError as error:
-        raise ScenarioError(f"{name}: {_told(str(error))}") from None
+        raise ScenarioError(f"{name}: {_told(str(error), values)}") from None
     if not isinstance(scenario.arrivals, Replay):
         return scenario
     return msgspec.structs.replace(
@@ -333,8 +334,30 @@ def _replayed(name: str, replay: Replay, folder: Path) -> Replay:
         raise ScenarioError(f"{name}: arrivals.file: {replay.file}: {error}") from None
 
 
-def _told(error: str) -> str:
-    """The sentence of msgspec with the field in front."""
+def _told(error: str, values: Mapping[str, Any]) -> str:
+    """The sentence of msgspec with the field in front, and what is right where it has no word."""
     what, _, where = error.partition(" - at `$")
     field = where.rstrip("`").lstrip(".")
-    return f"{field}: {what}" if field else what
+    told = f"{field}: {what}" if field else what
+    right = _right(what, field.partition(".")[0], values)
+    return f"{told}; {right}" if right else told
+
+
+def _right(what: str, table: str, values: Mapping[str, Any]) -> str:
+    """The fields of a table that has an unknown one, or the kinds of one that has none of them."""
+    tables: dict[str, tuple[type[msgspec.Struct], ...]] = {
+        "": (Scenario,),
+        "arrivals": get_args(Kind),
+        "sale": (SeatSale, StockSale, SlotSale),
+        "room": (Room,),
+        "site": (Site,),
+        "people": (People,),
+    }
+    structs = {one.__struct_config__.tag: one for one in tables.get(table, ())}
+    if what.startswith("Invalid value"):
+        return f"it is one of {', '.join(map(str, structs))}"
+    if "unknown field" not in what:
+        return ""
+    inside = values.get(table, {})
+    struct = structs.get(inside.get("kind") if isinstance(inside, dict) else None)
+    return f"there are {', '.join(struct.__struct_fields__)}" if struct is not None else ""
