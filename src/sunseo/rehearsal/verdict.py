@@ -261,31 +261,6 @@ def _one_owner(evidence: Evidence) -> Findings:
     return looked_at, faults
 
 
-def _within_stock(evidence: Evidence) -> Findings:
-    """No stock was sold beyond what there was."""
-    return within_stock(evidence.ledger, evidence.stored, evidence.units)
-
-
-def _person_limit(evidence: Evidence) -> Findings:
-    """Nobody has ordered more in a sale than one person may have."""
-    return within_limit(evidence.ledger, evidence.stored, evidence.person_limit)
-
-
-def _guarded(evidence: Evidence) -> Findings:
-    """Nobody came through to the site without a pass."""
-    return guarded(evidence.tally)
-
-
-def _slowed(evidence: Evidence) -> Findings:
-    """The room let fewer in while the site was unwell."""
-    return slowed(evidence.figures, evidence.samples, evidence.capacity, evidence.target_s)
-
-
-def _recovered(evidence: Evidence) -> Findings:
-    """The site came back to its target."""
-    return recovered(evidence.figures, evidence.samples, evidence.capacity, evidence.target_s)
-
-
 def _told_is_true(evidence: Evidence) -> Findings:
     """Every place, pass, hold, order and farewell that was told is stored just so."""
     stored, ledger = evidence.stored, evidence.ledger
@@ -416,11 +391,11 @@ def _fairness(evidence: Evidence) -> Fairness | None:
 CHECKS: dict[str, Callable[[Evidence], Findings]] = {
     "invariants": _invariants,
     "one-owner": _one_owner,
-    "within-stock": _within_stock,
-    "person-limit": _person_limit,
-    "guarded": _guarded,
-    "slowed": _slowed,
-    "recovered": _recovered,
+    "within-stock": lambda e: within_stock(e.ledger, e.stored, e.units),
+    "person-limit": lambda e: within_limit(e.ledger, e.stored, e.person_limit),
+    "guarded": lambda e: guarded(e.tally),
+    "slowed": lambda e: slowed(e.figures, e.samples, e.capacity, e.target_s),
+    "recovered": lambda e: recovered(e.figures, e.samples, e.capacity, e.target_s),
     "one-place": _one_place_each,
     "first-come": _first_come,
     "uniform-draw": _uniform_draw,
