@@ -44,6 +44,7 @@ class PaperStore:
         self.capacity = self.settings.capacity
         self.sealed = False
         self.places: dict[UUID, LinePlace] = {}
+        self.followed: dict[int, int] = {}
         self.registered: dict[UUID, LineEntrant] = {}
         self.passes: dict[int, LinePass] = {}
 
@@ -96,6 +97,7 @@ class PaperStore:
         self.issued, self.live, self.departed = line.issued, line.live, line.departed
         self.entrants = line.entrants
         self.places |= {place.holder: place for place in line.new_places}
+        self.followed |= line.followed
         self.registered |= {entry.holder: entry for entry in line.new_entrants}
         self.passes |= line.moved_passes
 

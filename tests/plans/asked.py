@@ -77,14 +77,15 @@ def _room_look_up(n: int) -> Arguments:
 
 
 def _room_writes(n: int) -> Arguments:
-    """New places and registrations, passes that are renewed, and as many lines."""
+    """New places, each behind one that is used up, registrations, renewed passes and lines."""
     numbers = [ROWS * 10 + place for place in range(n)]
     at_ms = 1_800_000_000_000
     times = "renewed_at_ms entered_at_ms expires_at_ms slot_until_ms session_until_ms"
     renewed = dict.fromkeys(times.split(), at_ms) | {"state": "live", "renewal": 1}
     return [
         NOW,
-        _json(n, ("holder", _new(n)), ("number", numbers), visit=1),
+        _json(n, ("holder", _new(n)), ("number", numbers)),
+        _json(n, ("number", _keys(n)), ("followed_by", numbers)),
         _json(n, ("holder", _new(n)), ("entrant", _new(n))),
         _json(n, ("number", _keys(n)), ("pass_id", _ids(n)), ("holder", _ids(n)), **renewed),
         _json(n, ("room", list(range(1, n + 1))), issued=ROWS * 2, live=1, departed=1, entrants=1),

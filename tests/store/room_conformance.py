@@ -422,6 +422,6 @@ def _told(answer: RoomAnswer) -> tuple[Any, ...]:
         answer.epoch,
         answer.serving,
         answer.expired,
-        None if place is None else (place.number, place.holder, place.binding, place.visit),
+        None if place is None else (place.number, place.holder, place.binding),
         None if held is None else (held.pass_id, held.expires_at_ms - held.entered_at_ms),
     )

@@ -46,9 +46,9 @@ FORBIDDEN = {
     "room_lines_live_not_negative": "UPDATE room_lines SET live = -1",
     "room_lines_capacity_not_negative": "UPDATE room_lines SET capacity = -1",
     "room_places_numbered_from_one": "UPDATE room_places SET number = 0",
-    "room_places_one_per_number": "INSERT INTO room_places"
-    " SELECT room, number, issued_at, organisation, epoch, gen_random_uuid(), binding"
-    " FROM room_places",
+    "room_places_followed_by_later": "UPDATE room_places SET followed_by = number",
+    "room_places_one_per_holder": "INSERT INTO room_places"
+    " SELECT room, number + 1, issued_at, organisation, epoch, holder, binding FROM room_places",
     "room_passes_state_known": "UPDATE room_passes SET state = 'lost', ended_at = now()",
     "room_passes_live_has_no_end": "UPDATE room_passes SET state = 'left'",
     "room_passes_slot_outlasts_token": "UPDATE room_passes SET expires_at = slot_until + '1 s'",
@@ -69,7 +69,7 @@ A_ROOM = (
 
 
 async def test_each_named_constraint_refuses_by_its_name(market: Market) -> None:
-    """Every CHECK and UNIQUE of the schema is provoked, and told by its own name."""
+    """Every CHECK, UNIQUE and EXCLUDE of the schema is provoked, and told by its own name."""
     sale = await market.sale(seats=2, stocks=[5], products=[{1: 1}], person_limit=9)
     hold = await market.held(place(sale, KIM, "a", 1, products=[(1, 1)]))
     await market.ask(order(sale, KIM, "b", hold.hold))
@@ -86,10 +86,10 @@ async def test_each_named_constraint_refuses_by_its_name(market: Market) -> None
 
 
 async def test_no_constraint_is_left_untried(market: Market) -> None:
-    """A new CHECK or UNIQUE without its line above fails here, until it has one."""
+    """A new CHECK, UNIQUE or EXCLUDE without its line above fails here, until it has one."""
     named = await market.rows(
         "SELECT conname::text FROM pg_constraint"
-        " WHERE contype = 'c' AND connamespace = 'public'::regnamespace"
+        " WHERE contype IN ('c', 'x') AND connamespace = 'public'::regnamespace"
         " UNION SELECT indexrelid::regclass::text FROM pg_index"
         " WHERE indisunique AND NOT indisprimary AND indrelid IN ("
         "  SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
@@ -122,10 +122,10 @@ async def test_every_key_begins_with_the_organisation_then_the_sale(market: Mark
     across_sales = {"holds_open_by_expiry", "journal_cursors_key"}
     tables_of_a_room = {table for table, _, _ in keys if table.startswith("room_")}
     for table, index, columns in keys:
-        named = re.findall(r"[a-z_]+", columns.replace("ARRAY[", "").replace("::bigint", ""))
+        named = re.findall(r"\b[a-z]\w*\b(?!\()", columns.replace("::bigint", ""))
         assert named[0] == "organisation", index
         if table in tables_of_a_sale and index not in across_sales:
             assert named[1] == "sale", index
         if table in tables_of_a_room - {"room_leases"}:
-            assert named[1] == "room", index
+            assert "room" in named[1:3], index  # after the epoch where that saves padding
     assert len(keys) > 15

@@ -12,7 +12,8 @@ from sunseo.invariants.entries import INVARIANTS
 from sunseo.invariants.report import Report
 from sunseo.invariants.verify import verify
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.room.commands import Enter, pass_id_of
+from sunseo.room.commands import Enter, Join, Leave, pass_id_of
+from sunseo.room.settings import RoomSettings
 from tests.store.lobby import ORGANISATION, Lobby, holder, open_lobby
 
 STRANGER = "00000000-0000-4000-8000-000000000000"
@@ -50,7 +51,7 @@ CORRUPTIONS = (
     ),
     Corruption(
         "room-numbers",
-        "DROP INDEX room_places_one_per_number;"
+        "ALTER TABLE room_places DROP CONSTRAINT room_places_key;"
         "UPDATE room_places SET number = 4 WHERE room = 1 AND number = 5",
         {"room": 1, "issued": 5, "places": 5, "highest": 4},
     ),
@@ -77,14 +78,22 @@ CORRUPTIONS = (
     ),
     Corruption(
         "room-visits",
-        f"INSERT INTO room_places VALUES (1, 6, now(), 1, 1, '{holder('ann')}', NULL, 2);"
+        "UPDATE room_places SET followed_by = 6 WHERE room = 1 AND number = 1;"
+        f"INSERT INTO room_places VALUES (1, 6, now(), 1, 1, '{holder('ann')}', NULL);"
         "UPDATE room_lines SET issued = 6 WHERE room = 1",
-        {"room": 1, "number": 6, "visit": 2, "number_before": 1, "state_before": "live"},
+        {"room": 1, "number": 1, "followed_by": 6, "next_number": 6},
     ),
     Corruption(
         "room-visits",
-        "UPDATE room_places SET visit = 2 WHERE room = 1 AND number = 5",
-        {"room": 1, "number": 5, "visit": 2, "number_before": None},
+        "UPDATE room_places SET followed_by = 6 WHERE room = 1 AND number = 5",
+        {"room": 1, "number": 5, "followed_by": 6, "next_number": None},
+    ),
+    Corruption(
+        "room-visits",
+        "ALTER TABLE room_places DROP CONSTRAINT room_places_one_per_holder;"
+        f"INSERT INTO room_places VALUES (1, 6, now(), 1, 1, '{holder('cat')}', NULL);"
+        "UPDATE room_lines SET issued = 6 WHERE room = 1",
+        {"room": 1, "number": 3, "followed_by": None, "next_number": 6},
     ),
     Corruption(
         "room-pass-times",
@@ -98,7 +107,7 @@ CORRUPTIONS = (
         " (1, 1, 1, 'revealed', '', 'x', true, now(), 1);"
         "INSERT INTO room_entrants VALUES"
         f" (1, 1, 1, '{STRANGER}', '{STRANGER}', NULL, now())",
-        {"room": 1, "holder": STRANGER, "number": None, "entrants": 1},
+        {"room": 1, "holder": STRANGER, "entrants": 1},
     ),
 )
 
@@ -139,6 +148,17 @@ async def test_rooms_in_use_are_clean(lobby: Lobby) -> None:
 
     assert (report.violations, report.not_checked) == ([], [])
     assert report.clean
+
+
+async def test_coming_again_is_clean(lobby: Lobby) -> None:
+    """An account that has left has another place, behind all others."""
+    room = await lobby.open_room(RoomSettings(mode="passthrough"))
+    come, inside = Join(room, holder("kim"), holder("kim"), None), pass_id_of(1, 5)
+    enter = Enter(room, 1, 1, holder("kim"), inside)
+    *_, again = await lobby.do(come, enter, Leave(room, 1, inside), come)
+
+    assert (again.place and again.place.number) == 2
+    assert (await verified(lobby)).clean
 
 
 async def test_numbers_kept_for_a_draw_are_not_missing(lobby: Lobby) -> None:

@@ -7,13 +7,21 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from sunseo.core.lane import Lane, LaneLimits, Later, LaterOutcome
 from sunseo.postgres.connection import LaneConnection, Transaction
-from sunseo.postgres.errors import fault_of
+from sunseo.postgres.errors import constraint_of, fault_of
 from sunseo.room.batch import RoomFlush
-from sunseo.room.commands import EnterOutcome, JoinOutcome, Leave, RoomCommand, RoomKey
+from sunseo.room.commands import (
+    EnterOutcome,
+    JoinOutcome,
+    Leave,
+    RoomCommand,
+    RoomKey,
+    pass_id_of,
+)
 from sunseo.room.lanes import RoomLanes, RoomStore
 from sunseo.room.load import QUERIES, instant_of
 from sunseo.room.settings import RoomSettings
@@ -27,6 +35,7 @@ from tests.store.room_conformance import (
     ask,
     enter,
     join,
+    join_by_account,
     numbers_of,
 )
 
@@ -144,6 +153,41 @@ async def test_a_join_is_repeated_after_an_unknown_outcome(premises: PostgresPre
     assert unknown.outcome is LaterOutcome.OUTCOME_UNKNOWN
     assert (again.outcome, numbers_of([again])) == (JoinOutcome.REPLAYED, [1])
     assert (await premises.counts(room)).issued == 1
+
+
+async def test_places_of_one_batch_follow_each_other(premises: PostgresPremises) -> None:
+    """A person comes, enters, leaves and comes again, all in one batch; then again in another."""
+    room = await premises.open_room(RoomSettings(mode="passthrough"))
+    come, places = join_by_account(room, 1), "SELECT number, followed_by FROM room_places"
+
+    await premises.lobby.do(come, enter(room, 1), Leave(room, 1, pass_id_of(1, 5)), come)
+    at_first = await premises.lobby.rows(f"{places} ORDER BY number")
+    await premises.lobby.do(enter(room, 2), Leave(room, 1, pass_id_of(2, 5)), come)
+
+    assert at_first == [(1, 2), (2, None)]
+    assert await premises.lobby.rows(f"{places} ORDER BY number") == [(1, 2), (2, 3), (3, None)]
+
+
+async def test_no_holder_gets_two_places_even_without_the_lock(premises: PostgresPremises) -> None:
+    """Two who both write without locking the line: the second waits, and then is refused."""
+    room = await premises.open_room(RoomSettings())
+    write = (
+        "INSERT INTO room_places (organisation, room, epoch, holder, number, issued_at)"
+        " VALUES ($1, $2, 1, '00000000-0000-4000-8000-000000000001', $3, now())"
+    )
+    first, second = [await asyncpg.connect(premises.lobby.dsn) for _ in range(2)]
+    try:
+        async with first.transaction():
+            await first.execute(write, *room, 1)
+            writing = asyncio.ensure_future(second.execute(write, *room, 2))
+            await _wait_for_a_lock_wait(premises.lobby)
+        with pytest.raises(asyncpg.ExclusionViolationError) as refusal:
+            await asyncio.wait_for(writing, PATIENCE_S)
+    finally:
+        await first.close()
+        await second.close()
+
+    assert constraint_of(refusal.value) == "room_places_one_per_holder"
 
 
 class PausingConnection(LaneConnection):

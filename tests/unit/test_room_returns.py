@@ -64,7 +64,7 @@ def test_an_account_comes_back_at_the_end(ending: type[Leave] | None) -> None:
     assert (back.outcome, again.outcome) == (JoinOutcome.JOINED, JoinOutcome.REPLAYED)
     assert back.place == again.place
     assert back.place is not None
-    assert (back.place.number, back.place.visit) == (3, 2)
+    assert (back.place.number, store.followed) == (3, {1: 3})
     assert store.ask(enter(1)).outcome in (
         EnterOutcome.PASS_DONE, EnterOutcome.PASS_REVOKED, EnterOutcome.SESSION_OVER,
     )  # fmt: skip
@@ -131,4 +131,4 @@ def test_the_drawn_come_back_behind_the_drawn() -> None:
     assert unsealed.outcome is JoinOutcome.REPLAYED
     assert back.outcome is JoinOutcome.JOINED
     assert back.place is not None
-    assert (back.place.number, back.place.visit) == (6, 2)
+    assert (back.place.number, store.followed) == (6, {4: 6})

@@ -177,7 +177,9 @@ class Line(RuleBasedStateMachine):
         if is_new:
             given.append(1 + sum(map(len, self.numbers_of.values())))
         assert answer.outcome is (JoinOutcome.JOINED if is_new else JoinOutcome.REPLAYED)
-        assert (answer.place.number, answer.place.visit) == (given[-1], len(given))
+        assert answer.place.number == given[-1]
+        before = given[-2] if len(given) > 1 else None
+        assert before is None or self.store.followed[before] == given[-1]
 
     def _see_entry(self, command: Enter, answer: RoomAnswer) -> None:
         now_ms, tokens = self.store.now_ms, self.tokens.get(command.number, [])

@@ -898,21 +898,26 @@ WHERE q.organisation = :organisation
     );
 
 -- name: room_visits
--- Find people who were given another place while the one before could still be used.
+-- Find places with another one of the same holder behind them that do not say so, or that could
+-- still be used when it was given. (Passes are looked up for these only, whatever the statistics.)
 SELECT
-    CAST(NULL AS bigint) AS sale, p.room, p.epoch, p.holder, p.number, p.visit,
-    before.number AS number_before, q.state AS state_before
-FROM room_places AS p
-LEFT JOIN room_places AS before
-    ON before.organisation = p.organisation AND before.room = p.room AND before.epoch = p.epoch
-    AND before.holder = p.holder AND before.visit = p.visit - 1
-LEFT JOIN room_passes AS q
-    ON q.organisation = before.organisation AND q.room = before.room AND q.epoch = before.epoch
-    AND q.number = before.number
-WHERE p.organisation = :organisation AND p.visit <> 1
-    AND (
-        before.number IS NULL OR before.number >= p.number OR q.number IS NULL
-        OR q.state IN ('live', 'expired') AND q.session_until > p.issued_at
+    CAST(NULL AS bigint) AS sale, p.room, p.epoch, p.holder, p.number, p.followed_by,
+    p.next_number
+FROM (
+    SELECT
+        each.room, each.epoch, each.holder, each.number, each.followed_by,
+        lead(each.number) OVER visits AS next_number,
+        lead(each.issued_at) OVER visits AS next_issued_at
+    FROM room_places AS each
+    WHERE each.organisation = :organisation
+    WINDOW visits AS (PARTITION BY each.holder, each.room, each.epoch ORDER BY each.number)
+) AS p
+WHERE p.followed_by IS DISTINCT FROM p.next_number
+    OR p.next_number IS NOT NULL AND NOT EXISTS (
+        SELECT FROM room_passes AS q
+        WHERE q.organisation = :organisation AND q.room = p.room AND q.epoch = p.epoch
+            AND q.number = p.number
+            AND (q.state NOT IN ('live', 'expired') OR q.session_until <= p.next_issued_at)
     );
 
 -- name: room_pass_times
@@ -930,16 +935,21 @@ WHERE q.organisation = :organisation
 
 -- name: room_draws
 -- Find those who took part in a draw and got no number of it.
-SELECT
-    CAST(NULL AS bigint) AS sale, e.room, e.epoch, e.holder, p.number, d.entrants
-FROM room_draws AS d
-JOIN room_entrants AS e
-    ON e.organisation = d.organisation AND e.room = d.room AND e.epoch = d.epoch
-LEFT JOIN room_places AS p
-    ON p.organisation = e.organisation AND p.room = e.room AND p.epoch = e.epoch
-    AND p.holder = e.holder AND p.visit = 1
-WHERE d.organisation = :organisation AND d.state = 'revealed'
-    AND (p.number IS NULL OR p.number > d.entrants);
+SELECT CAST(NULL AS bigint) AS sale, left_out.*
+FROM (
+    SELECT e.room, e.epoch, e.holder, d.entrants
+    FROM room_draws AS d
+    JOIN room_entrants AS e
+        ON e.organisation = d.organisation AND e.room = d.room AND e.epoch = d.epoch
+    WHERE d.organisation = :organisation AND d.state = 'revealed'
+    EXCEPT
+    SELECT p.room, p.epoch, p.holder, d.entrants
+    FROM room_draws AS d
+    JOIN room_places AS p
+        ON p.organisation = d.organisation AND p.room = d.room AND p.epoch = d.epoch
+        AND p.number <= d.entrants
+    WHERE d.organisation = :organisation AND d.state = 'revealed'
+) AS left_out;
 
 -- name: bound_faults
 -- Wrap any of the statements above: the first few rows at fault of each sale, and their number.

@@ -32,14 +32,13 @@ class PassState(Enum):
 class LinePlace(msgspec.Struct, frozen=True, gc=False):
     """A number in the line. `binding` is none where the holder is an account.
 
-    An account has one place for each visit: the next one when that of before is used up.
+    An account takes its next place when the one before is used up.
     """
 
     holder: UUID
     number: int
     binding: UUID | None
     issued_at_ms: int
-    visit: int = 1
 
 
 class LineEntrant(msgspec.Struct, frozen=True, gc=False):
@@ -95,6 +94,7 @@ class Line(msgspec.Struct):
     passes: dict[int, LinePass] = {}
     past_due: list[LinePass] = []  # taking up slots though their time has run out, oldest last
     new_places: list[LinePlace] = []
+    followed: dict[int, int] = {}  # numbers that are used up, with those that follow them
     new_entrants: list[LineEntrant] = []
     moved_passes: dict[int, LinePass] = {}
 
@@ -107,11 +107,11 @@ class Line(msgspec.Struct):
         return self.live < self.capacity or self.terms.settings.mode == "passthrough"
 
     def give_place(self, holder: UUID, binding: UUID | None, now_ms: int) -> LinePlace:
-        """Give the next number."""
-        before = self.places.get(holder)
-        visit = 1 if before is None else before.visit + 1
+        """Give the next number; it follows the holder's place of before, if there is one."""
         self.issued += 1
-        place = LinePlace(holder, self.issued, binding, now_ms, visit)
+        place = LinePlace(holder, self.issued, binding, now_ms)
+        if (before := self.places.get(holder)) is not None:
+            self.followed[before.number] = place.number
         self.places[holder] = place
         self.new_places.append(place)
         return place

@@ -230,8 +230,7 @@ def _want_number(wanted: _Wanted, key: RoomKey, row: asyncpg.Record, number: int
 
 
 def _place_of(row: asyncpg.Record) -> LinePlace:
-    issued_at_ms = millis_of(row["at"])
-    return LinePlace(row["holder"], row["number"], row["binding"], issued_at_ms, row["visit"])
+    return LinePlace(row["holder"], row["number"], row["binding"], millis_of(row["at"]))
 
 
 def _entrant_of(row: asyncpg.Record) -> LineEntrant:

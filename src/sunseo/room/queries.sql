@@ -29,42 +29,38 @@ WITH clock AS MATERIALIZED (
 )
 SELECT
     'clock' AS kind, NULL::integer AS organisation, NULL::bigint AS room, NULL::bigint AS number,
-    NULL::integer AS visit, NULL::uuid AS holder, NULL::uuid AS id, NULL::uuid AS binding,
-    NULL::text AS text, NULL::integer AS renewal, clock.now AS at, NULL::timestamptz AS renewed_at,
+    NULL::uuid AS holder, NULL::uuid AS id, NULL::uuid AS binding, NULL::text AS text,
+    NULL::integer AS renewal, clock.now AS at, NULL::timestamptz AS renewed_at,
     NULL::timestamptz AS entered_at, NULL::timestamptz AS expires_at,
     NULL::timestamptz AS slot_until, NULL::timestamptz AS session_until,
     NULL::timestamptz AS ended_at
 FROM clock
 UNION ALL
 SELECT
-    'room', asked.organisation, asked.room, r.version, NULL, NULL, NULL, NULL,
+    'room', asked.organisation, asked.room, r.version, NULL, NULL, NULL,
     CASE WHEN r.version <> asked.version THEN r.settings::text END,
     NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM json_to_recordset($1::text::json) AS asked (organisation integer, room bigint, version bigint)
 JOIN rooms AS r ON r.organisation = ANY (ARRAY[asked.organisation]) AND r.room = asked.room
 UNION ALL
 SELECT
-    'place', asked.organisation, asked.room, p.number, p.visit, p.holder, q.pass_id, p.binding,
+    'place', asked.organisation, asked.room, p.number, p.holder, q.pass_id, p.binding,
     q.state, q.renewal, p.issued_at, q.renewed_at, q.entered_at, q.expires_at, q.slot_until,
     q.session_until, q.ended_at
 FROM json_to_recordset($2::text::json)
     AS asked (organisation integer, room bigint, epoch integer, holder uuid)
-CROSS JOIN LATERAL (
-    SELECT room_places.*
-    FROM room_places
-    WHERE room_places.organisation = ANY (ARRAY[asked.organisation])
-        AND room_places.room = asked.room AND room_places.epoch = asked.epoch
-        AND room_places.holder = asked.holder
-    ORDER BY room_places.visit DESC
-    LIMIT 1
-) AS p
+JOIN room_places AS p  -- by the expression that room_places_one_per_holder has hashed
+    ON int4send(p.organisation) || int8send(p.room) || int4send(p.epoch) || uuid_send(p.holder)
+        = int4send(asked.organisation) || int8send(asked.room) || int4send(asked.epoch)
+            || uuid_send(asked.holder)
+    AND p.followed_by IS NULL
 LEFT JOIN room_passes AS q
-    ON q.organisation = ANY (ARRAY[asked.organisation]) AND q.room = asked.room
-    AND q.epoch = asked.epoch AND q.number = p.number AND p.binding IS NULL
+    ON q.organisation = ANY (ARRAY[p.organisation]) AND q.room = p.room
+    AND q.epoch = p.epoch AND q.number = p.number AND p.binding IS NULL
 UNION ALL
 SELECT
-    'entrant', asked.organisation, asked.room, NULL, NULL, e.holder, e.entrant, e.binding, NULL,
-    NULL, e.registered_at, NULL, NULL, NULL, NULL, NULL, NULL
+    'entrant', asked.organisation, asked.room, NULL, e.holder, e.entrant, e.binding, NULL, NULL,
+    e.registered_at, NULL, NULL, NULL, NULL, NULL, NULL
 FROM json_to_recordset($3::text::json)
     AS asked (organisation integer, room bigint, epoch integer, holder uuid)
 JOIN room_entrants AS e
@@ -72,7 +68,7 @@ JOIN room_entrants AS e
     AND e.epoch = asked.epoch AND e.holder = asked.holder
 UNION ALL
 SELECT
-    'pass', asked.organisation, asked.room, p.number, NULL, p.holder, p.pass_id, NULL, p.state,
+    'pass', asked.organisation, asked.room, p.number, p.holder, p.pass_id, NULL, p.state,
     p.renewal, NULL, p.renewed_at, p.entered_at, p.expires_at, p.slot_until, p.session_until,
     p.ended_at
 FROM json_to_recordset($4::text::json)
@@ -82,7 +78,7 @@ JOIN room_passes AS p
     AND p.epoch = asked.epoch AND p.number = asked.number
 UNION ALL
 SELECT
-    'due', asked.organisation, asked.room, due.number, NULL, due.holder, due.pass_id, NULL,
+    'due', asked.organisation, asked.room, due.number, due.holder, due.pass_id, NULL,
     due.state, due.renewal, NULL, due.renewed_at, due.entered_at, due.expires_at, due.slot_until,
     due.session_until, due.ended_at
 FROM json_to_recordset($5::text::json)
@@ -101,14 +97,25 @@ CROSS JOIN LATERAL (
 -- name: write_lines
 -- Write what has moved in the lines of a batch: places, registrations, passes, and the lines
 -- themselves. Times in rows of passes are milliseconds since 1970.
-WITH placed AS (
-    INSERT INTO room_places (organisation, room, epoch, holder, visit, number, binding, issued_at)
+WITH followed AS (  -- places of earlier batches; those of this one come with what follows them
+    UPDATE room_places AS p
+    SET followed_by = used_up.followed_by
+    FROM json_to_recordset($3::text::json) AS used_up (
+        organisation integer, room bigint, epoch integer, number bigint, followed_by bigint
+    )
+    WHERE p.organisation = ANY (ARRAY[used_up.organisation]) AND p.room = used_up.room
+        AND p.epoch = used_up.epoch AND p.number = used_up.number
+),
+placed AS (
+    INSERT INTO room_places (
+        organisation, room, epoch, holder, number, binding, issued_at, followed_by
+    )
     SELECT
-        new.organisation, new.room, new.epoch, new.holder, new.visit, new.number, new.binding,
-        $1::timestamptz
+        new.organisation, new.room, new.epoch, new.holder, new.number, new.binding,
+        $1::timestamptz, new.followed_by
     FROM json_to_recordset($2::text::json) AS new (
-        organisation integer, room bigint, epoch integer, holder uuid, visit integer,
-        number bigint, binding uuid
+        organisation integer, room bigint, epoch integer, holder uuid, number bigint, binding uuid,
+        followed_by bigint
     )
 ),
 registered AS (
@@ -116,7 +123,7 @@ registered AS (
     SELECT
         new.organisation, new.room, new.epoch, new.holder, new.entrant, new.binding,
         $1::timestamptz
-    FROM json_to_recordset($3::text::json) AS new (
+    FROM json_to_recordset($4::text::json) AS new (
         organisation integer, room bigint, epoch integer, holder uuid, entrant uuid, binding uuid
     )
 ),
@@ -133,7 +140,7 @@ passed AS (
         to_timestamp(moved.slot_until_ms / 1000.0::float8),
         to_timestamp(moved.session_until_ms / 1000.0::float8),
         to_timestamp(moved.ended_at_ms / 1000.0::float8)
-    FROM json_to_recordset($4::text::json) AS moved (
+    FROM json_to_recordset($5::text::json) AS moved (
         organisation integer, room bigint, epoch integer, number bigint, pass_id uuid, holder uuid,
         state text, renewal integer, renewed_at_ms bigint, entered_at_ms bigint,
         expires_at_ms bigint, slot_until_ms bigint, session_until_ms bigint, ended_at_ms bigint
@@ -146,7 +153,7 @@ passed AS (
 UPDATE room_lines AS l
 SET
     issued = moved.issued, live = moved.live, departed = moved.departed, entrants = moved.entrants
-FROM json_to_recordset($5::text::json) AS moved (
+FROM json_to_recordset($6::text::json) AS moved (
     organisation integer, room bigint, issued bigint, live integer, departed bigint, entrants bigint
 )
 WHERE l.organisation = ANY (ARRAY[moved.organisation]) AND l.room = moved.room;

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from sunseo.postgres.connection import Transaction
-from sunseo.room.line import Line, LinePass, PassState
+from sunseo.room.line import Line, LinePass, LinePlace, PassState
 from sunseo.room.load import QUERIES, instant_of
 
 _encode = msgspec.json.Encoder().encode
@@ -19,9 +19,17 @@ class _PlaceRow(msgspec.Struct, gc=False):
     room: int
     epoch: int
     holder: UUID
-    visit: int
     number: int
     binding: UUID | None
+    followed_by: int | None
+
+
+class _FollowedRow(msgspec.Struct, gc=False):
+    organisation: int
+    room: int
+    epoch: int
+    number: int
+    followed_by: int
 
 
 class _EntrantRow(msgspec.Struct, gc=False):
@@ -64,10 +72,11 @@ async def save(tx: Transaction, lines: Iterable[Line], now_ms: int) -> None:
     moved = [line for line in lines if line.has_moved]
     if not moved:
         return
-    places = [
-        _PlaceRow(*line.key, line.epoch, new.holder, new.visit, new.number, new.binding)
+    places = [_place_row(line, new) for line in moved for new in line.new_places]
+    followed = [
+        _FollowedRow(*line.key, line.epoch, number, by)
         for line in moved
-        for new in line.new_places
+        for number, by in line.followed.items()
     ]
     entrants = [
         _EntrantRow(*line.key, line.epoch, new.holder, new.entrant, new.binding)
@@ -82,10 +91,16 @@ async def save(tx: Transaction, lines: Iterable[Line], now_ms: int) -> None:
         QUERIES["write_lines"],
         instant_of(now_ms),
         _json(places),
+        _json(followed),
         _json(entrants),
         _json(passes),
         _json(counts),
     )
+
+
+def _place_row(line: Line, new: LinePlace) -> _PlaceRow:
+    followed_by = line.followed.get(new.number)
+    return _PlaceRow(*line.key, line.epoch, new.holder, new.number, new.binding, followed_by)
 
 
 def _pass_row(line: Line, held: LinePass) -> _PassRow:

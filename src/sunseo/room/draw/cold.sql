@@ -145,10 +145,12 @@ SELECT
     string_agg(
         encode(uuid_send(e.entrant), 'hex') || ' ' || p.number || E'\n', '' ORDER BY e.entrant
     ) AS lines
-FROM room_entrants AS e
+FROM room_draws AS d
+JOIN room_entrants AS e
+    ON e.organisation = d.organisation AND e.room = d.room AND e.epoch = d.epoch
 JOIN room_places AS p  -- who has come again since has a later number, too
     ON p.organisation = e.organisation AND p.room = e.room AND p.epoch = e.epoch
-        AND p.holder = e.holder AND p.visit = 1
-WHERE e.organisation = :organisation AND e.room = :room AND e.epoch = :epoch
+        AND p.holder = e.holder AND p.number <= d.entrants
+WHERE d.organisation = :organisation AND d.room = :room AND d.epoch = :epoch
 GROUP BY get_byte(uuid_send(e.entrant), 0)
 ORDER BY get_byte(uuid_send(e.entrant), 0);

@@ -44,8 +44,11 @@ CREATE TABLE room_pacings (    -- the controller's memory, beside the hot row be
     CONSTRAINT room_pacings_key PRIMARY KEY (organisation, room)
 ) WITH (fillfactor = 50);
 
--- A million of these are kept for a great opening, so that every byte counts: columns stand in an order
--- that needs no padding between them, and pages are filled up, since most rows come in key order.
+-- A million of these are kept for a great opening, so that every byte counts. Columns, and those of the
+-- key, stand in an order that needs no padding between them; a null takes no room; the key's pages are
+-- filled up, since numbers come in order; and holders, who are random, are hashed instead of sorted. What
+-- is hashed names a holder in full, so that no two are ever taken for one. Being deferrable, it is checked
+-- when a statement ends: one that writes a person's next place marks the one before, in whatever order.
 CREATE TABLE room_places (
     room bigint NOT NULL,
     number bigint NOT NULL,
@@ -54,13 +57,15 @@ CREATE TABLE room_places (
     epoch integer NOT NULL,
     holder uuid NOT NULL,      -- a person, or the nonce of somebody unknown
     binding uuid,              -- hash of the browser's secret; none where the holder is a person
-    visit integer NOT NULL DEFAULT 1,  -- which time it is that the holder has joined
-    CONSTRAINT room_places_key PRIMARY KEY (organisation, room, epoch, holder, visit)
+    followed_by bigint,        -- the number for which the holder has joined again; none: the newest
+    CONSTRAINT room_places_key PRIMARY KEY (organisation, epoch, room, number)
         WITH (fillfactor = 100),
-    CONSTRAINT room_places_numbered_from_one CHECK (number > 0)
+    CONSTRAINT room_places_one_per_holder EXCLUDE USING hash ((
+        int4send(organisation) || int8send(room) || int4send(epoch) || uuid_send(holder)
+    ) WITH =) WHERE (followed_by IS NULL) DEFERRABLE,
+    CONSTRAINT room_places_numbered_from_one CHECK (number > 0),
+    CONSTRAINT room_places_followed_by_later CHECK (followed_by > number)
 );
-CREATE UNIQUE INDEX room_places_one_per_number ON room_places (organisation, epoch, room, number)
-    WITH (fillfactor = 100) WHERE number > 0;
 
 CREATE TABLE room_passes (
     organisation integer NOT NULL,
