@@ -81,14 +81,14 @@ def test_tool_plays_the_crowd_and_the_verdict_is_clean(tool: str, tmp_path: Path
     assert set(standings.values()) == {"held"}
 
 
-def test_tool_that_fails_fails_the_rehearsal(tmp_path: Path) -> None:
-    """A tool that writes no log and ends with an error: what is stored is judged, the code is 1."""
+def test_tool_that_tells_nothing_gives_no_verdict(tmp_path: Path) -> None:
+    """Without a log nobody knows whether anybody came: what is stored is judged, the code is 2."""
     told = "import os, sys; print(os.environ['CROWD_URL']); sys.exit(99)"
     command = (sys.executable, "-c", told)
 
     ended = sunseo(tmp_path, "stage", "concert", *SMALL, *INTO, "--", *command)
 
-    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert ended.returncode == 2, ended.stdout + ended.stderr
     assert "http://127.0.0.1:" in ended.stdout
     assert "ended with exit code 99" in ended.stdout
     standings = checks(tmp_path)

@@ -43,8 +43,10 @@ class Seen(NamedTuple):
     report: Report | None
 
 
-def conclude_told(staged: Staged, told: Path, seen: Seen) -> Outcome:
+def conclude_told(staged: Staged, told: Path, seen: Seen, *, must_tell: bool = False) -> Outcome:
     """Judge by the log, where there is one.
+
+    With `must_tell` a crowd has played here, and without a log nobody knows whether it came.
 
     Raises:
         ToldError: a line in it is wrong.
@@ -67,7 +69,8 @@ def conclude_told(staged: Staged, told: Path, seen: Seen) -> Outcome:
         is_told=record is not None,
     )
     return conclude(
-        record or Record(Ledger(), Figures(), whole=True, seconds=0.0, cpu_s=0.0, memory_mb=0.0),
+        record
+        or Record(Ledger(), Figures(), whole=not must_tell, seconds=0.0, cpu_s=0.0, memory_mb=0.0),
         verdict,
         seen.samples,
         options=options,

@@ -137,7 +137,7 @@ async def _play(
     terminal.say("Holding what visitors were told against what is stored ...")
     stored, report = await read_sale(venue.engine, staged.scenery)
     seen = Seen(observer.samples, observer.missed, stored, report)
-    return Played(conclude_told(staged, show.told, seen), code)
+    return Played(conclude_told(staged, show.told, seen, must_tell=True), code)
 
 
 async def _end_of(tool: asyncio.subprocess.Process, stopping: "asyncio.Task[bool]") -> int:
