@@ -60,7 +60,7 @@ def run_session(blocks: list[Block], data: Path, port: int) -> list[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
