@@ -31,6 +31,8 @@ class Load:
     p50_ms: float
     p99_ms: float
     max_ms: float
+    late_p99_ms: float
+    """By how much requests were sent after their moment, to the millisecond; 0 in a closed loop."""
     statuses: Mapping[str, int]
     """By status as `s201`; all zero unless the workload asked for counting."""
 
@@ -101,6 +103,7 @@ def read(path: Path) -> Load:
         p50_ms=seen["p50_us"] / 1e3,
         p99_ms=seen["p99_us"] / 1e3,
         max_ms=seen["max_us"] / 1e3,
+        late_p99_ms=seen.get("late_p99_us", 0) / 1e3,
         statuses=seen["statuses"],
     )
 

@@ -9,6 +9,7 @@
 --   BENCH_LINES   file with one nonce or body a line; when all are used up, no more is asked
 --   BENCH_SKIP    so many of its lines, which have been used before
 --   BENCH_BODY    of joins
+--   BENCH_RATE    offer so many a second, each at its moment, instead of one after each answer
 --   BENCH_OUT     where to write the figures, as JSON
 local shape = os.getenv("BENCH_SHAPE")
 local path = os.getenv("BENCH_PATH")
@@ -31,7 +32,48 @@ function init(args)
   end
 end
 
+late = {}  -- requests by the whole milliseconds that they were sent after their moment
+local rate = tonumber(os.getenv("BENCH_RATE") or "0")
+local keep_pace = function() end
+if rate > 0 then
+  local ffi = require("ffi")
+  ffi.cdef("typedef struct { long s, ns; } moment; int clock_gettime(int, moment *);")
+  local moment, began, due, sent = ffi.new("moment"), nil, 0, 0
+  local function now_ms()
+    ffi.C.clock_gettime(1, moment)  -- monotonic
+    return tonumber(moment.s) * 1e3 + tonumber(moment.ns) / 1e6
+  end
+  -- Whichever connection is free takes the next moment. Where none is, the moment passes, and the
+  -- request that comes for it is late: so waiting is never left out.
+  function delay()
+    began, due = began or now_ms(), due + 1
+    return math.max(0, math.ceil(began + due * 1e3 / rate - now_ms()))
+  end
+  function keep_pace()
+    sent = sent + 1
+    local ms = math.max(0, math.floor(now_ms() - (began + sent * 1e3 / rate)))
+    late[ms] = (late[ms] or 0) + 1
+  end
+end
+
+local function late_p99_ms(threads)
+  local counts, longest, total = {}, 0, 0
+  for _, thread in ipairs(threads) do
+    for ms, count in pairs(thread:get("late")) do
+      counts[ms] = (counts[ms] or 0) + count
+      longest, total = math.max(longest, ms), total + count
+    end
+  end
+  local seen = 0
+  for ms = 0, longest do
+    seen = seen + (counts[ms] or 0)
+    if seen >= 0.99 * total then return ms end
+  end
+  return 0
+end
+
 local function next_line()
+  keep_pace()
   asked = asked + 1
   if asked > #lines then
     wrk.thread:stop()
@@ -78,9 +120,10 @@ function done(summary, latency)
   end
   out:write(string.format(
     '{"requests":%d,"duration_us":%d,"refused":%d,"socket_errors":%d,"timeouts":%d,'
-      .. '"p50_us":%d,"p99_us":%d,"max_us":%d,"statuses":{%s}}',
+      .. '"p50_us":%d,"p99_us":%d,"max_us":%d,"late_p99_us":%d,"statuses":{%s}}',
     summary.requests, summary.duration, summary.errors.status,
     summary.errors.connect + summary.errors.read + summary.errors.write, summary.errors.timeout,
-    latency:percentile(50), latency:percentile(99), latency.max, table.concat(statuses, ",")))
+    latency:percentile(50), latency:percentile(99), latency.max, 1e3 * late_p99_ms(threads),
+    table.concat(statuses, ",")))
   out:close()
 end

@@ -22,12 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.invariants.verify import verify
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.pool import create_cold_engine
+from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.ledger import Entered, Record
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.outcome import Outcome
 from sunseo.rehearsal.scenario import text_of
 from sunseo.rehearsal.stored import read_stored
-from sunseo.rehearsal.verdict import Evidence, judge
+from sunseo.rehearsal.verdict import judge
 
 PATIENCE_S = 600  # a bound for a machine with ten other things to do, no figure
 NO_ERRORS = ("--slo", "errors <= 0 %")  # instead of what a scenario demands of speed
@@ -111,12 +112,11 @@ async def broken(rehearsed: Rehearsed, engine: AsyncEngine, *more: Entered) -> s
     record.ledger.entered.extend(more)
     outcome = rehearsed.outcome
     verdict = judge(
-        Evidence(
+        Evidence.of(
+            outcome.options.scenario,
             ledger=record.ledger,
             figures=record.figures,
             samples=outcome.samples,
-            capacity=outcome.options.scenario.capacity,
-            units=outcome.options.scenario.units,
             whole=record.whole,
             stored=await read_stored(engine, 1, [1], 1),
             report=await verify(engine, 1, [1]),
@@ -237,6 +237,23 @@ def test_clinics_open_one_after_another(tmp_path: Path) -> None:
     outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
     assert outcome.funnel["ordered"] == outcome.sold > 40
     assert {check.standing for check in outcome.checks} == {"held"}
+
+
+def test_numbers_are_drawn_among_who_registered(tmp_path: Path) -> None:
+    """Who comes early registers and is told her drawn number; the verdict compares them all."""
+    told = tmp_path / "told.json"
+    crowd = ("--visitors", "80", "--units", "40", "--duration", "6", "--session", "0.3")
+    options = (*crowd, "--seed", "5", "--json", str(told))
+    rehearsal = start(tmp_path / "tmp", *options, scenario="draw")
+    output, errors = rehearsal.communicate(timeout=PATIENCE_S)
+
+    assert rehearsal.returncode == 0, output + errors
+    outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
+    looked_at = {check.name: check.looked_at for check in outcome.checks}
+    assert {check.standing for check in outcome.checks} == {"held"}
+    assert looked_at["uniform-draw"] > 20
+    assert looked_at["uniform-draw"] + looked_at["first-come"] == outcome.funnel["in_line"]
+    assert outcome.sold == 40
 
 
 def test_site_behind_a_gate_sees_nobody_without_a_pass(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ LINES_MAX = 450
 # Long files that are tables of cases, or one story of one machine, which splitting would hide.
 LONG = {
     "tests/store/test_invariants_violated.py": "one corruption for each invariant",
-    "tests/acceptance/test_embedded.py": "every way in which one server can die",
     "src/sunseo/drawcheck/verifier.py": "one file that a stranger copies out and reads",
 }
 

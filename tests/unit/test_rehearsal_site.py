@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
+from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.histogram import Counts, note
 from sunseo.rehearsal.ledger import Figures, Ledger
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.scenario import Site, read_scenario
 from sunseo.rehearsal.site import Tally
-from sunseo.rehearsal.verdict import Check, Evidence, judge
+from sunseo.rehearsal.verdict import Check, judge
 
 TARGET_S = 0.5
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from sunseo.invariants.report import Report, Violation
+from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.ledger import (
     Drawn,
     Entered,
@@ -23,7 +24,7 @@ from sunseo.rehearsal.ledger import (
 from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.outcome import standing_of
 from sunseo.rehearsal.stored import Stored, StoredHold, StoredOrder, StoredPass
-from sunseo.rehearsal.verdict import CHECKS, CHECKS_OF, Evidence, judge
+from sunseo.rehearsal.verdict import CHECKS, CHECKS_OF, judge
 
 T0 = 1_800_000_000.0
 CLEAN = Report(True, 1, 1, ["seat-owner"], [], [], 0.1)
@@ -72,6 +73,7 @@ def story() -> Evidence:
         samples=[sample(1.5, 2), sample(2.5, 2), sample(4.5, 3, live=1, sold=2)],
         capacity=2,
         units=2,
+        has=frozenset({"room", "draw", "sale", "seats"}),
         whole=True,
         stored=stored,
         report=CLEAN,

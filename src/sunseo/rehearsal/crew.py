@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.drive import Plan, Progress
 from sunseo.rehearsal.ledger import Figures, Ledger, Record
 
@@ -21,7 +22,7 @@ HOME_S = 30.0  # for a driver that was told to stop to write its record
 WORDS_TOLD = 3
 
 
-class CrewError(Exception):
+class CrewError(AttemptError):
     """A driver broke down; one line says how."""
 
 

@@ -19,7 +19,7 @@ from sunseo.rehearsal.browsing import Browsing
 from sunseo.rehearsal.caller import NO_BODY, Caller, GoneError
 from sunseo.rehearsal.door import GaveUpError, Reply, Request
 from sunseo.rehearsal.habits import Habits, Trick
-from sunseo.rehearsal.ledger import Entered, Known, Left, Operation, Placed
+from sunseo.rehearsal.ledger import Drawn, Entered, Known, Left, Operation, Placed
 from sunseo.rehearsal.scene import Given, Scene, encode, given
 from sunseo.rehearsal.shopping import Shopping
 from sunseo.rehearsal.sights import State, poll_after_s
@@ -88,6 +88,8 @@ class Visit:
     async def _line_up(self) -> None:
         self._place = await join(self._caller)
         self._move("in_line")
+        if self._place.receipt:
+            await self._wait_for_draw()
         for _ in range(self._habits.tabs - 1):
             self._beside.append(asyncio.create_task(self._watch_in_tab()))
         await self._try_tricks()
@@ -130,7 +132,8 @@ class Visit:
         try:
             place = await join(tab)
             while self._stage == "in_line":
-                await tab.pause(self._poll_after_s(await tab.look_at_state(), place.number))
+                number = place.number or self._place.number  # the same, once it is drawn
+                await tab.pause(self._poll_after_s(await tab.look_at_state(), number))
         except (GoneError, GaveUpError):
             return
 
@@ -148,6 +151,31 @@ class Visit:
                 return
 
     # Waiting
+
+    async def _wait_for_draw(self) -> None:
+        """Registered: the number comes with the draw, for the same nonce."""
+        caller = self._caller
+        registered_at = caller.seconds(caller.due)
+        nonce = self._place.nonce
+        while self._place.receipt:
+            state = await caller.look_at_state()
+            self._heed_habits()
+            await caller.pause(self._poll_after_s(state, 0))
+            if state.phase != "before":
+                self._place = await ask_for_place(caller, nonce)
+        number = self._habits.number
+        self._scene.ledger.drawn.append(Drawn(number, self._place.number, registered_at))
+
+    def _heed_habits(self) -> None:
+        """
+        Raises:
+            GoneError: she does not stay any longer.
+        """
+        away_s, due = self._habits.stays_away_after_s, self._caller.due
+        if away_s is not None and due >= self._came + away_s:
+            raise GoneError("stayed_away")
+        if due >= self._came + self._habits.patience_s:
+            raise GoneError("impatient")
 
     async def _wait_for_turn(self) -> None:
         habits, caller = self._habits, self._caller
@@ -261,13 +289,22 @@ class Visit:
 
 
 async def join(caller: Caller) -> Given:
-    """Get a nonce and a place.
+    """Get a nonce, and for it a place or a receipt.
+
+    Raises:
+        GoneError: the room takes nobody now.
+    """
+    nonce = given((await caller.ask(Operation.NONCE, caller.scene.room + "/nonces")).body).nonce
+    return await ask_for_place(caller, nonce)
+
+
+async def ask_for_place(caller: Caller, nonce: str) -> Given:
+    """Get the place of a nonce, or a receipt where its number is still to be drawn.
 
     Raises:
         GoneError: the room takes nobody now.
     """
     scene = caller.scene
-    nonce = given((await caller.ask(Operation.NONCE, scene.room + "/nonces")).body).nonce
     asked_at = caller.seconds(time.monotonic())
     path = f"{scene.room}/places/{nonce}"
     reply = await caller.send(Request(Operation.JOIN, "PUT", path, NO_BODY, caller.token), "join")
@@ -276,7 +313,10 @@ async def join(caller: Caller) -> Given:
     if not reply.is_success:
         caller.fault(Operation.JOIN, reply)
     told = given(reply.body)
-    scene.ledger.placed.append(
-        Placed(caller.habits.number, told.epoch, told.number, asked_at, caller.seconds(reply.at))
-    )
+    told.nonce = nonce
+    if told.number:
+        number, at = caller.habits.number, caller.seconds(reply.at)
+        scene.ledger.placed.append(Placed(number, told.epoch, told.number, asked_at, at))
+    elif not told.receipt:
+        caller.fault(Operation.JOIN, reply)
     return told

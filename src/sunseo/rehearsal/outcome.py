@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from sunseo.rehearsal.attempt import BROKEN, COULD_NOT, GOOD
 from sunseo.rehearsal.compare import Comparison
 from sunseo.rehearsal.fairness import Fairness
 from sunseo.rehearsal.faults.incident import Incident
@@ -17,8 +18,6 @@ from sunseo.rehearsal.scenario import Scenario
 from sunseo.rehearsal.slo import Kept, Measured, hold_against
 from sunseo.rehearsal.slowest import Machinery, SlowMoment, slowest
 from sunseo.rehearsal.verdict import Check, Verdict
-
-GOOD, BROKEN, COULD_NOT = 0, 1, 2
 
 Standing = Literal["held", "partly", "broken", "incomplete"]
 """`partly`: what could be checked held, and not everything could be."""

@@ -1,40 +1,41 @@
 """Runs a rehearsal: server, scene, crowd, observer, verdict, report.
 
 State       SETTING UP, PLAYING, JUDGING, DONE.
-Guarantee   Whatever happens, Ctrl-C included, drivers and server of our own are stopped and a
-            folder that we made is removed. Once the crowd was sent off there is always a verdict,
-            if need be on what was seen until then.
+Guarantee   Whatever happens, Ctrl-C included, drivers and server of our own are stopped. Once the
+            crowd was sent off there is always a verdict, if need be on what was seen until then.
 Clock       T0 is one monotonic moment for observer and drivers, told to the server as wall time.
-On failure  One line says what went wrong; the exit code is 2.
+On failure  What could not be run is told by `attempt`.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import aiohttp
 import msgspec
-import uvloop
 from rich.console import Console
 
+from sunseo.rehearsal.attempt import COULD_NOT, attempt
 from sunseo.rehearsal.compare import Compared, compare
-from sunseo.rehearsal.crew import Crew, CrewError
+from sunseo.rehearsal.crew import Crew
 from sunseo.rehearsal.drive import Plan
+from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.faults.drill import Drill
 from sunseo.rehearsal.faults.spec import parse_faults, plan_faults
 from sunseo.rehearsal.faults.write import write_incidents
-from sunseo.rehearsal.live.server import LiveError, LivePage
+from sunseo.rehearsal.live.server import LivePage
 from sunseo.rehearsal.neighbour import Neighbour, open_neighbour
 from sunseo.rehearsal.observe import Observer
-from sunseo.rehearsal.outcome import COULD_NOT, Options, Outcome, conclude
+from sunseo.rehearsal.outcome import Options, Outcome, conclude
 from sunseo.rehearsal.processes import Groups
 from sunseo.rehearsal.report.page import write_report
-from sunseo.rehearsal.server import ServerError, free_port
+from sunseo.rehearsal.scenario import Scenario
+from sunseo.rehearsal.server import free_port
 from sunseo.rehearsal.site import SiteTerms
-from sunseo.rehearsal.stage import Operator, Scenery, StageError, set_up, setup_s
+from sunseo.rehearsal.stage import Operator, Scenery, StageError, hold_draw, set_up, setup_s
 from sunseo.rehearsal.terminal import Terminal
 from sunseo.rehearsal.venue import (
     Venue,
@@ -44,13 +45,13 @@ from sunseo.rehearsal.venue import (
     read_sale,
     stop_on_signals,
     window_on,
-    working_folder,
 )
-from sunseo.rehearsal.verdict import Evidence, judge
+from sunseo.rehearsal.verdict import judge
 
 CREW_START_S = 4.0  # for drivers to start before the first early bird is due
 AFTER_S = 180.0  # past the last arrival, whoever is left is sent home
 CONNECTIONS_MAX = 4000  # of the whole crowd: below the 4,096 that a server's backlog holds
+DRAWN_BEFORE_S = 2.0  # T0, so that everybody can have her number then
 REST_S = 1.0  # for releases under way to be stored
 
 
@@ -72,18 +73,21 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
 def run_rehearsal(options: Options, where: Where) -> int:
     """Run it and print; returns the exit code."""
     console = Console(stderr=where.as_json)
-    try:
-        with (
-            working_folder(where.data) as folder,
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ):
-            outcome = runner.run(_rehearse(options, where, folder, Terminal(console, options)))
-    except (CrewError, LiveError, ServerError, StageError, aiohttp.ClientError) as error:
-        console.print(f"No rehearsal: {error}", style="red", highlight=False, markup=False)
-        return COULD_NOT
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        console.print("Stopped at once; nothing is left behind.")
-        return COULD_NOT
+
+    def play(folder: Path) -> Coroutine[Any, Any, Outcome]:
+        return _rehearse(options, where, folder, Terminal(console, options))
+
+    def finish(outcome: Outcome) -> int:
+        _write(outcome, where)
+        Terminal(console, options).conclude(outcome, where.report)
+        if where.requires_complete and outcome.standing == "partly":
+            return COULD_NOT
+        return outcome.exit_code
+
+    return attempt(console, "rehearsal", where.data, play, finish)
+
+
+def _write(outcome: Outcome, where: Where) -> None:
     if where.json is not None:
         where.json.write_bytes(msgspec.json.encode(outcome))
     if where.report is not None:
@@ -92,10 +96,6 @@ def run_rehearsal(options: Options, where: Where) -> int:
         write_incidents(file, outcome)
     if where.as_json:
         print(msgspec.json.encode(outcome).decode())  # noqa: T201 - the result of a command
-    Terminal(console, options).conclude(outcome, where.report)
-    if where.requires_complete and outcome.standing == "partly":
-        return COULD_NOT
-    return outcome.exit_code
 
 
 async def _rehearse(options: Options, where: Where, folder: Path, terminal: Terminal) -> Outcome:
@@ -125,7 +125,10 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
                 await crew.start()
                 groups = Groups(lambda: venue.supervisor, crew.pids)
                 observer = Observer(window, session, groups, zero, terminal.note_sample)
-                async with drill.under_way(zero, opens_at, session):
+                async with (
+                    _drawing(options.scenario, Operator(session, venue.key), scenery, zero),
+                    drill.under_way(zero, opens_at, session),
+                ):
                     await _play(crew, observer, terminal, stop)
                 await observer.run_once()
                 record = crew.bring_home()
@@ -135,26 +138,20 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
         terminal.view.phase = "judging"
         terminal.say("Holding what visitors were told against what is stored ...")
         stored, report = await read_sale(venue.engine, scenery)
-        verdict = judge(
-            Evidence(
-                ledger=record.ledger,
-                figures=record.figures,
-                samples=observer.samples,
-                capacity=options.scenario.capacity,
-                units=options.scenario.units,
-                person_limit=options.scenario.person_limit,
-                has=options.scenario.parts,
-                target_s=0.0 if options.scenario.site is None else options.scenario.site.target_s,
-                tally=tally,
-                whole=record.whole,
-                stored=stored,
-                report=report,
-                outages=drill.outages,
-            )
+        evidence = Evidence.of(
+            options.scenario,
+            ledger=record.ledger,
+            figures=record.figures,
+            samples=observer.samples,
+            whole=record.whole,
+            tally=tally,
+            stored=stored,
+            report=report,
+            outages=drill.outages,
         )
         outcome = conclude(
             record,
-            verdict,
+            judge(evidence),
             observer.samples,
             options=options,
             machine=machine(),
@@ -165,6 +162,30 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
         outcome = _compared(outcome, where.earlier)
         await live.finish(outcome)
         return outcome
+
+
+@asynccontextmanager
+async def _drawing(
+    scenario: Scenario, operator: Operator, scenery: Scenery, zero: float
+) -> AsyncIterator[None]:
+    """Numbers are drawn meanwhile, shortly before T0, where the scenario draws them.
+
+    Raises:
+        StageError: they could not be.
+    """
+    if not scenario.draws:
+        yield
+        return
+    wait_s = zero - DRAWN_BEFORE_S - time.monotonic()
+    drawing = asyncio.create_task(hold_draw(operator, scenery, wait_s))
+    try:
+        yield
+        if drawing.done():
+            await drawing
+    finally:
+        drawing.cancel()
+        with suppress(asyncio.CancelledError, StageError):
+            await drawing
 
 
 @asynccontextmanager

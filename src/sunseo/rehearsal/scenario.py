@@ -22,7 +22,7 @@ from sunseo.rehearsal.slo import read_bound
 CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many units, so many at least
 
 Units = Annotated[int, Meta(ge=1, le=50_000)]
-Part = Literal["room", "sale", "seats", "stock", "site"]
+Part = Literal["room", "draw", "sale", "seats", "stock", "site"]
 PersonLimit = Annotated[int, Meta(ge=1, le=50)]
 
 
@@ -30,14 +30,13 @@ class ScenarioError(ValueError):
     """There is no such scenario, or it is wrong: one line says where, and what would be right."""
 
 
-class SeatSale(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="seats",
+class _Sale(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
 ):
+    """What all kinds of sale have in common in a scenario's file."""
+
+
+class SeatSale(_Sale, frozen=True, kw_only=True, tag="seats"):
     """One occasion with a seat map: visitors choose, collide, and choose again.
 
     Attributes:
@@ -52,14 +51,7 @@ class SeatSale(
         return msgspec.structs.replace(self, units=units)
 
 
-class StockSale(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="stock",
-):
+class StockSale(_Sale, frozen=True, kw_only=True, tag="stock"):
     """One counted stock that everybody wants: its row is the hottest there can be.
 
     Attributes:
@@ -74,14 +66,7 @@ class StockSale(
         return msgspec.structs.replace(self, units=units)
 
 
-class SlotSale(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="slots",
-):
+class SlotSale(_Sale, frozen=True, kw_only=True, tag="slots"):
     """Many small sales of appointments, in equal parts at each opening of `arrivals`.
 
     Attributes:
@@ -111,9 +96,11 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     Attributes:
         capacity: visitors inside at once; a tenth of the units if not given, 10 at least.
+        draws: who comes before T0 registers, and numbers are drawn; later ones stand behind.
     """
 
     capacity: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    draws: bool = False
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -204,9 +191,16 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return 0 if self.sale is None else self.sale.person_limit
 
     @property
+    def draws(self) -> bool:
+        """Whether numbers are drawn."""
+        return self.room is not None and self.room.draws
+
+    @property
     def parts(self) -> frozenset[Part]:
         """What there is to be judged."""
         found: set[Part] = set() if self.room is None else {"room"}
+        if self.draws:
+            found.add("draw")
         if self.site is not None:
             found.add("site")
         if self.sale is not None:
@@ -225,13 +219,15 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """From T0 to the last arrival."""
         return self.arrivals.duration_s
 
-    def must_sell(self) -> None:
+    def must_sell_in_order(self) -> None:
         """
         Raises:
-            ScenarioError: it is about a site, not about a sale.
+            ScenarioError: it is about a site, not about a sale, or numbers are drawn.
         """
         if self.sale is None:
             raise ScenarioError(f"this is for scenarios with a sale, and {self.title!r} has none")
+        if self.draws:
+            raise ScenarioError(f"this is for scenarios without a draw, and {self.title!r} has one")
 
     def changed(
         self,

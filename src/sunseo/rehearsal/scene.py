@@ -32,6 +32,7 @@ class Given(msgspec.Struct):
     person: str = ""
     nonce: str = ""
     place: str = ""
+    receipt: str = ""
     number: int = 0
     epoch: int = 0
     serving: int = 0

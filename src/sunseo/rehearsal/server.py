@@ -19,6 +19,7 @@ from pathlib import Path
 import aiohttp
 
 from sunseo.core.processes import exit_with_parent
+from sunseo.rehearsal.attempt import AttemptError
 from sunseo.settings import PREFIX
 
 READY_S = 120.0  # a first start makes the database
@@ -27,7 +28,7 @@ STOP_S = 45.0  # above the time that workers and PostgreSQL take to stop at the 
 LOG_LINES_TOLD = 3
 
 
-class ServerError(Exception):
+class ServerError(AttemptError):
     """The server did not start; one line says why."""
 
 

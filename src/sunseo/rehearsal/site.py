@@ -10,20 +10,17 @@ Run as `python -m sunseo.rehearsal.site` with its terms on standard input.
 """
 
 import asyncio
-import signal
 import sys
 import time
 
 import msgspec
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server.embed import Server
 
 from sunseo.core.processes import exit_with_parent
 from sunseo.rehearsal.scenario import Site
 from sunseo.room.gate.asgi import Receive, Scope, Send, WaitingRoomMiddleware
 from sunseo.room.gate.courier import Signals
 from sunseo.room.gate.policy import BypassRules
+from sunseo.web.single import serve_alone
 
 CONNECTIONS_MAX = 4096
 TALLY = "/tally"  # not guarded; for whoever rehearses
@@ -108,20 +105,7 @@ async def _serve(terms: SiteTerms) -> None:
         bypass=BypassRules(paths=(TALLY,)),
         signals=Signals(terms.operator_key, terms.site.target_s),
     )
-    server = Server(
-        guarded,
-        address="127.0.0.1",
-        port=terms.port,
-        interface=Interfaces.ASGI,
-        websockets=False,
-        backlog=1024,
-        backpressure=CONNECTIONS_MAX,
-        log_level=LogLevels.error,
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve()
+    await serve_alone(guarded, "127.0.0.1", terms.port, connections_max=CONNECTIONS_MAX)
 
 
 def main() -> None:

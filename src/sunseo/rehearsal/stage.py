@@ -8,7 +8,9 @@ from uuid import uuid4
 import aiohttp
 import msgspec
 
+from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.scenario import Scenario, SeatSale, SlotSale, StockSale
+from sunseo.room.draw.rules import commitment_of, new_secret
 
 SEATS_A_ROW = 50
 SLOT = timedelta(minutes=10)
@@ -20,7 +22,7 @@ POLL_CEILING_S = (5, 60)
 """A minute in life; where visitors are quicker than there, the whole sale may not last so long."""
 
 
-class StageError(Exception):
+class StageError(AttemptError):
     """The server refuses to set up the scene; one line says why."""
 
 
@@ -29,6 +31,7 @@ class Scenery(msgspec.Struct, frozen=True):
 
     sales: list[int]
     room: int | None
+    draw_secret: str = ""  # promised to those who register; empty where no numbers are drawn
 
     @property
     def told(self) -> str:
@@ -69,7 +72,28 @@ async def set_up(
     room = (await operator.post("/v1/rooms", _room(scenario, sales[0] if sales else None, zero)))[
         "room"
     ]
-    return Scenery(sales, int(room))
+    return Scenery(sales, int(room), await _promise(operator, int(room)) if scenario.draws else "")
+
+
+async def _promise(operator: "Operator", room: int) -> str:
+    """Commit to the secret of a draw; returns it."""
+    secret = new_secret()
+    promised = {"committer": "This rehearsal", "independent": False}
+    commitment = {"commitment": commitment_of(secret).hex()}
+    await operator.post(f"/v1/rooms/{room}/draw/commit", promised | commitment)
+    return secret.hex()
+
+
+async def hold_draw(operator: "Operator", scenery: Scenery, wait_s: float) -> None:
+    """After so long end registration and draw the numbers.
+
+    Raises:
+        StageError: it was refused.
+    """
+    await asyncio.sleep(wait_s)
+    draw = f"/v1/rooms/{scenery.room}/draw"
+    await operator.post(f"{draw}/seal", None)
+    await operator.post(f"{draw}/reveal", {"secret": scenery.draw_secret})
 
 
 async def _sell(operator: "Operator", scenario: Scenario, opens_at: datetime) -> int:
@@ -149,6 +173,7 @@ def _room(scenario: Scenario, sale: int | None, opens_at: datetime) -> dict[str,
             "grace_s": 2 * poll_ceiling_s,
             "poll_ceiling_s": poll_ceiling_s,
             "units_per_buyer": 2.0,
+            "mode": "random" if scenario.draws else "fifo",
         },
     }
 
@@ -172,7 +197,7 @@ class Operator:
                 raise StageError(f"{path} was answered {response.status}")
             return await response.text()
 
-    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         """Send it, again where the server asks to come later.
 
         Raises:

@@ -1,8 +1,7 @@
 """Where a rehearsal takes place: a server of our own or the one that was named; how to look at it.
 
 State       OPEN from when the server takes requests; CLOSED when the block is left.
-Guarantee   A server of our own ends with the block, however that is left; a folder that we made is
-            removed.
+Guarantee   A server of our own ends with the block, however that is left.
 Clock       None of its own.
 On failure  ServerError with one line.
 """
@@ -11,11 +10,9 @@ import asyncio
 import os
 import platform
 import secrets
-import shutil
 import signal
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,20 +102,6 @@ def open_session(url: str) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         url, cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=60.0)
     )
-
-
-@contextmanager
-def working_folder(given: Path | None) -> Iterator[Path]:
-    """The folder named, which stays; else one that is thrown away."""
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given
-        return
-    made = Path(tempfile.mkdtemp(prefix="sunseo-rehearsal-"))
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 def window_on(venue: Venue, session: aiohttp.ClientSession, scenery: Scenery) -> Window:

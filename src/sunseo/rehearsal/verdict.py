@@ -6,19 +6,17 @@ caught by the check that is meant for it. What could not be looked at is `not_ch
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
 
-from sunseo.invariants.report import Report
 from sunseo.rehearsal.door import PATIENCE_S
+from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.fairness import Fairness, Joined, fairness_of, overtakers
-from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Placed
-from sunseo.rehearsal.observe import Sample
+from sunseo.rehearsal.ledger import Fault, Ledger, Placed
 from sunseo.rehearsal.protected import guarded, recovered, slowed
 from sunseo.rehearsal.scenario import Part
-from sunseo.rehearsal.site import Tally
 from sunseo.rehearsal.sold import Fact, sold_twice, within_limit, within_stock
 from sunseo.rehearsal.stored import Stored, StoredPass
 from sunseo.rehearsal.uniformity import uniformity_of
@@ -27,24 +25,6 @@ EXAMPLES_MAX = 5
 EXCUSED_PART = 0.75  # of a visitor's patience; a server needs the rest to recover
 
 Standing = Literal["held", "broken", "not_checked"]
-
-
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything there is to judge by. `stored` and `report` need the database's address."""
-
-    ledger: Ledger
-    figures: Figures
-    samples: list[Sample]
-    capacity: int
-    units: int
-    person_limit: int = 4
-    has: frozenset[Part] = frozenset({"room", "sale", "seats"})
-    target_s: float = 0.0
-    tally: Tally | None = None
-    whole: bool
-    stored: Stored | None = None
-    report: Report | None = None
-    outages: Sequence[tuple[float, float]] = ()  # when faults were rehearsed
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -420,7 +400,7 @@ CHECKS_OF: dict[str, Part] = {
     "within-stock": "stock",
     "one-place": "room",
     "first-come": "room",
-    "uniform-draw": "room",
+    "uniform-draw": "draw",
     "above-serving": "room",
     "capacity": "room",
 }

@@ -70,7 +70,7 @@ def capacity(
             raise typer.BadParameter(f"there is no folder {file.parent}")
     try:
         played = read_scenario(scenario).changed(session_s=session)
-        played.must_sell()
+        played.must_sell_in_order()
         slos = steady_slos(slo or played.slo)
     except ValueError as error:
         typer.echo(f"sunseo: {error}", err=True)

@@ -4,12 +4,11 @@ import shlex
 
 import msgspec
 
+from sunseo.rehearsal.attempt import BROKEN, COULD_NOT, GOOD
 from sunseo.rehearsal.capacity.advice import Setting
 from sunseo.rehearsal.capacity.binding import Binding
 from sunseo.rehearsal.capacity.seen import Probe
 from sunseo.rehearsal.outcome import Machine, Options
-
-FOUND, NOTHING_HELD, COULD_NOT = 0, 1, 2
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +45,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     def exit_code(self) -> int:
         if not self.whole:
             return COULD_NOT
-        return NOTHING_HELD if self.found is None else FOUND
+        return BROKEN if self.found is None else GOOD
 
     @property
     def best(self) -> Probe | None:

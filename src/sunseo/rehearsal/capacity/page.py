@@ -15,6 +15,7 @@ from sunseo.rehearsal.capacity.told import (
     probe_row,
 )
 from sunseo.rehearsal.report.chart import Curve, draw
+from sunseo.rehearsal.report.speech import speech_in
 from sunseo.rehearsal.report.templating import TEMPLATES
 from sunseo.rehearsal.report.texts import Language
 
@@ -28,17 +29,12 @@ def render_page(capacity: Capacity) -> str:
     return template.render(
         capacity=capacity,
         shown=SHOWN,
-        languages=list(CATALOGUES),
         parts=[_part(capacity, language) for language in CATALOGUES],
     )
 
 
 def _part(capacity: Capacity, language: Language) -> dict[str, Any]:
-    texts = CATALOGUES[language]
-
-    def say(key: str, **given: object) -> str:
-        return texts[key].format(**given)
-
+    say = speech_in(CATALOGUES[language])
     best = capacity.best
     probes = sorted(capacity.probes, key=lambda one: one.rate)
     return {

@@ -4,40 +4,32 @@ State       SETTING UP, PROBING, DONE.
 Guarantee   Drivers and a server of our own are stopped, whatever happens. Ctrl-C ends the search
             with what is known until then; it is then told to be incomplete.
 Clock       That of its probes.
-On failure  One line says what went wrong; the exit code is 2.
+On failure  What could not be run is told by `attempt`.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import aiohttp
 import msgspec
-import uvloop
 from rich.console import Console
 
+from sunseo.rehearsal.attempt import attempt
 from sunseo.rehearsal.capacity.advice import advise
 from sunseo.rehearsal.capacity.binding import binding_of
-from sunseo.rehearsal.capacity.outcome import COULD_NOT, Capacity, Terms, last_of
+from sunseo.rehearsal.capacity.outcome import Capacity, Terms, last_of
 from sunseo.rehearsal.capacity.page import write_page
 from sunseo.rehearsal.capacity.probe import Prober
 from sunseo.rehearsal.capacity.screen import Screen
 from sunseo.rehearsal.capacity.search import Search
 from sunseo.rehearsal.capacity.seen import Probe
-from sunseo.rehearsal.crew import CrewError
 from sunseo.rehearsal.outcome import Options
 from sunseo.rehearsal.scenario import Scenario, SlotSale
-from sunseo.rehearsal.server import ServerError
 from sunseo.rehearsal.slowest import Machinery
-from sunseo.rehearsal.stage import StageError
-from sunseo.rehearsal.venue import (
-    machine,
-    open_session,
-    open_venue,
-    stop_on_signals,
-    working_folder,
-)
+from sunseo.rehearsal.venue import machine, open_session, open_venue, stop_on_signals
 
 
 class Where(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,24 +46,19 @@ def run_capacity(options: Options, terms: Terms, where: Where) -> int:
     """Search and print; returns the exit code."""
     console = Console()
     screen = Screen(console)
-    try:
-        with (
-            working_folder(where.data) as folder,
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ):
-            capacity = runner.run(_search(options, terms, where, folder, screen))
-    except (CrewError, ServerError, StageError, aiohttp.ClientError) as error:
-        console.print(f"No search: {error}", style="red", highlight=False, markup=False)
-        return COULD_NOT
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        console.print("Stopped at once; nothing is left behind.")
-        return COULD_NOT
-    if where.json is not None:
-        where.json.write_bytes(msgspec.json.encode(capacity))
-    if where.report is not None:
-        write_page(where.report, capacity)
-    screen.conclude(capacity, where.report)
-    return capacity.exit_code
+
+    def play(folder: Path) -> Coroutine[Any, Any, Capacity]:
+        return _search(options, terms, where, folder, screen)
+
+    def finish(capacity: Capacity) -> int:
+        if where.json is not None:
+            where.json.write_bytes(msgspec.json.encode(capacity))
+        if where.report is not None:
+            write_page(where.report, capacity)
+        screen.conclude(capacity, where.report)
+        return capacity.exit_code
+
+    return attempt(console, "search", where.data, play, finish)
 
 
 async def _search(

@@ -1,12 +1,9 @@
 """What a search for capacity found, in words and tables: for the screen and for the page alike."""
 
-from collections.abc import Callable
-
 from sunseo.rehearsal.capacity.advice import Setting
 from sunseo.rehearsal.capacity.outcome import Capacity
 from sunseo.rehearsal.capacity.seen import Law, Probe
-
-Say = Callable[..., str]
+from sunseo.rehearsal.report.speech import Say
 
 SHOWN = ("join", "enter", "look", "hold", "order")
 

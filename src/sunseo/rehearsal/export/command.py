@@ -188,7 +188,7 @@ def _options(name: str, *, seed: int | None, **given: Any) -> "Options":
     drawn = secrets.randbelow(10**6) if seed is None else seed
     try:
         scenario = read_scenario(name).changed(**given)
-        scenario.must_sell()
+        scenario.must_sell_in_order()
     except ScenarioError as error:
         _refuse(str(error))
     return Options(name=name, scenario=scenario, seed=drawn, **kept)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from sunseo.invariants.report import Report
+from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.export.staged import Staged
 from sunseo.rehearsal.export.told import Log
 from sunseo.rehearsal.ledger import Figures, Ledger, Record
@@ -17,13 +18,12 @@ from sunseo.rehearsal.observe import Sample
 from sunseo.rehearsal.outcome import Outcome, conclude
 from sunseo.rehearsal.stored import Stored
 from sunseo.rehearsal.venue import machine
-from sunseo.rehearsal.verdict import Check, Evidence, Verdict, judge
+from sunseo.rehearsal.verdict import Check, Verdict, judge
 
 NEEDS_TOLD = frozenset(
     {
         "one-place",
         "first-come",
-        "uniform-draw",
         "told-is-true",
         "orders-told",
         "errors",
@@ -54,14 +54,11 @@ def conclude_told(staged: Staged, told: Path, seen: Seen, *, must_tell: bool = F
     options = staged.options
     record = read_told(told, options.scenario.visitors)
     verdict = verdict_on(
-        Evidence(
+        Evidence.of(
+            options.scenario,
             ledger=record.ledger if record else Ledger(),
             figures=record.figures if record else Figures(),
             samples=seen.samples,
-            capacity=options.scenario.capacity,
-            units=options.scenario.units,
-            person_limit=options.scenario.person_limit,
-            has=options.scenario.parts,
             whole=record.whole if record else False,
             stored=seen.stored,
             report=seen.report,

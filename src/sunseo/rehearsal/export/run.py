@@ -2,32 +2,24 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import aiohttp
 import msgspec
-import uvloop
 from rich.console import Console
 
 from sunseo.postgres.embedded.running import running_dsn
+from sunseo.rehearsal.attempt import BROKEN, COULD_NOT, GOOD, attempt
 from sunseo.rehearsal.export.judging import Seen, conclude_told
 from sunseo.rehearsal.export.staged import Staged, StagedError, load
-from sunseo.rehearsal.export.staging import Played, Show, ToolError, stage
+from sunseo.rehearsal.export.staging import Played, Show, stage
 from sunseo.rehearsal.export.told import ToldError
 from sunseo.rehearsal.observe import DatabaseWindow, Sample
-from sunseo.rehearsal.outcome import BROKEN, COULD_NOT, GOOD, Options, Outcome
+from sunseo.rehearsal.outcome import Options, Outcome
 from sunseo.rehearsal.report.page import write_report
-from sunseo.rehearsal.server import ServerError
-from sunseo.rehearsal.stage import StageError
 from sunseo.rehearsal.terminal import Terminal
-from sunseo.rehearsal.venue import (
-    ORGANISATION,
-    open_engine,
-    open_venue,
-    read_sale,
-    working_folder,
-)
+from sunseo.rehearsal.venue import ORGANISATION, open_engine, open_venue, read_sale
 
 
 class Results(NamedTuple):
@@ -42,24 +34,19 @@ def run_stage(options: Options, show: Show, results: Results) -> int:
     # What a shell is to read goes to standard output alone.
     console = Console(stderr=not show.command)
     terminal = Terminal(console, options)
-    try:
-        with (
-            working_folder(show.data) as folder,
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ):
-            played = runner.run(_stage(options, show, folder.absolute(), terminal))
-    except (ServerError, StageError, ToolError, ToldError, aiohttp.ClientError) as error:
-        console.print(f"No rehearsal: {error}", style="red", highlight=False, markup=False)
-        return COULD_NOT
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        console.print("Stopped at once; nothing is left behind.")
-        return COULD_NOT
-    if played is None:
-        return GOOD
-    _show(played.outcome, terminal, results)
-    if played.tool_code:
-        terminal.say(f"{options.played_by[0]} itself ended with exit code {played.tool_code}.")
-    return played.outcome.exit_code or (BROKEN if played.tool_code else GOOD)
+
+    def play(folder: Path) -> Coroutine[Any, Any, Played | None]:
+        return _stage(options, show, folder.absolute(), terminal)
+
+    def finish(played: Played | None) -> int:
+        if played is None:
+            return GOOD
+        _show(played.outcome, terminal, results)
+        if played.tool_code:
+            terminal.say(f"{options.played_by[0]} itself ended with exit code {played.tool_code}.")
+        return played.outcome.exit_code or (BROKEN if played.tool_code else GOOD)
+
+    return attempt(console, "rehearsal", show.data, play, finish)
 
 
 def run_judge(file: Path, told: Path, database_url: str | None, results: Results) -> int:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import msgspec
 
+from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.outcome import Options
 from sunseo.rehearsal.stage import Scenery
 
 
-class StagedError(ValueError):
+class StagedError(AttemptError):
     """A file is not what `sunseo rehearse stage` writes; one line says so."""
 
 

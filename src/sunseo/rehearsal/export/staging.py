@@ -23,6 +23,7 @@ import aiohttp
 import msgspec
 
 from sunseo.core.processes import exit_with_parent
+from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.export.judging import Seen, conclude_told
 from sunseo.rehearsal.export.staged import Staged, exports, save
 from sunseo.rehearsal.observe import Observer
@@ -35,7 +36,7 @@ from sunseo.rehearsal.venue import Venue, open_session, read_sale, stop_on_signa
 TOOL_STOP_S = 60.0  # for a tool that was told to stop to write what it has
 
 
-class ToolError(Exception):
+class ToolError(AttemptError):
     """The tool could not be started; one line says why."""
 
 

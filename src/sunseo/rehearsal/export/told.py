@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.histogram import note
 from sunseo.rehearsal.ledger import (
     Entered,
@@ -28,7 +29,7 @@ from sunseo.rehearsal.ledger import (
 LATER = (0, 429, 503)  # no answer, or to be asked again
 
 
-class ToldError(ValueError):
+class ToldError(AttemptError):
     """A line of the log is not what it says; one line tells which."""
 
 

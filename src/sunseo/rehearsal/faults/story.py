@@ -1,16 +1,16 @@
 """From incidents to what a report says of them, in one language: the same for every format."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sunseo.rehearsal.faults.incident import Incident
 from sunseo.rehearsal.faults.texts import CATALOGUES
 from sunseo.rehearsal.outcome import Outcome
 from sunseo.rehearsal.report.chart import Curve, draw
+from sunseo.rehearsal.report.speech import Say, speech_in
 from sunseo.rehearsal.report.texts import CATALOGUES as REPORT_CATALOGUES
 from sunseo.rehearsal.report.texts import Language
 
-Say = Callable[..., str]
 Row = tuple[str, str]
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -52,11 +52,7 @@ class Story(NamedTuple):
 
 
 def tell_story(outcome: Outcome, language: Language) -> Story:
-    texts = CATALOGUES[language]
-
-    def say(key: str, **given: object) -> str:
-        return texts[key].format(**given)
-
+    say = speech_in(CATALOGUES[language])
     incidents = outcome.incidents
     report = REPORT_CATALOGUES[language]
     return Story(

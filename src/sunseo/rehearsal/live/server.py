@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 import msgspec
 from aiohttp import web
 
+from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.live.page import render_page
 from sunseo.rehearsal.live.view import View
 from sunseo.rehearsal.outcome import Outcome
@@ -32,7 +33,7 @@ SHUTDOWN_S = 1.0  # for answers under way
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class LiveError(Exception):
+class LiveError(AttemptError):
     """The page cannot be served; one line says why."""
 
 

@@ -1,13 +1,11 @@
 """What a report says in words: why the verdict is what it is, what was slow, what has changed."""
 
-from collections.abc import Callable
 from typing import Any
 
 from sunseo.rehearsal.compare import NOISE, Change, Comparison
 from sunseo.rehearsal.outcome import Outcome
+from sunseo.rehearsal.report.speech import Say
 from sunseo.rehearsal.slowest import SlowMoment
-
-Say = Callable[..., str]
 
 GROUPS = ("server", "database", "crowd", "others")
 
@@ -25,16 +23,19 @@ def why(outcome: Outcome, say: Say) -> str:
 
 def tiles(outcome: Outcome, say: Say) -> list[tuple[str, str]]:
     """The figures that one asks for first."""
-    shown = [
-        ("orders", f"{outcome.orders:,}"),
-        ("sold_out", _value(say, outcome.sold_out_s, "s", missing="never")),
-        ("busiest", f"{outcome.requests_per_s_busiest:,}"),
-    ]
-    if outcome.options.scenario.room is not None:
+    scenario = outcome.options.scenario
+    if scenario.sale is None:
+        shown = [("browsed", f"{outcome.funnel['browsed']:,}")]
+    else:
+        sold_out = _value(say, outcome.sold_out_s, "s", missing="never")
+        shown = [("orders", f"{outcome.orders:,}"), ("sold_out", sold_out)]
+    if scenario.room is not None:
         longest = max((s.issued - s.serving for s in outcome.samples), default=0)
-        shown.insert(2, ("line", f"{longest:,}"))
-    if (hold := outcome.latencies.get("hold")) is not None:
-        shown.append(("hold", _value(say, hold.p99, "ms")))
+        shown.append(("line", f"{longest:,}"))
+    shown.append(("busiest", f"{outcome.requests_per_s_busiest:,}"))
+    for operation in ("hold", "page"):
+        if (latency := outcome.latencies.get(operation)) is not None:
+            shown.append((operation, _value(say, latency.p99, "ms")))
     connections = [s.connections for s in outcome.samples if s.connections is not None]
     if connections:
         shown.append(("connections", f"{max(connections):,}"))

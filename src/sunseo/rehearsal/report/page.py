@@ -7,6 +7,7 @@ from typing import Any
 from sunseo.rehearsal.outcome import Outcome
 from sunseo.rehearsal.report.charts import charts_of
 from sunseo.rehearsal.report.findings import compared, slow_moments, tiles, why
+from sunseo.rehearsal.report.speech import Say, speech_in
 from sunseo.rehearsal.report.templating import TEMPLATES
 from sunseo.rehearsal.report.texts import CATALOGUES, Language
 
@@ -20,17 +21,13 @@ def render_report(outcome: Outcome) -> str:
     template = TEMPLATES.get_template("report.html")
     return template.render(
         outcome=outcome,
-        languages=list(CATALOGUES),
         parts=[_part(outcome, language) for language in CATALOGUES],
     )
 
 
 def _part(outcome: Outcome, language: Language) -> dict[str, Any]:
     texts = CATALOGUES[language]
-
-    def say(key: str, **given: object) -> str:
-        return texts[key].format(**given)
-
+    say = speech_in(texts)
     return {
         "language": language,
         "say": say,
@@ -57,7 +54,7 @@ def _part(outcome: Outcome, language: Language) -> dict[str, Any]:
     }
 
 
-def _lead(outcome: Outcome, say: Callable[..., str]) -> list[str]:
+def _lead(outcome: Outcome, say: Say) -> list[str]:
     return [
         _came_for(outcome, say),
         say(
@@ -69,7 +66,7 @@ def _lead(outcome: Outcome, say: Callable[..., str]) -> list[str]:
     ]
 
 
-def _came_for(outcome: Outcome, say: Callable[..., str]) -> str:
+def _came_for(outcome: Outcome, say: Say) -> str:
     visitors, units = f"{outcome.funnel['came']:,}", outcome.options.scenario.units
     if not units:
         return say("lead.site", visitors=visitors, browsed=f"{outcome.funnel['browsed']:,}")
@@ -88,7 +85,7 @@ def _came_for(outcome: Outcome, say: Callable[..., str]) -> str:
     )
 
 
-def _fairness(outcome: Outcome, say: Callable[..., str]) -> str:
+def _fairness(outcome: Outcome, say: Say) -> str:
     fairness = outcome.fairness
     if fairness is None or not fairness.pairs:
         return ""
@@ -101,7 +98,7 @@ def _fairness(outcome: Outcome, say: Callable[..., str]) -> str:
     )
 
 
-def _settings(outcome: Outcome, say: Callable[..., str]) -> list[tuple[str, str]]:
+def _settings(outcome: Outcome, say: Say) -> list[tuple[str, str]]:
     options, machine, driving = outcome.options, outcome.machine, outcome.driving
     own = "settings.machine.text" if options.target is None else "settings.machine.target"
     rows = [

@@ -7,7 +7,6 @@ configuration stands in docs/guides/gate.md; it overwrites every header that is 
 """
 
 import asyncio
-import signal
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -165,26 +164,7 @@ def read_options(file: Path) -> GateOptions:
 
 def run_gate(options: GateOptions, host: str = "127.0.0.1", port: int = 8100) -> None:
     """Serve the verifier in this process until SIGINT or SIGTERM."""
-    asyncio.run(_serve(Verifier(options), host, port))
-
-
-async def _serve(app: Verifier, host: str, port: int) -> None:
     # Here and not above: a gate inside an app needs no server.
-    from granian.constants import Interfaces  # noqa: PLC0415 - see above
-    from granian.log import LogLevels  # noqa: PLC0415 - see above
-    from granian.server.embed import Server  # noqa: PLC0415 - see above
+    from sunseo.web.single import serve_alone  # noqa: PLC0415 - see above
 
-    server = Server(
-        app,
-        address=host,
-        port=port,
-        interface=Interfaces.ASGI,
-        websockets=False,
-        backlog=1024,
-        backpressure=CONNECTIONS_MAX,
-        log_level=LogLevels.error,
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve()
+    asyncio.run(serve_alone(Verifier(options), host, port, connections_max=CONNECTIONS_MAX))

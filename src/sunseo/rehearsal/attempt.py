@@ -1,0 +1,72 @@
+"""The outer edge of all that sends a crowd: a folder, a loop, one line where it comes to nothing.
+
+State       None outlives an attempt.
+Guarantee   A folder of our own is removed, whatever happens.
+On failure  One line says what went wrong; the exit code is 2. So it is after Ctrl-C where nobody
+            below makes more of it.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import uvloop
+from rich.console import Console
+
+GOOD, BROKEN, COULD_NOT = 0, 1, 2
+"""Exit codes: all held, something did not, it could not be run to its end."""
+
+T = TypeVar("T")
+
+
+class AttemptError(Exception):
+    """It could not be run; the message is one line that says why."""
+
+
+def attempt(
+    console: Console,
+    what: str,
+    given: Path | None,
+    play: Callable[[Path], Coroutine[Any, Any, T]],
+    finish: Callable[[T], int],
+) -> int:
+    """Play in a folder and a loop of its own, then finish; returns the exit code.
+
+    Args:
+        console: for the one line.
+        what: was attempted, one word for people.
+        given: the folder to work in, which stays; without one it is made, and thrown away.
+        play: gets the folder.
+        finish: makes an exit code of what was played.
+    """
+    try:
+        with (
+            _working_folder(given) as folder,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            played = runner.run(play(folder))
+    except (AttemptError, aiohttp.ClientError) as error:
+        console.print(f"No {what}: {error}", style="red", highlight=False, markup=False)
+        return COULD_NOT
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("Stopped at once; nothing is left behind.")
+        return COULD_NOT
+    return finish(played)
+
+
+@contextmanager
+def _working_folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given
+        return
+    made = Path(tempfile.mkdtemp(prefix="sunseo-rehearsal-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
