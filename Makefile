@@ -20,6 +20,7 @@ RUN := .venv/bin/python
 UV_STAMP := .uv/.ready-$(UV_VERSION)
 RUN_STAMP := .venv/.ready-to-run-$(PLACE)
 ALL_STAMP := .venv/.ready-to-work-$(PLACE)
+UNFINISHED := .uv/.unfinished
 NODE_STAMP := clients/node-gate/node_modules/.ready
 
 # The caller's own virtual environment and settings of uv are none of our business.
@@ -119,8 +120,11 @@ $(NODE_STAMP): clients/node-gate/package.json clients/node-gate/package-lock.jso
 	cd clients/node-gate && npm ci --no-audit --no-fund
 	@touch $@
 
-# From what was downloaded before where that is enough, so that an edit needs no network.
-sync = $(UV) sync --quiet --locked --offline $(1) 2>/dev/null || $(UV) sync --quiet --locked $(1)
+# From what was downloaded before where that is enough, so that an edit needs no network. A set-up
+# that was cut off may have left a package half copied, which uv would take for whole ever after.
+sync = test ! -e $(UNFINISHED) || rm -rf .venv; touch $(UNFINISHED); \
+	{ $(UV) sync --quiet --locked --offline $(1) 2>/dev/null || $(UV) sync --quiet --locked $(1); } \
+	&& rm $(UNFINISHED)
 
 $(UV_STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -1,6 +1,6 @@
 """How long a rehearsal will still take."""
 
-from sunseo.rehearsal.eta import Eta
+from sunseo.rehearsal.eta import HOME_AFTER_S, Eta
 
 
 def eta(*noted: tuple[float, int, int], units: int = 0, last_arrival_s: float = 1.0) -> Eta:
@@ -40,9 +40,14 @@ def test_only_what_was_lately_counts() -> None:
     """A quick beginning is forgotten when it becomes slow."""
     slow = [(float(second), 800 + second, 0) for second in range(6, 31)]
 
-    assert eta((0.0, 0, 0), (5.0, 800, 0), *slow).remaining_s == 170.0
+    assert eta((0.0, 0, 0), (5.0, 800, 0), *slow, last_arrival_s=60.0).remaining_s == 170.0
 
 
 def test_nothing_remains_when_all_have_gone() -> None:
     """At the end there is nothing left."""
     assert eta((5.0, 1000, 0)).remaining_s == 0.0
+
+
+def test_everybody_is_sent_home_some_time_after_the_last_has_come() -> None:
+    """One a minute, long before the others come, says nothing of how long it will take."""
+    assert eta((0.0, 0, 0), (10.0, 1, 0), last_arrival_s=60.0).remaining_s == 50.0 + HOME_AFTER_S

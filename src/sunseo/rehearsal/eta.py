@@ -3,6 +3,8 @@
 from collections import deque
 
 LATELY_S = 15.0
+HOME_AFTER_S = 180.0
+"""Past the last arrival, whoever is left is sent home."""
 
 
 class Eta:
@@ -39,7 +41,8 @@ class Eta:
         known = [seconds for seconds in ways if seconds is not None]
         if not known:
             return None
-        return max(self._last_arrival_s - now_s, min(known))
+        all_come_s = self._last_arrival_s - now_s
+        return max(0.0, all_come_s, min(*known, all_come_s + HOME_AFTER_S))
 
 
 def _rest_s(left: int, done: int, passed_s: float) -> float | None:

@@ -22,6 +22,7 @@ from sunseo.rehearsal.attempt import COULD_NOT, attempt
 from sunseo.rehearsal.compare import Compared, compare
 from sunseo.rehearsal.crew import Crew
 from sunseo.rehearsal.drive import Plan
+from sunseo.rehearsal.eta import HOME_AFTER_S
 from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.faults.drill import Drill
 from sunseo.rehearsal.faults.spec import parse_faults, plan_faults
@@ -49,7 +50,6 @@ from sunseo.rehearsal.venue import (
 from sunseo.rehearsal.verdict import judge
 
 CREW_START_S = 4.0  # for drivers to start before the first early bird is due
-AFTER_S = 180.0  # past the last arrival, whoever is left is sent home
 CONNECTIONS_MAX = 4000  # of the whole crowd: below the 4,096 that a server's backlog holds
 DRAWN_BEFORE_S = 2.0  # T0, so that everybody can have her number then
 REST_S = 1.0  # for releases under way to be stored
@@ -262,7 +262,7 @@ def plans_of(
             zero=zero,
             seed=options.seed,
             scenario=options.scenario,
-            stop_s=options.scenario.duration_s + AFTER_S,
+            stop_s=options.scenario.duration_s + HOME_AFTER_S,
             record=str(folder / f"record-{part}"),
             part=part,
             parts=options.drivers,

@@ -10,13 +10,13 @@ from math import exp, floor
 import msgspec
 
 from sunseo.rehearsal.arrivals import Kind, Steps, arrival_times
+from sunseo.rehearsal.eta import HOME_AFTER_S
 from sunseo.rehearsal.habits import DAWDLING, LOSABLE, Ending
 from sunseo.rehearsal.outcome import Options
 from sunseo.rehearsal.picking import FAVOURITE_PRODUCTS, FAVOURITES, FAVOURITES_PART
 from sunseo.rehearsal.scenario import Scenario, SeatSale
 from sunseo.rehearsal.shopping import AGAIN_S, RETURNS_PATIENCE_S, RETURNS_S
 
-STOP_AFTER_S = 180  # as in our own rehearsals
 STEPS_MAX = 240  # more would be a table that nobody edits
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
 
@@ -67,7 +67,7 @@ def crowd_of(options: Options) -> Crowd:
         has_room=scenario.room is not None,
         has_seats=isinstance(scenario.sale, SeatSale),
         habits=_habits(scenario),
-        stop_after_s=STOP_AFTER_S,
+        stop_after_s=int(HOME_AFTER_S),
     )
 
 
