@@ -50,6 +50,7 @@ if rate > 0 then
     return math.max(0, math.ceil(began + due * 1e3 / rate - now_ms()))
   end
   function keep_pace()
+    if not began then return end  -- wrk tries a request before it begins
     sent = sent + 1
     local ms = math.max(0, math.floor(now_ms() - (began + sent * 1e3 / rate)))
     late[ms] = (late[ms] or 0) + 1
