@@ -12,7 +12,8 @@ SHELL := /bin/sh
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
-PYTEST_PROCESSES ?= 2
+# More than there are cores: most of a test's time is waiting for servers and crowds.
+PYTEST_PROCESSES ?= 3
 PLACE := $(shell pwd | cksum | cut -d ' ' -f 1)
 
 UV := .uv/bin/uv

@@ -243,8 +243,12 @@ def test_numbers_are_drawn_among_who_registered(tmp_path: Path) -> None:
     """Who comes early registers and is told her drawn number; the verdict compares them all."""
     told = tmp_path / "told.json"
     crowd = ("--visitors", "80", "--units", "40", "--duration", "6", "--session", "0.3")
+    present = tmp_path / "draw.toml"  # nobody keeps the line waiting
+    present.write_text(
+        text_of("draw").replace("absent_share = 0.08", "absent_share = 0.0"), "utf-8"
+    )
     options = (*crowd, "--seed", "5", "--json", str(told))
-    rehearsal = start(tmp_path / "tmp", *options, scenario="draw")
+    rehearsal = start(tmp_path / "tmp", *options, scenario=str(present))
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
     assert rehearsal.returncode == 0, output + errors
