@@ -108,10 +108,11 @@ def test_root_without_namespaces_runs_it_as_nobody(
     monkeypatch.setattr(identity, "_works", forbidden)
     with server_in(common_folder / "data") as server:
         assert query(server.dsn, "SELECT 1") == [(1,)]
-        assert server.pid is not None
-        assert psutil.Process(server.pid).uids().effective == NOBODY
-        os.kill(server.pid, signal.SIGKILL)
-        await_end(server.pid or 0)
+        postmaster = server.pid
+        assert postmaster is not None
+        assert psutil.Process(postmaster).uids().effective == NOBODY
+        os.kill(postmaster, signal.SIGKILL)
+        await_end(postmaster)
         assert query(server.ensure_running(PATIENCE_S), "SELECT 1") == [(1,)]
 
 
