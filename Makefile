@@ -125,7 +125,7 @@ $(NODE_STAMP): clients/node-gate/package.json clients/node-gate/package-lock.jso
 # that was cut off may have left a package half copied, which uv would take for whole ever after.
 sync = test ! -e $(UNFINISHED) || rm -rf .venv; touch $(UNFINISHED); \
 	{ $(UV) sync --quiet --locked --offline $(1) 2>/dev/null || $(UV) sync --quiet --locked $(1); } \
-	&& rm $(UNFINISHED)
+	&& rm -f $(UNFINISHED)
 
 $(UV_STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
