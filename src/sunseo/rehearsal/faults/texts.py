@@ -44,7 +44,7 @@ _ENGLISH = {
     " refused.",
     "cause.hang-network": "Between visitors and server nothing moved and nothing broke.",
     "cause.slow-network": "Between visitors and server every byte came {delay} ms later, each way.",
-    "cause.processes": "{count} processes: {numbers}.",
+    "cause.processes": "Process numbers ({count}): {numbers}.",
     "cause.connections": "{count} connections were open at that moment.",
     "timeline": "Timeline",
     "impact": "Impact",
