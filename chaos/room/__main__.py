@@ -81,6 +81,13 @@ def show(outcome: Outcome, console: Console) -> None:
     ]  # fmt: skip
     for fault in faults[:FINDINGS_SHOWN]:
         console.print(f"  {fault}", highlight=False)
+    for one in outcome.late:
+        console.print(
+            f"kill {one.number}, of {one.kind}, was felt for {one.serving_s:.1f} s "
+            f"(before it: {one.after}):"
+        )
+        for line in one.logged:
+            console.print(f"  {line}", highlight=False)
 
 
 def _spans_of(part: Part) -> list[str]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 import msgspec
@@ -24,6 +25,7 @@ WATCHERS = 3
 LATECOMERS_MAX = 300
 REPLAYED_MAX = 3000
 AT_ONCE = 25
+LOGGED_MAX = 50  # lines told of one kill
 WITHIN_S = {Kind.WORKER: 2.0, Kind.POSTGRESQL: 10.0}
 """From a kill to the first join or entry. The supervisor's start takes as long as it takes."""
 
@@ -75,11 +77,28 @@ class Part(msgspec.Struct, frozen=True):
     late: int
 
 
+class Late(msgspec.Struct, frozen=True):
+    """A kill that was felt for longer than promised, and what could tell why.
+
+    Attributes:
+        number: of the kill, counted from one.
+        after: what was killed before it, and how many seconds before.
+        logged: what the server logged meanwhile, but for requests.
+    """
+
+    number: int
+    kind: str
+    serving_s: float
+    after: str
+    logged: list[str]
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """The verdict on one campaign."""
 
     passed: bool
     kept_in_time: bool
+    late: list[Late]
     seed: int
     workers: int
     visitors: int
@@ -188,10 +207,14 @@ async def campaign(stage: Stage, plan: Plan, tell: Callable[[str, int], None]) -
     chance = random.Random(plan.seed)
     crowd = stage.crowd
     kills: list[Kill] = []
+    late: list[Late] = []
     async with stage.open():
         for kind in order_of_kills(plan.kills, chance):
             await _successes(crowd, chance.randint(*plan.between))
+            position = stage.server.output.stat().st_size
             kills.append(await kill(stage.server, crowd, kind, chance))
+            if is_late(kills[-1]):
+                late.append(_late(kills, logged_since(stage.server.output, position)))
             await stage.rows.count()
             tell(f"{kind.value}: serving after {kills[-1].first_success_s:.2f} s", 1)
         await _successes(crowd, plan.between[1])
@@ -212,7 +235,27 @@ async def campaign(stage: Stage, plan: Plan, tell: Callable[[str, int], None]) -
     clean = stage.server.verify().clean
     asked = len(absent), len(sample)
     seconds = time.monotonic() - began
-    return judge(stage, plan, kills, found, verify_clean=clean, asked=asked, seconds=seconds)
+    return judge(
+        stage, plan, kills, found, late=late, verify_clean=clean, asked=asked, seconds=seconds
+    )
+
+
+def is_late(one: Kill) -> bool:
+    return one.first_success_s > WITHIN_S.get(one.kind, float("inf"))
+
+
+def logged_since(log: Path, position: int) -> list[str]:
+    """What a server has logged since its log had so many bytes, but for requests."""
+    with log.open("rb") as lines:
+        lines.seek(position)
+        told = [line.decode(errors="replace").strip() for line in lines]
+    return [line for line in told if '"event":"request"' not in line][:LOGGED_MAX]
+
+
+def _late(kills: Sequence[Kill], logged: list[str]) -> Late:
+    *before, one = kills
+    after = f"{before[-1].kind.value}, {one.at - before[-1].at:.1f} s" if before else "none"
+    return Late(len(kills), one.kind.value, round(one.first_success_s, 3), after, logged)
 
 
 def order_of_kills(count: int, chance: random.Random) -> list[Kind]:
@@ -248,6 +291,7 @@ def judge(
     kills: list[Kill],
     found: Findings,
     *,
+    late: list[Late],
     verify_clean: bool,
     asked: tuple[int, int],
     seconds: float,
@@ -263,7 +307,8 @@ def judge(
     parts = {kind.value: part for kind in Kind if (part := part_of(stage, kills, kind))}
     return Outcome(
         passed=verify_clean and not (wrong or errors or crowd.unadvised),
-        kept_in_time=not any(part.late for part in parts.values()),
+        kept_in_time=not late,
+        late=late,
         seed=plan.seed,
         workers=plan.workers,
         visitors=plan.visitors,
@@ -306,7 +351,6 @@ def part_of(stage: Stage, kills: list[Kill], kind: Kind) -> Part | None:
     answered = stage.crowd.answered
     moved = stage.rows.moved.get(stage.rooms[0].number, [])
     lines = [s for one in of_kind if (s := _first_move(moved, one.at)) is not None]
-    within_s = WITHIN_S.get(kind, float("inf"))
     return Part(
         kills=len(of_kind),
         caught=sum(one.caught for one in of_kind),
@@ -315,7 +359,7 @@ def part_of(stage: Stage, kills: list[Kill], kind: Kind) -> Part | None:
         entry_s=Timed.of(_first_after(of_kind, filter(is_entry, answered))),
         line_s=Timed.of(lines) if lines else None,
         whole_s=Timed.of([one.whole_s for one in of_kind]),
-        late=sum(one.first_success_s > within_s for one in of_kind),
+        late=sum(map(is_late, of_kind)),
     )
 
 

@@ -1,15 +1,17 @@
 """Heads that are called and never come: bought by the dozen, and placed where it hurts.
 
-The controller as it runs, against a line that an attacker has arranged. People who come do so two
-seconds after they were called, stay for a minute, and enter by the rule that counts: while fewer
-are live than the capacity.
+First the controller as it runs, against a line that an attacker has arranged. People who come do so
+two seconds after they were called, stay for a minute, and enter by the rule that counts: while
+fewer are live than the capacity. Then a server with its own leader, over HTTP.
 """
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from sunseo.room.pacing import Census, PacingLimits, PacingState, tick
+from tests.attacks.attacker import PATIENCE_S, Serving, Visitor, Wire, create_room, line_of
 
 CAPACITY = 100
 PEOPLE = 6000
@@ -81,3 +83,32 @@ def test_absent_heads_do_not_stop_the_line() -> None:
         if last > 1000
     )
     assert first <= 300
+
+
+def test_half_of_a_line_is_absent_at_a_server(server: Serving, operator: str, wire: Wire) -> None:
+    """With the first heads absent and then every second one, all who come get in, few at a time."""
+    capacity = 4
+    room = create_room(
+        server, operator, capacity=capacity, tau_s=1, grace_s=4, poll_ceiling_s=2, pass_ttl_s=20
+    )
+    line = [Visitor(wire, room) for _ in range(40)]
+    for visitor in line:
+        assert visitor.join().status == 201
+    here = [visitor for visitor in line if visitor.number > 2 * capacity and visitor.number % 2]
+    inside: list[Visitor] = []
+    most = 0
+
+    deadline = time.monotonic() + PATIENCE_S
+    while here and time.monotonic() < deadline:
+        serving = wire.ask("GET", f"/v1/rooms/{room}/state").json["serving"]
+        for visitor in [one for one in here if one.number <= serving]:
+            if visitor.enter().status == 201:
+                here.remove(visitor)
+                inside.append(visitor)
+        most = max(most, line_of(server, room)["live"])
+        if inside:
+            assert inside.pop(0).say("leave").status == 200
+        time.sleep(0.1)
+
+    assert not here, f"{len(here)} of those who came never got in"
+    assert 1 <= most <= capacity

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sunseo.core.ids import Person
+from sunseo.room.admission import ACCOUNT_JOINS_MAX
 from sunseo.room.keys import KeyRing
 from sunseo.room.settings import RoomSettings
 from sunseo.room.tokens import TokenError
@@ -157,6 +158,18 @@ async def test_an_account_has_one_place_on_every_device(entrance: Entrance) -> N
     assert said(await nobody.enter()) == (403, "wrong_holder")
     assert (await devices[4].enter()).status == 201
     assert (await devices[1].enter()).status == 200
+
+
+async def test_joins_that_were_put_off_use_up_no_limit(database_dsn: str) -> None:
+    """An impatient person who was answered 503 again and again joins when we are there."""
+    async with open_entrance(database_dsn, started=False) as entrance:
+        room = await entrance.open_room(RoomSettings(holders="accounts"))
+        impatient = Visitor(entrance, room, account("kim"))
+        answers = {said(await impatient.join()) for _ in range(2 * ACCOUNT_JOINS_MAX)}
+        entrance.lanes.start()
+
+        assert answers == {(503, "busy")}
+        assert (await impatient.join()).status == 201
 
 
 @pytest.mark.parametrize(

@@ -167,9 +167,11 @@ class Visitor:
 
 
 @asynccontextmanager
-async def open_entrance(dsn: str) -> AsyncIterator[Entrance]:
+async def open_entrance(dsn: str, *, started: bool = True) -> AsyncIterator[Entrance]:
+    """An entrance; its lanes answer LATER until they are started."""
     entrance = Entrance(dsn)
-    entrance.lanes.start()
+    if started:
+        entrance.lanes.start()
     try:
         yield entrance
     finally:

@@ -105,6 +105,19 @@ async def test_person_may_join_so_often_from_anywhere() -> None:
     assert answers == [None] * ACCOUNT_JOINS_MAX + [AdmissionOutcome.TOO_MANY_JOINS]
 
 
+async def test_join_that_could_not_be_done_counts_for_no_limit() -> None:
+    """Who is told to come again because of us is let in when she does, and her network is too."""
+    door, person = Door(), Person.named(1, "host", "user-1")
+    settings = RoomSettings(network_joins_max=3)
+    request = JoinRequest(1, person.id, HER, settings, person=person, client="203.0.113.1")
+    for _ in range(10 * ACCOUNT_JOINS_MAX):
+        assert await door.admission.admit(request) is None
+        door.admission.forgive(request)
+
+    answers = [await door.admission.admit(request) for _ in range(4)]
+    assert [answer is None for answer in answers] == [True, True, True, False]
+
+
 def test_nonces_are_limited_too() -> None:
     """They cost us a signature: more than a join, but not without end."""
     door, settings = Door(), RoomSettings(network_joins_max=2)

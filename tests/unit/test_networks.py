@@ -142,6 +142,22 @@ def test_whoever_waits_as_told_is_let_in(burst: int, pauses: list[float]) -> Non
             assert buckets.take(b"one", burst, now) == 0
 
 
+@given(burst=st.integers(1, 50), pauses=PAUSES, failed=st.sets(st.integers(0, 199)))
+def test_what_is_given_back_was_never_taken(
+    burst: int, pauses: list[float], failed: set[int]
+) -> None:
+    """A bucket that got some back answers like one that was not asked for them."""
+    asked, unasked = Buckets(), Buckets()
+    now = 1000.0
+    for number, pause in enumerate(pauses):
+        now += pause
+        taken = asked.take(b"one", burst, now) == 0
+        if taken and number in failed:
+            asked.give_back(b"one", burst)
+        elif number not in failed:
+            assert taken == (unasked.take(b"one", burst, now) == 0)
+
+
 def test_refusals_cost_nothing() -> None:
     """Who knocks all the time is let in as soon as who waits in silence."""
     noisy, quiet = Buckets(), Buckets()

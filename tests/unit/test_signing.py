@@ -13,6 +13,7 @@ from sunseo.core.signing import (
     derive_key,
     ed25519_verifier,
     encode_base64url,
+    hmac_sha256,
     mac16,
     mac_matches,
 )
@@ -57,6 +58,13 @@ def test_subkey_differs_by_each_thing_it_is_derived_from() -> None:
     }
     assert len(keys) == 5
     assert {len(key) for key in keys} == {32}
+
+
+@given(key=st.binary(max_size=200), messages=st.lists(st.binary(max_size=5000), max_size=3))
+def test_hmac_is_that_of_the_standard_library(key: bytes, messages: list[bytes]) -> None:
+    """Keys of any length, long ones hashed; one message leaves nothing behind for the next."""
+    for message in messages:
+        assert hmac_sha256(key, message) == hmac.digest(key, message, "sha256")
 
 
 def test_mac_is_the_beginning_of_hmac_sha_256() -> None:

@@ -5,7 +5,7 @@ flood is stopped by arithmetic before anything is verified or asked elsewhere.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 from uuid import UUID
 
@@ -126,16 +126,26 @@ class Admission:
             return ChallengeBody("none")
         return challenge.issue(room, settings.challenge_difficulty, nonce, self._wall())
 
+    def forgive(self, request: JoinRequest) -> None:
+        """Have a join that was admitted count for no limit: we could not do it, and said so."""
+        for buckets, key, most in self._counted(request):
+            buckets.give_back(key, most)
+
     def _pace(self, request: JoinRequest) -> Refusal | None:
         now = self._monotonic()
+        for buckets, key, most in self._counted(request):
+            if refusal := _paced(buckets.take(key, most, now)):
+                return refusal
+        return None
+
+    def _counted(self, request: JoinRequest) -> Iterator[tuple[Buckets, bytes, int]]:
+        """The buckets that a join takes from, with its key and what they hold."""
         if request.person is not None:
             key = request.room.to_bytes(8, "big") + request.person.id.bytes
-            if refusal := _paced(self._accounts.take(key, ACCOUNT_JOINS_MAX, now)):
-                return refusal
+            yield self._accounts, key, ACCOUNT_JOINS_MAX
         most = request.settings.network_joins_max
-        if most is None:
-            return None
-        return _paced(self._joins.take(_key(request.room, request.client), most, now))
+        if most is not None:
+            yield self._joins, _key(request.room, request.client), most
 
     async def _challenge(self, request: JoinRequest) -> Refusal | None:
         kind = request.settings.challenge

@@ -2,8 +2,8 @@
 
 State       For each network or account that asked lately, one moment: when its bucket is full
             again. At most `keys_max` of them in a worker; without any in the database.
-Guarantee   In any stretch of t seconds a key gets at most `burst + t * burst / 60` times a yes. A
-            header that a visitor wrote herself never decides which key is hers.
+Guarantee   In any stretch of t seconds a key gets at most `burst + t * burst / 60` times a yes that
+            it keeps. A header that a visitor wrote herself never decides which key is hers.
 Clock       Monotonic seconds, passed in.
 On failure  When all places are taken, the key that asked longest ago is forgotten: it may then ask
             anew. A worker that starts knows nobody; several workers each count for themselves.
@@ -137,6 +137,11 @@ class Buckets:
         if len(self._full_at) > self._keys_max:
             del self._full_at[next(iter(self._full_at))]
         return 0.0 if taken else wait_s
+
+    def give_back(self, key: bytes, burst: int) -> None:
+        """Undo one `take` that said yes: what was asked for could not be had."""
+        if (full_at := self._full_at.get(key)) is not None:
+            self._full_at[key] = full_at - MINUTE_S / burst
 
 
 def whole_seconds(wait_s: float) -> int:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sunseo.core.clock import Instant
 from sunseo.core.ids import ID_BYTES, Person
-from sunseo.core.lane import Answer
+from sunseo.core.lane import Answer, Later
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.core.signing import decode_base64url
 from sunseo.room.admission import Admission, JoinRequest
@@ -157,7 +157,7 @@ class RoomService:
         )
         if refusal := await self._admission.admit(request):
             return refusal
-        return await self._store.submit(
+        answer = await self._store.submit(
             Join(
                 room=(self._organisation, room),
                 holder=holder,
@@ -166,6 +166,9 @@ class RoomService:
                 is_late=self._is_late(nonce),
             )
         )
+        if isinstance(answer.result, Later):
+            self._admission.forgive(request)
+        return answer
 
     async def enter(self, room: int, person: Person | None, body: EnterBody) -> Held | Refusal:
         """Turn a place into a pass, for its holder."""

@@ -23,6 +23,7 @@ import msgspec
 from jwt.algorithms import HMACAlgorithm
 
 from sunseo.core.ids import Person
+from sunseo.core.signing import hmac_sha256
 
 GUEST_ISSUER = "sunseo:guest"
 ALGORITHM = "HS256"
@@ -129,7 +130,7 @@ class SharedSecretVerifier:
         signed, _, signature = token.rpartition(".")
         header, _, payload = signed.partition(".")
         if header in self._known_headers:
-            expected = urlsafe_b64encode(hmac.digest(self._secret, signed.encode(), "sha256"))
+            expected = urlsafe_b64encode(hmac_sha256(self._secret, signed.encode()))
             if hmac.compare_digest(expected.rstrip(b"="), signature.encode()):
                 return urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
 
@@ -206,7 +207,7 @@ class GuestIssuer:
                 f"the secret has {len(secret)} bytes; {SECRET_BYTES_MIN} or more are needed"
             )
         # Derived, so that no other use of the secret can be made to sign a session.
-        self._key = hmac.digest(secret, _GUEST_KEY_DOMAIN, "sha256")
+        self._key = hmac_sha256(secret, _GUEST_KEY_DOMAIN)
         self._lifetime_s = lifetime_s
         self._now = now
         # Who was told that her session has not begun yet would get another one, and lose her place:

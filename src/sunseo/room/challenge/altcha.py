@@ -30,6 +30,7 @@ from uuid import UUID
 
 import msgspec
 
+from sunseo.core.signing import hmac_sha256
 from sunseo.room.challenge.challenge import Asked, ChallengeBody, Verdict
 
 ALGORITHM = "SHA-256"
@@ -150,7 +151,7 @@ def _digest(salt: str, number: int) -> str:
 
 
 def _signature(key: bytes, digest: str) -> str:
-    return hmac.digest(key, digest.encode(), "sha256").hex()
+    return hmac_sha256(key, digest.encode()).hex()
 
 
 def _matches(ours: str, theirs: str) -> bool:
