@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -120,7 +121,12 @@ async def warm_up(bench: Bench, workload: Workload, port: int) -> None:
 
 
 async def calm_down(processes: Sequence[psutil.Process]) -> None:
-    """Wait until what the warm-up left in flight is done, so that nobody starts with a backlog."""
+    """Wait until what the warm-up left in flight is done, so that nobody starts with a backlog.
+
+    Nor with what the clone and the crowd's files have left to be written: a commit that is
+    measured would wait for that.
+    """
+    await asyncio.to_thread(os.sync)
     deadline = time.monotonic() + CALM_DOWN_S_MAX
     while time.monotonic() < deadline:
         before = sum(cpu_seconds(process) for process in processes)
