@@ -18,6 +18,7 @@ from bench.contenders import ROOT
 from bench.load import LoadError, require_wrk
 from bench.room import figures
 from bench.room.database import TEMPLATE, RoomDatabase
+from bench.room.disk import measure_disk
 from bench.room.drawing import measure_draw
 from bench.room.figures import Figure, Report
 from bench.room.gating import measure_gate
@@ -34,6 +35,7 @@ Part = Callable[[Bench], Awaitable[list[Figure]]]
 PARTS: dict[str, Part] = {
     "polls": measure_polls,
     "nginx": measure_nginx,
+    "disk": measure_disk,
     "visits": measure_visits,
     "gate": measure_gate,
     "memory": measure_memory,

@@ -17,7 +17,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """One figure of one run of the benchmark.
 
     Attributes:
-        section: what it was found with: polls, nginx, visits, gate, memory, draw or wait.
+        section: what it was found with: polls, nginx, disk, visits, gate, memory, draw or wait.
         value: the median of `each`, where there is more than one.
         at_least, at_most: the target, if there is one.
         beside: what it is compared with, measured in turns with it.

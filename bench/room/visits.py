@@ -28,6 +28,10 @@ RATE_MAX = 15_000
 KEEPING_UP = 0.99
 """Who answers less of what is offered does not keep up."""
 
+DISK_REST_S = 8.0
+"""After a clone has been written to disk. A virtual one lets so much be written in a burst, and
+then makes everybody wait: right afterwards commits stood still for 100 to 400 ms."""
+
 WARM_UP_S = 1.0
 ASKED_CONNECTIONS = 256
 
@@ -136,6 +140,7 @@ async def measure_once(bench: Bench, contender: Contender, visit: Visit) -> Run:
         warm_up = environment(WARM_UP_ROOM, warm_up_lines)
         await asyncio.to_thread(bench.send, port, visit.shape, 64, warm_up, seconds=WARM_UP_S)
         await calm_down([server, store])
+        await asyncio.sleep(DISK_REST_S)
         before = cpu_seconds(server), cpu_seconds(store)
         room = environment(ROOM, lines) | {"BENCH_RATE": str(visit.offered)}
         seen = await asyncio.to_thread(bench.send, port, visit.shape, visit.connections, room)
