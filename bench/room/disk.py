@@ -44,7 +44,7 @@ def flush_repeatedly(path: Path) -> list[float]:
         file.write(bytes(FILE_BYTES))
         file.flush()
         os.sync()
-        took_ms = []
+        took_ms: list[float] = []
         until = time.monotonic() + SECONDS
         while (began := time.monotonic()) < until:
             os.pwrite(file.fileno(), block, len(took_ms) * WRITE_BYTES % FILE_BYTES)

@@ -253,9 +253,10 @@ class Lane(Generic[C, R]):
                 # four would take as long as it takes to hear out the other two hundred.
                 await asyncio.sleep(0)
                 if batch := self._take_batch():
-                    await self._apply_all(batch)
+                    await self._apply_and_requeue(batch)
 
-    async def _apply_all(self, batch: list[_Entry[C, R]]) -> None:
+    async def _apply_and_requeue(self, batch: list[_Entry[C, R]]) -> None:
+        """Apply a batch; what it put off goes to the head of the queue."""
         try:
             await self._apply(batch)
         finally:
