@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sunseo.core.signing import pads_of
 from sunseo.room.draw.rules import (
     DrawError,
     commitment_of,
     new_secret,
     numbers_of,
-    pads_of,
     seal,
     seed_of,
 )

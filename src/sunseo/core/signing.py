@@ -12,6 +12,7 @@ import hmac
 import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 MAC_BYTES = 16
 """128 bits: nobody guesses it, and a token stays short enough for a cookie."""
@@ -24,9 +25,9 @@ Verify = Callable[[bytes, bytes], bool]
 KEYS_STARTED_MAX = 4096
 """Keys whose HMAC is kept begun: a dozen for a room, and each issuer's secret."""
 
-_BLOCK_BYTES = 64
-_INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
+_BLOCK_BYTES = 64  # of SHA-256, to which HMAC pads its key
+_TO_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_TO_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _SCOPE = struct.Struct(">IQ")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
@@ -59,13 +60,26 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
     return outer.digest()
 
 
-@lru_cache(KEYS_STARTED_MAX)
-def _started(key: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
-    """The two hashes of an HMAC when they have taken the key. To be copied, not changed."""
+class Pads(NamedTuple):
+    """HMAC's key, spread out: HMAC(key, message) = SHA-256(outer + SHA-256(inner + message))."""
+
+    inner: bytes
+    outer: bytes
+
+
+def pads_of(key: bytes) -> Pads:
+    """Spread a key out once for all messages (RFC 2104): half the work of calling HMAC each."""
     if len(key) > _BLOCK_BYTES:
         key = hashlib.sha256(key).digest()
     block = key.ljust(_BLOCK_BYTES, b"\0")
-    return hashlib.sha256(block.translate(_INNER_PAD)), hashlib.sha256(block.translate(_OUTER_PAD))
+    return Pads(block.translate(_TO_INNER), block.translate(_TO_OUTER))
+
+
+@lru_cache(KEYS_STARTED_MAX)
+def _started(key: bytes) -> "tuple[hashlib._Hash, hashlib._Hash]":
+    """The two hashes of an HMAC when they have taken the key. To be copied, not changed."""
+    inner, outer = pads_of(key)
+    return hashlib.sha256(inner), hashlib.sha256(outer)
 
 
 def mac16(key: bytes, message: bytes) -> bytes:

@@ -124,7 +124,8 @@ class Drill:
     def _tell(self, injected: Injected) -> None:
         fault, began_s, ended_s = injected.fault, injected.began_s, injected.ended_s
         if ended_s is None:
-            whom = f"{len(injected.processes)} processes" if injected.processes else "the network"
+            hit = len(injected.processes)
+            whom = f"processes: {hit}" if hit else "the network"
             self._say(f"T+{began_s:.1f} s  {fault.kind.value}: {whom}")
         elif fault.lasts_s:
             self._say(f"T+{ended_s:.1f} s  {fault.kind.value} is over")

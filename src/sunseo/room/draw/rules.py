@@ -15,13 +15,12 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import NamedTuple
 
+from sunseo.core.signing import pads_of
+
 DOMAIN = b"sunseo:draw:v1"
 ENTRANT_BYTES = 16
 SECRET_BYTES_MIN = 32  # 256 bits: nobody finds the secret from its commitment
 SECRET_BYTES_MAX = 1024
-
-_BLOCK_BYTES = 64  # of SHA-256, to which HMAC pads its key
-_INNER_PAD, _OUTER_PAD = 0x36, 0x5C
 
 
 class DrawError(ValueError):
@@ -34,13 +33,6 @@ class SealedList(NamedTuple):
     entrants: Sequence[bytes]
     list_hash: bytes
     total: int
-
-
-class Pads(NamedTuple):
-    """HMAC's key, spread out: HMAC(key, id) = SHA-256(outer + SHA-256(inner + id))."""
-
-    inner: bytes
-    outer: bytes
 
 
 def new_secret() -> bytes:
@@ -85,12 +77,6 @@ def seed_of(room: int, epoch: int, secret: bytes, list_hash: bytes, count: int) 
         count.to_bytes(8, "big"),
     )
     return sha256(b"".join(len(field).to_bytes(4, "big") + field for field in fields)).digest()
-
-
-def pads_of(seed: bytes) -> Pads:
-    """Spread a seed out once for all entrants (RFC 2104): half the work of calling HMAC each."""
-    key = seed.ljust(_BLOCK_BYTES, b"\0")
-    return Pads(bytes(b ^ _INNER_PAD for b in key), bytes(b ^ _OUTER_PAD for b in key))
 
 
 def numbers_of(seed: bytes, entrants: Sequence[bytes]) -> list[int]:

@@ -24,12 +24,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sunseo.core.clock import Instant
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.signing import pads_of
 from sunseo.operators import audit
 from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work, once
 from sunseo.postgres.queries import load_cold_queries
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.file import DrawHeader, header_line, moment_text
-from sunseo.room.draw.rules import commitment_of, pads_of, seed_of
+from sunseo.room.draw.rules import commitment_of, seed_of
 
 QUERIES = load_cold_queries("sunseo.room.draw")
 
