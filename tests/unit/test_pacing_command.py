@@ -40,6 +40,15 @@ def test_figures_are_printed_as_json() -> None:
     assert figures.units_left == 0
 
 
+def test_those_who_go_home_are_counted() -> None:
+    """With little patience some leave the line; the table says how many, the JSON too."""
+    some = [*SMALL, "--patience", "30", "--session", "300"]
+    assert "Went home uncalled" in typed(*some).stdout
+    figures = msgspec.json.decode(typed(*some, "--json").stdout, type=Figures)
+    assert figures.gave_up > 0
+    assert figures.gave_up + figures.entered <= 300
+
+
 def test_scenario_comes_from_a_file_and_options_go_before_it(tmp_path: Path) -> None:
     """What the file says holds, unless an option says otherwise."""
     file = tmp_path / "small.toml"
@@ -85,6 +94,8 @@ def test_bad_input_is_refused_in_one_line(arguments: list[str], said: str) -> No
         "colour = 1",
         "visitors = ",
         "[service]\nworse_from_s = 9\nworse_to_s = 8",
+        "pauses = [{ from_s = 20.0, to_s = 10.0 }]",
+        "pauses = [{ from_s = 10.0, to_s = 30.0 }, { from_s = 20.0, to_s = 40.0 }]",
     ],
 )
 def test_bad_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
@@ -96,7 +107,7 @@ def test_bad_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     assert "bad.toml" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["opening", "degrading", "stock", "step"])
+@pytest.mark.parametrize("name", ["opening", "degrading", "pause", "stock", "step"])
 def test_scenarios_of_the_guide_are_read(name: str) -> None:
     """The files that the guide names are scenarios."""
     read_scenario(SCENARIOS / f"{name}.toml")

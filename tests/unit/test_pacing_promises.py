@@ -12,6 +12,7 @@ from sunseo.room.simulation.record import Record
 from sunseo.room.simulation.run import simulate
 from sunseo.room.simulation.scenario import (
     Arrivals,
+    Pause,
     People,
     Room,
     Scenario,
@@ -49,6 +50,25 @@ SCENARIOS = {
     "stock": Scenario(
         visitors=6_000, room=Room(capacity=300), people=PEOPLE, stock=Stock(units=2_000)
     ),
+    "paused until most have gone": Scenario(
+        visitors=30_000,
+        arrivals=Arrivals(present_share=0.25, rate_per_s=8.0),
+        people=People(show_up=0.9, session=SESSIONS, patience=Spread(900.0)),
+        pauses=(Pause(900.0, 2700.0),),
+    ),
+    # A quick little room: a moment's pause, and all who waited have gone before they are called.
+    "nobody waits for long": Scenario(
+        visitors=5_000,
+        room=Room(capacity=26),
+        arrivals=Arrivals(present_share=0.0, rate_per_s=3.3),
+        people=People(
+            show_up=0.92,
+            hidden_share=0.0,
+            session=Spread(2.0),
+            patience=Spread(20.0, "constant"),
+        ),
+        pauses=(Pause(600.0, 630.0),),
+    ),
 }
 
 
@@ -81,6 +101,27 @@ def test_tenfold_step_fills_the_room_and_no_more() -> None:
     assert max(m.live for m in record.moments) <= 1000
     assert figures.utilisation is not None
     assert figures.utilisation >= 0.97
+
+
+def test_room_is_full_soon_after_a_pause_although_most_have_gone() -> None:
+    """After half an hour more than half of the line is gone; it is full within two minutes."""
+    _, figures = played("paused until most have gone")
+    assert figures.gave_up > 10_000
+    assert figures.full_again_s is not None
+    assert figures.full_again_s <= 120.0
+
+
+def test_line_that_went_home_does_not_keep_the_room_empty() -> None:
+    """Those called in vain are passed over; for whoever comes afterwards there is a way in."""
+    record, figures = played("nobody waits for long")
+    assert figures.gave_up > 0
+    stood_empty_s = longest_s = 0
+    for moment in record.moments:
+        is_waiting = moment.serving < moment.issued
+        is_empty = moment.at_s >= 630.0 and moment.live == 0 and is_waiting
+        stood_empty_s = stood_empty_s + 1 if is_empty else 0
+        longest_s = max(longest_s, stood_empty_s)
+    assert longest_s <= 60
 
 
 def holds(error: EtaError) -> bool:

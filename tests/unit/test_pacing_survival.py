@@ -6,11 +6,12 @@ from sunseo.room.cohorts import Cohort, aged, reconciled, released
 from sunseo.room.survival import AGES_MAX, EDGES, ComingCurve, Survival, Tally, age_group
 
 HORIZON_S = 150.0
+MANY = 1e9  # people: more than anybody has seen
 
 
 def seen(cohorts: list[tuple[int, int, float, float]]) -> Survival:
     """Cohorts of (people, of them come, at this age, watched until that age)."""
-    tally = Tally(Survival(), HORIZON_S, 0.0)
+    tally = Tally(Survival(), HORIZON_S, 0.0, MANY)
     for people, came, at_age_s, until_s in cohorts:
         for _ in range(came):
             tally.came(0.0, at_age_s)
@@ -61,14 +62,46 @@ def test_young_cohorts_alone_already_say_when_most_have_come() -> None:
 def test_what_was_seen_is_forgotten_by_halves() -> None:
     """After a half-life the same people weigh half."""
     before = seen([(100, 50, 1.5, HORIZON_S)])
-    after = Tally(before, HORIZON_S, 600.0).survival
+    after = Tally(before, HORIZON_S, 600.0, MANY).survival
     assert after.at_risk[0] == pytest.approx(before.at_risk[0] / 2)
+
+
+def test_no_more_people_are_remembered_than_told() -> None:
+    """Of those seen at an age so many count; the share of them who came stays what it was."""
+    before = seen([(1000, 900, 1.5, HORIZON_S)])
+    after = Tally(before, HORIZON_S, 0.0, 50.0).survival
+    assert after.at_risk[1] == pytest.approx(50.0)
+    assert after.entered[1] / after.at_risk[1] == pytest.approx(0.9, abs=0.01)
+    assert ComingCurve(after, HORIZON_S).show_up == pytest.approx(0.9, abs=0.06)
+
+
+def test_a_line_that_went_home_is_known_by_as_many_as_are_remembered() -> None:
+    """A thousand came, then three times fifty did not: hardly anybody is expected any more."""
+    survival = seen([(1000, 900, 1.5, HORIZON_S)])
+    for _ in range(150):
+        tally = Tally(survival, HORIZON_S, 0.0, 50.0)
+        tally.stayed(1, 0.0, HORIZON_S)
+        survival = tally.survival
+    assert ComingCurve(survival, HORIZON_S).show_up < 0.1
+
+
+def test_a_dozen_who_stayed_away_are_believed() -> None:
+    """A new room expects everybody, but not against what it has seen at each age."""
+    curve = ComingCurve(seen([(12, 0, 0.0, HORIZON_S)]), HORIZON_S)
+    assert curve.show_up < 0.5
+    assert ComingCurve(seen([(8, 0, 0.0, HORIZON_S)]), HORIZON_S).show_up > curve.show_up + 0.1
 
 
 def test_shut_door_ages_nobody() -> None:
     """Who stands at a full room has not shown that she does not come."""
     cohorts, survival = aged(
-        [Cohort(1, 10, 10, 3.0)], Survival(), [(2, 9.5)], now_s=10.0, elapsed_s=0.0, grace_s=150.0
+        [Cohort(1, 10, 10, 3.0)],
+        Survival(),
+        [(2, 9.5)],
+        now_s=10.0,
+        elapsed_s=0.0,
+        grace_s=150.0,
+        people_max=MANY,
     )
     assert cohorts == [Cohort(1, 10, 9, 3.0)]
     assert sum(survival.at_risk) == pytest.approx(1.0, abs=0.01)
@@ -84,6 +117,7 @@ def test_late_entry_of_a_forgotten_cohort_is_nobody_elses() -> None:
         now_s=10.0,
         elapsed_s=1.0,
         grace_s=150.0,
+        people_max=MANY,
     )
     assert cohorts == [Cohort(91, 100, 10, 4.0)]
     assert sum(survival.entered) == 0.0
@@ -92,7 +126,13 @@ def test_late_entry_of_a_forgotten_cohort_is_nobody_elses() -> None:
 def test_grace_ends_the_reservation() -> None:
     """Beyond the grace a cohort is forgotten."""
     cohorts, _ = aged(
-        [Cohort(1, 9, 9, 149.5)], Survival(), (), now_s=1.0, elapsed_s=1.0, grace_s=150.0
+        [Cohort(1, 9, 9, 149.5)],
+        Survival(),
+        (),
+        now_s=1.0,
+        elapsed_s=1.0,
+        grace_s=150.0,
+        people_max=MANY,
     )
     assert cohorts == []
 

@@ -44,13 +44,15 @@ def aged(
     now_s: float,
     elapsed_s: float,
     grace_s: float,
+    people_max: float,
 ) -> tuple[list[Cohort], Survival]:
     """Take out those who entered, let the others grow older, and learn from both.
 
     `elapsed_s` counts only time in which the door was open: who is kept waiting at a full room
-    has not shown that she does not come, and her reservation does not lapse.
+    has not shown that she does not come, and her reservation does not lapse. `people_max` bounds
+    what was learnt before, see `Tally`.
     """
-    tally = Tally(seen, grace_s, elapsed_s)
+    tally = Tally(seen, grace_s, elapsed_s, people_max)
     older: list[Cohort] = []
     for cohort, agos_s in _by_cohort(cohorts, entered, now_s):
         age_s = cohort.age_s + elapsed_s

@@ -51,6 +51,8 @@ ELAPSED_S_MAX = 3600.0
 MOMENT_S_MAX = 1e12  # no clock says so; a figure that is none is not below it either
 SHOW_UP_MIN = 0.05  # a guess below one in twenty would call the whole line at once
 BUY_RATE_MIN = 0.05  # likewise, of the stock
+REMEMBERED_MIN = 20.0  # people; fewer would make a room for one believe each single one
+REMEMBERED_PER_HEAD = 4  # for each inside, besides one for each place
 BUYERS_FIRST = 10  # people who bought, as good as seen, before anybody was
 USUAL_TAU_S = 300.0  # in which a new speed becomes the usual one
 SLOWED = 0.85  # of the usual speed: fewer than this is worth a word to the line
@@ -202,6 +204,7 @@ def _learn(state: PacingState, limits: PacingLimits, census: Census) -> PacingSt
         now_s=census.now_s,
         elapsed_s=0.0 if _is_shut(state, census) else elapsed_s,
         grace_s=limits.grace_s,
+        people_max=_people_remembered(limits.capacity, census.live),
     )
     return msgspec.structs.replace(
         state,
@@ -219,6 +222,15 @@ def _learn(state: PacingState, limits: PacingLimits, census: Census) -> PacingSt
             elapsed_s=elapsed_s,
         ),
     )
+
+
+def _people_remembered(capacity: int, live: int) -> float:
+    """How many may tell what those called will do: fewer, the emptier the room.
+
+    Estimates need many people to be steady, and few to be quick. In a full room nothing is lost by
+    being slow; an empty one believes what it sees now.
+    """
+    return max(REMEMBERED_MIN, capacity + REMEMBERED_PER_HEAD * min(live, capacity))
 
 
 def _smoothed(per_s: float, departed: int, elapsed_s: float) -> float:

@@ -8,8 +8,13 @@ cohort that is half through an age counts there for half of its people (the life
 the young are in it as censored from their first second on.
 
 An age that few have seen leans on the age before it, with the weight of `LEAN` people; where
-pages may not even have polled yet, it leans on everybody's coming. A new room therefore releases
-too few rather than too many: whoever is called in vain stands at a full door.
+pages may not even have polled yet, and fewer than `SEEN` people have shown what they do, it leans
+on everybody's coming. A new room therefore releases too few rather than too many: whoever is
+called in vain stands at a full door.
+
+What was seen is forgotten by time, and by people: of those seen before, no more count than the
+caller says. When a line has gone home, so many of its numbers called in vain are enough to know
+it, however many came before (docs/adr/0011).
 """
 
 from bisect import bisect_right
@@ -23,6 +28,7 @@ FINE_S = 8  # ages up to here are grouped by the second: most enter at a poll of
 WIDENING = 1.2  # later groups are so much wider each, since less happens in them
 AGES_MAX = 64  # groups; the last one ends after more than two days
 LEAN = 4.0  # people: what the age before weighs in the estimate of an age
+SEEN = 10.0  # people who reached an age are enough to believe them
 PATIENCE_S = 20.0  # by then each page has polled: 15 s x 1.3 while the wait is not known
 FIRST_GUESS_PER_S = 0.2  # of the missing enter each second until then, unless seen otherwise
 HALF_LIFE_S = 600.0  # what was seen ten minutes ago weighs half
@@ -51,16 +57,23 @@ class Survival(msgspec.Struct, frozen=True):
 
 
 class Tally:
-    """A `Survival` while it is being written: decayed by the time that passed, then added to."""
+    """A `Survival` while it is being written: what is old fades, then there is more.
 
-    def __init__(self, seen: Survival, horizon_s: float, elapsed_s: float) -> None:
+    Args:
+        people_max: of those seen before, so many still count at each age.
+    """
+
+    def __init__(
+        self, seen: Survival, horizon_s: float, elapsed_s: float, people_max: float
+    ) -> None:
         self._ages = age_group(horizon_s) + 1
-        keep = 0.5 ** (elapsed_s / HALF_LIFE_S)
+        faded = 0.5 ** (elapsed_s / HALF_LIFE_S)
+        keep = [min(faded, people_max / max(1.0, at_risk)) for at_risk in seen.at_risk]
         self.at_risk = self._resized(seen.at_risk, keep)
         self.entered = self._resized(seen.entered, keep)
 
-    def _resized(self, values: Iterable[float], keep: float) -> list[float]:
-        kept = [value * keep for value in values][: self._ages]
+    def _resized(self, values: Iterable[float], keep: Iterable[float]) -> list[float]:
+        kept = [value * share for value, share in zip(values, keep, strict=False)][: self._ages]
         return kept + [0.0] * (self._ages - len(kept))
 
     def stayed(self, people: int, from_age_s: float, to_age_s: float) -> None:
@@ -136,7 +149,7 @@ def _missing(seen: Survival, horizon_s: float) -> Iterable[float]:
         width = EDGES[group + 1] - EDGES[group]
         at_risk = seen.at_risk[group] if group < len(seen.at_risk) else 0.0
         entered = seen.entered[group] if group < len(seen.entered) else 0.0
-        if EDGES[group] < PATIENCE_S:
+        if EDGES[group] < PATIENCE_S and at_risk < SEEN:
             rate = max(rate, FIRST_GUESS_PER_S)
         carried = 1.0 - exp(-rate * width)
         share = min(1.0, (entered + LEAN * carried) / (max(at_risk, entered) + LEAN))

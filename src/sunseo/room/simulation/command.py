@@ -30,6 +30,9 @@ def simulate_room(  # noqa: PLR0917 - Typer makes options of them, each given by
     present: Annotated[float | None, typer.Option(help="Share there at the opening.")] = None,
     show_up: Annotated[float | None, typer.Option(help="Share that enters when called.")] = None,
     session: Annotated[float | None, typer.Option(help="Mean seconds inside.")] = None,
+    patience: Annotated[
+        float | None, typer.Option(help="Mean seconds before somebody goes home uncalled.")
+    ] = None,
     units: Annotated[int | None, typer.Option(help="Stock behind the room.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all dice.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write FILE.png, .html or .svg.")] = None,
@@ -45,6 +48,7 @@ def simulate_room(  # noqa: PLR0917 - Typer makes options of them, each given by
         ("arrivals", "present_share"): present,
         ("people", "show_up"): show_up,
         ("people", "session", "mean_s"): session,
+        ("people", "patience", "mean_s"): patience,
         ("stock", "units"): units,
     }
     try:

@@ -19,12 +19,14 @@ class Visitor(msgspec.Struct, frozen=True, gc=False):
     hidden: bool  # her tab does not poll; she looks now and then
     session_s: float  # she would stay, were the service as it should be
     buys: bool  # if there is still something to buy
+    patience_s: float  # she goes home at the first look after it, unless called
 
 
 def draw_visitors(scenario: Scenario) -> list[Visitor]:
     times = Random(f"{scenario.seed} arrivals")  # noqa: S311 - dice of a simulation
     dice = Random(f"{scenario.seed} people")  # noqa: S311 - dice of a simulation
     people = scenario.people
+    hourglass = Random(f"{scenario.seed} patience")  # noqa: S311 - dice of a simulation
     buy_share = scenario.stock.buy_share if scenario.stock else 0.0
     return [
         Visitor(
@@ -33,6 +35,7 @@ def draw_visitors(scenario: Scenario) -> list[Visitor]:
             dice.random() < people.hidden_share,
             min(scenario.room.session_max_s, draw(people.session, dice)),
             dice.random() < buy_share,
+            inf if people.patience is None else draw(people.patience, hourglass),
         )
         for joined_s in _arrivals(scenario.arrivals, scenario.visitors, times)
     ]

@@ -1,7 +1,10 @@
 """The figures of a simulation, each with its definition. The guide repeats them in prose.
 
 utilisation     mean of min(1, live / C_eff) over every second from two minutes after the opening
-                until the last number is called, while somebody is waiting; sold-out time excluded.
+                until the last number is called, while somebody is waiting; sold-out time and pauses
+                excluded.
+full again      from the end of a pause until nine tenths of C_eff are inside; of the longest.
+gave up         went home uncalled, because the wait was longer than they would have.
 overshoot       most people inside above C_eff right after one was let in.
 ETA error       |foretold - real| / real, where foretold is what the page's middle estimate
                 (numbers ahead / v50) said at a moment, and real is the time from that moment until
@@ -24,6 +27,7 @@ from sunseo.room.speed import eta
 
 MomentOf = Callable[[Record, Visit], Moment | None]
 
+FULL = 0.9  # of C_eff
 SETTLED_S = 120.0  # the promise on utilisation begins here
 SHORT_S = 60.0  # below a minute the page names no figure
 
@@ -53,6 +57,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     eta_joining: EtaError
     eta_half_way: EtaError
     unhealthy_s: float
+    gave_up: int = 0
+    full_again_s: float | None = None  # none: no pause, or it never was
     sold_out_s: float | None = None
     told_sold_out_after_s: float | None = None  # until the published state said so
     units_left: int | None = None
@@ -83,6 +89,8 @@ def figures_of(scenario: Scenario, record: Record) -> Figures:
         eta_joining=_eta_error(record, entered, on_joining),
         eta_half_way=_eta_error(record, entered, half_way),
         unhealthy_s=float(sum(m.reason == "unhealthy" for m in record.moments)),
+        gave_up=sum(visit.gave_up_s is not None for visit in record.visits),
+        full_again_s=_full_again_s(scenario, record),
         sold_out_s=sold_out_s,
         told_sold_out_after_s=(
             round(told - sold_out_s, 3) if told is not None and sold_out_s is not None else None
@@ -118,9 +126,23 @@ def _utilisation(record: Record) -> float | None:
         if moment.at_s >= SETTLED_S
         and moment.serving < moment.issued
         and moment.capacity > 0
-        and moment.reason != "stock"
+        and moment.reason not in {"stock", "paused"}
     ]
     return round(sum(full) / len(full), 4) if full else None
+
+
+def _full_again_s(scenario: Scenario, record: Record) -> float | None:
+    """After the pause that was felt for longest; none if it is still felt at the end."""
+    felt_s = [_full_after(record, pause.to_s) for pause in scenario.pauses]
+    known_s = [seconds for seconds in felt_s if seconds is not None]
+    return max(known_s) if known_s and len(known_s) == len(felt_s) else None
+
+
+def _full_after(record: Record, at_s: float) -> float | None:
+    for moment in record.moments:
+        if moment.at_s >= at_s and moment.live >= FULL * moment.capacity:
+            return moment.at_s - at_s
+    return None
 
 
 def _door_waits(record: Record, entered: Iterable[Visit]) -> Iterator[float]:

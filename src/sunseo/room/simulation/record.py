@@ -33,6 +33,7 @@ class Visit(msgspec.Struct, gc=False):
     bought: int = 0  # units
     in_vain: bool = False  # entered, wanted to buy, found nothing
     told_sold_out_s: float | None = None
+    gave_up_s: float | None = None
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from sunseo.room.pacing import (
     Census,
     PacingLimits,
     PacingState,
+    Reason,
     buy_share,
     tick,
 )
@@ -31,6 +32,7 @@ from sunseo.room.speed import Speed
 LEAVE, POLL, JOIN = 0, 1, 2  # within a second, in order of time and then of these
 SPREAD = 0.3  # polls come up to so much later than the interval says
 UNKNOWN_WAIT = 0.25  # of ceiling x divisor: what the page takes a wait for that nobody knows
+PAUSED_WAIT = 0.5  # likewise, at the least while the room is paused
 
 Progress = Callable[[float, int], None]
 """Called once in a while with the simulated seconds and how many visitors are done."""
@@ -115,17 +117,23 @@ class Simulation:
             visit.told_sold_out_s = at_s
             self.done += 1
             return
-        if visit.number <= seen.serving and self._line.enter(visit, at_s):
+        is_called = visit.number <= seen.serving
+        if is_called and self._line.enter(visit, at_s):
             stay_s = visitor.session_s * slower(self._scenario.service, at_s)
             stay_s = min(stay_s, self._scenario.room.session_max_s)
             self._plan(at_s + stay_s, LEAVE, index)
+            return
+        if not is_called and at_s - visit.joined_s > visitor.patience_s:
+            visit.gave_up_s = at_s
+            self.done += 1
             return
         self._plan(at_s + self._next_look_s(visitor, visit.number, seen), POLL, index)
 
     def _next_look_s(self, visitor: Visitor, number: int, seen: Advance) -> float:
         if visitor.hidden and number > seen.serving:
             return draw(self._scenario.people.hidden, self._dice)
-        return poll_after_s(self._scenario, number - seen.serving, seen.speed) * self._spread()
+        ahead = number - seen.serving
+        return poll_after_s(self._scenario, ahead, seen.speed, seen.reason) * self._spread()
 
     def _spread(self) -> float:
         return 1.0 + SPREAD * self._dice.random()
@@ -137,15 +145,21 @@ class Simulation:
         self.done += 1
 
 
-def poll_after_s(scenario: Scenario, ahead: int, speed: Speed | None) -> float:
+def poll_after_s(scenario: Scenario, ahead: int, speed: Speed | None, reason: Reason) -> float:
     """The interval that the waiting page keeps, before it is spread out."""
     room = scenario.room
-    if ahead <= 0:
+    if ahead <= 0 and reason != "paused":
         return room.poll_floor_s
     known = speed is not None and speed.v50 > 0.0
-    unknown_s = UNKNOWN_WAIT * room.poll_ceiling_s * room.poll_divisor
-    wait_s = ahead / speed.v50 if known and speed is not None else unknown_s
+    longest_s = room.poll_ceiling_s * room.poll_divisor
+    wait_s = ahead / speed.v50 if known and speed is not None else UNKNOWN_WAIT * longest_s
+    if reason == "paused":
+        wait_s = max(wait_s, PAUSED_WAIT * longest_s)
     return min(room.poll_ceiling_s, max(room.poll_floor_s, wait_s / room.poll_divisor))
+
+
+def is_paused(scenario: Scenario, at_s: float) -> bool:
+    return any(pause.from_s <= at_s < pause.to_s for pause in scenario.pauses)
 
 
 class Line:
@@ -166,6 +180,7 @@ class Line:
             PacingState.fresh(), self._limits, Census(now_s=-1.0, issued=0, serving=0, live=0)
         )
         self._live = 0
+        self._is_open = True
         self._entered: list[tuple[int, float]] = []
         self._departed = 0
         self._left = self._buyers = 0
@@ -175,6 +190,7 @@ class Line:
         self.line_empty_s: float | None = None
 
     def tick(self, at_s: float, issued: int) -> Moment:
+        self._is_open = not is_paused(self._scenario, at_s)
         census = Census(
             now_s=at_s,
             issued=issued,
@@ -185,6 +201,7 @@ class Line:
             health=health(self._scenario.service, at_s, self._live),
             units_left=self._units_left,
             buys_of_entered=buy_share(self._buyers, self._left),
+            open=self._is_open,
         )
         self._state, self.advance = tick(self._state, self._limits, census)
         self._entered, self._departed = [], 0
@@ -194,7 +211,7 @@ class Line:
 
     def enter(self, visit: Visit, at_s: float) -> bool:
         """As the batch does it: granted only while fewer than C_eff are inside."""
-        if self._live >= self.advance.capacity:
+        if not self._is_open or self._live >= self.advance.capacity:
             visit.turned_back += 1
             return False
         self._live += 1

@@ -39,6 +39,13 @@ class Arrivals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: Annotated[tuple[Step, ...], Meta(max_length=100)] = ()
 
 
+class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From one moment to the other nobody is called and nobody enters."""
+
+    from_s: Seconds
+    to_s: Seconds
+
+
 class People(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What visitors do after they took a number."""
 
@@ -46,6 +53,7 @@ class People(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hidden_share: Share = 0.05  # of those who come back: their tab is hidden, it does not poll
     hidden: Spread = Spread(45.0)  # between two looks of theirs
     session: Spread = Spread(180.0)
+    patience: Spread | None = None  # who waited so long goes home; none: they all wait
 
 
 class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +102,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     people: People = People()
     service: Service = Service()
     stock: Stock | None = None
+    pauses: Annotated[tuple[Pause, ...], Meta(max_length=100)] = ()
 
     def __post_init__(self) -> None:
         if self.room.poll_floor_s > self.room.poll_ceiling_s:
@@ -105,6 +114,9 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         steps = [step.at_s for step in self.arrivals.steps]
         if steps != sorted(set(steps)):
             raise ValueError("arrivals.steps must be in order of at_s, each moment once")
+        moments = [moment for pause in self.pauses for moment in (pause.from_s, pause.to_s)]
+        if moments != sorted(set(moments)):
+            raise ValueError("pauses must be in order, each with from_s before its to_s")
 
 
 def read_scenario(path: Path) -> Scenario:

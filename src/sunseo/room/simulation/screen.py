@@ -30,6 +30,10 @@ def _rows(figures: Figures) -> list[tuple[str, str]]:
         ("Real wait inside the range told: joining / half way", _ranges(figures)),
         ("Below capacity for health", _minutes(figures.unhealthy_s)),
     ]
+    if figures.gave_up:
+        rows.append(("Went home uncalled", f"{figures.gave_up:,}"))
+    if figures.full_again_s is not None:
+        rows.append(("Full again after a pause, at the longest", f"{figures.full_again_s:.0f} s"))
     if figures.units_left is not None:
         rows += [
             ("Sold out after", _minutes(figures.sold_out_s)),
