@@ -76,13 +76,13 @@ def test_absent_heads_neither_overfill_nor_starve_the_room(name: str) -> None:
 
 
 def test_absent_heads_do_not_stop_the_line() -> None:
-    """A whole opening bought by somebody who never comes costs the others one grace at most."""
+    """A whole opening bought by somebody who never comes costs the others a minute at most."""
     first = next(
         second
         for second, (_, _, last) in enumerate(played(LINES["the first thousand are absent"], 900))
         if last > 1000
     )
-    assert first <= 300
+    assert first <= 60
 
 
 def test_half_of_a_line_is_absent_at_a_server(server: Serving, operator: str, wire: Wire) -> None:
