@@ -134,6 +134,8 @@ def test_no_more_moments_than_can_be_read() -> None:
         ({"cores": {"server": 0.95}}, ["cpu"]),  # the one worker there is
         ({"cores": {"server": 0.3, "crowd": 0.97}}, ["crowd"]),
         ({"flush_ms": 400.0}, ["database"]),
+        ({"flush_ms": 5.0, "longest_flush_ms": 500.0}, ["database"]),
+        ({"flush_ms": 5.0, "longest_flush_ms": 250.0}, ["unknown"]),
         ({"flush_ms": 400.0, "cores": {"server": 1.0}}, ["cpu"]),
         ({"lane_wait_ms": 400.0}, ["lane"]),
         ({"lane_wait_ms": 400.0, "flush_ms": 400.0}, ["database", "lane"]),
@@ -144,7 +146,30 @@ def test_no_more_moments_than_can_be_read() -> None:
 )
 def test_causes_follow_from_what_was_seen(seen: dict[str, Any], causes: list[str]) -> None:
     """Each cause holds by its own rule, and the one that explains the others comes first."""
-    assert explain(1000.0, [reading(**seen)], TWO_CORES)[0] == causes
+    assert explain("hold", 1000.0, [reading(**seen)], TWO_CORES)[0] == causes
+
+
+def test_what_is_answered_from_memory_waits_for_no_flush() -> None:
+    """A slow nonce has another cause than a slow database."""
+    slow = [reading(flush_ms=400.0, lane_wait_ms=400.0)]
+
+    assert explain("nonce", 1000.0, slow, TWO_CORES)[0] == ["unknown"]
+    assert explain("join", 1000.0, slow, TWO_CORES)[0] == ["database", "lane"]
+
+
+def test_longest_flush_is_known_by_its_bucket() -> None:
+    """Between two looks one flush of a hundred lay above 0.1 s: it took that long at least."""
+    text = "\n".join(
+        f'sunseo_lane_flush_seconds_bucket{{lane="{lane}",le="{bound}"}} {count}'
+        for lane, counts in (("room-0", (98, 99, 99, 100)), ("inventory-0", (7, 7, 7, 7)))
+        for bound, count in zip(("0.05", "0.1", "0.25", "+Inf"), counts, strict=True)
+    )
+    early = sums_of(text)
+    one_more = early | {"flushes_within.0.25": 107.0, "flushes_within.+Inf": 108.0}
+    between = readings_of([sample(0.0, early), sample(1.0, one_more), sample(2.0, one_more)])
+
+    assert early["flushes_within.0.05"] == 105.0
+    assert [one.longest_flush_ms for one in between] == [100.0, 0.0]
 
 
 def test_causes_are_those_of_the_moment() -> None:

@@ -169,6 +169,7 @@ class Observer:
             return sums_of(await response.text())
 
 
+FLUSHES_WITHIN = "flushes_within"
 WATCHED: Mapping[str, str] = {
     "sunseo_http_requests_total": "requests",
     "sunseo_http_requests_shed_total": "shed",
@@ -179,6 +180,7 @@ WATCHED: Mapping[str, str] = {
     "sunseo_lane_wait_seconds_count": "lane_waits",
     "sunseo_lane_flush_seconds_sum": "flush_s",
     "sunseo_lane_flush_seconds_count": "flushes",
+    "sunseo_lane_flush_seconds_bucket": FLUSHES_WITHIN,
     "sunseo_lane_refusals_total": "lane_refusals",
     "sunseo_lane_queue_depth": "queue",
     "sunseo_room_polls_total": "polls",
@@ -189,10 +191,14 @@ WATCHED: Mapping[str, str] = {
 
 BY_LANE = "flush_s"
 LANE = re.compile(r'lane="(\w+)-\d+"')
+WITHIN_S = re.compile(r'le="([^"]+)"')
 
 
 def sums_of(text: str) -> dict[str, float]:
-    """Add the watched metrics up over their labels; flushing also by kind of lane."""
+    """Add the watched metrics up over their labels.
+
+    Flushing also by kind of lane, and the number of flushes by the seconds they took at most.
+    """
     sums: dict[str, float] = {}
     for line in text.splitlines():
         if line.startswith("#"):
@@ -201,6 +207,8 @@ def sums_of(text: str) -> dict[str, float]:
         short = WATCHED.get(name.partition("{")[0])
         if short is None:
             continue
+        if short == FLUSHES_WITHIN and (within_s := WITHIN_S.search(name)) is not None:
+            short = f"{short}.{within_s[1]}"
         sums[short] = sums.get(short, 0.0) + float(value)
         if short == BY_LANE and (lane := LANE.search(name)) is not None:
             kind = f"{short}.{lane[1]}"

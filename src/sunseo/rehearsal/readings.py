@@ -5,12 +5,12 @@ each worker there is no more to be had from lanes. A flush is loading, deciding,
 committing; while it lasts the lane waits for PostgreSQL or thinks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import msgspec
 
-from sunseo.rehearsal.observe import LOOK_S, Sample
+from sunseo.rehearsal.observe import FLUSHES_WITHIN, LOOK_S, Sample
 from sunseo.rehearsal.processes import MACHINE
 
 GAP_S = 3 * LOOK_S  # looks farther apart: those between failed
@@ -23,6 +23,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         shed_share: of all requests, those refused because too many were under way.
         lane_wait_ms: how long the first of a batch waited, on average.
         flush_ms: how long one flush took, on average.
+        longest_flush_ms: how long the longest took at least; histograms know no more.
         busy: flushing seconds per second, by kind of lane.
         cores: in use, by group of processes.
     """
@@ -33,6 +34,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     shed_share: float = 0.0
     lane_wait_ms: float = 0.0
     flush_ms: float = 0.0
+    longest_flush_ms: float = 0.0
     busy: dict[str, float] = {}
     cores: dict[str, float] = {}
 
@@ -96,9 +98,21 @@ def _between(before: Sample, after: Sample) -> Reading:
         shed_share=_part(grown("shed"), requests),
         lane_wait_ms=round(1000 * _part(grown("lane_wait_s"), grown("lane_waits")), 1),
         flush_ms=round(1000 * _part(grown("flush_s"), grown("flushes")), 1),
+        longest_flush_ms=round(1000 * _longest_s(_flushes_within(after, grown)), 1),
         busy={kind: round(grown(f"flush_s.{kind}") / seconds, 3) for kind in LANE_KINDS},
         cores={name: use.cores for name, use in after.uses.items()},
     )
+
+
+def _flushes_within(after: Sample, grown: Callable[[str], float]) -> list[tuple[float, float]]:
+    """Bounds in seconds, upwards, and how many flushes took no longer."""
+    names = [name for name in after.metrics if name.startswith(f"{FLUSHES_WITHIN}.")]
+    return sorted((float(name.partition(".")[2]), grown(name)) for name in names)
+
+
+def _longest_s(within: Sequence[tuple[float, float]]) -> float:
+    """The lower end of the highest bucket that got anything; 0 where nothing was flushed."""
+    return max((low for (low, few), (_, more) in pairwise(within) if more > few), default=0.0)
 
 
 def _part(of: float, whole: float) -> float:

@@ -7,8 +7,10 @@ first that holds being the probable one:
     unseen    looks failed: the server, or its database, did not answer
     cpu       all cores were busy, or a core for each worker: everything waits for its turn
     crowd     the crowd's processes were at their limit: what is slow may be they
-    database  PostgreSQL held flushes up: they took a third of the latency, and cores were left
-    lane      commands waited in a lane for a third of the latency while the flush before them ran
+    database  PostgreSQL, or its disk, held flushes up: they, or one of them, took a third of the
+              latency, and cores were left
+    lane      commands waited in a lane for a third of the latency while the flush before them ran;
+              neither this nor the database delays what is answered from memory
     shed      the server was full and turned requests away, so whoever was let in waited as well
 """
 
@@ -26,6 +28,7 @@ NOTICED_MS = 100.0  # what is quicker, nobody notices: no moment worth telling
 BELONGS = 0.5  # of the peak: a neighbouring second of the same moment
 FEWEST = 5  # requests of an operation in a second, below which a p99 is one person's luck
 
+FROM_MEMORY = frozenset({"guest", "nonce", "state", "look"})  # no lane, no flush
 FULL = 0.9  # of the cores there are
 TAKES_PART = 1 / 3  # of the latency: more than any other step of a request would
 SHEDS = 0.02  # of all requests
@@ -77,7 +80,7 @@ def slowest(
         for second in span:
             del peaks[second]
         meanwhile = [r for r in readings if r.from_s < span.stop and r.to_s > span.start]
-        causes, figures = explain(p99, meanwhile, machinery)
+        causes, figures = explain(operation, p99, meanwhile, machinery)
         found.append(
             SlowMoment(
                 from_s=span.start,
@@ -113,7 +116,7 @@ def _span(peaks: Mapping[int, tuple[float, str]], at_s: int) -> range:
 
 
 def explain(
-    p99_ms: float, readings: Sequence[Reading], machinery: Machinery
+    operation: str, p99_ms: float, readings: Sequence[Reading], machinery: Machinery
 ) -> tuple[list[Cause], dict[str, float]]:
     """The causes that hold, the probable one first, and the figures that they rest on."""
     if not readings:
@@ -122,21 +125,28 @@ def explain(
         "cores": _mean(readings, lambda reading: reading.cores_in_use),
         "others": _mean(readings, lambda one: max(0.0, one.cores_in_use - one.own_cores)),
         **{group: _mean(readings, _cores_of(group)) for group in ("server", "database", "crowd")},
-        "flush_ms": _mean(readings, lambda reading: reading.flush_ms),
+        "flush_ms": _flush_ms(readings),
         "lane_wait_ms": _mean(readings, lambda reading: reading.lane_wait_ms),
         "shed": _mean(readings, lambda reading: reading.shed_share),
     }
     cpu = seen["cores"] >= FULL * machinery.cores or seen["server"] >= FULL * machinery.workers
+    lanes = operation not in FROM_MEMORY
     rules: dict[Cause, bool] = {
         "unseen": _mean(readings, lambda reading: float(reading.is_gap)) >= MOSTLY,
         "cpu": cpu,
         "crowd": seen["crowd"] >= FULL * machinery.drivers,
-        "database": not cpu and seen["flush_ms"] >= TAKES_PART * p99_ms,
-        "lane": seen["lane_wait_ms"] >= TAKES_PART * p99_ms,
+        "database": lanes and not cpu and seen["flush_ms"] >= TAKES_PART * p99_ms,
+        "lane": lanes and seen["lane_wait_ms"] >= TAKES_PART * p99_ms,
         "shed": seen["shed"] >= SHEDS,
     }
     causes = [cause for cause, holds in rules.items() if holds]
     return causes or ["unknown"], {name: round(value, 3) for name, value in seen.items()}
+
+
+def _flush_ms(readings: Sequence[Reading]) -> float:
+    """Of all on average, or of the one that took longest: everybody waited for that one."""
+    mean_ms = _mean(readings, lambda reading: reading.flush_ms)
+    return max(mean_ms, *(reading.longest_flush_ms for reading in readings))
 
 
 def _mean(readings: Sequence[Reading], value: Callable[[Reading], float]) -> float:

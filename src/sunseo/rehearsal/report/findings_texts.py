@@ -25,7 +25,8 @@ ENGLISH = {
     " {database}, crowd {crowd}, other programs {others}).",
     "cause.crowd": "the crowd itself: its processes used {crowd} cores, so the latency may be its"
     " own.",
-    "cause.database": "the database: a flush took {flush} ms while cores were to be had.",
+    "cause.database": "the database or its disk: a flush took {flush} ms or longer while cores"
+    " were to be had.",
     "cause.lane": "the wait in a lane: {wait} ms for the batch, {flush} ms for a flush.",
     "cause.shed": "overload: the server was full and told {shed} of the requests to come later.",
     "cause.unknown": "something that the looks do not show.",
@@ -96,7 +97,8 @@ KOREAN = {
     "cause.cpu": "프로세서. 코어 {cores}개 가운데 {busy}개를 쓰고 있었습니다(서버 {server},"
     " 데이터베이스 {database}, 방문자 모사 {crowd}, 다른 프로그램 {others}).",
     "cause.crowd": "방문자 모사 자신. 코어 {crowd}개를 써서, 지연이 모사 쪽의 것일 수 있습니다.",
-    "cause.database": "데이터베이스. 코어는 남는데 한 번 처리(flush)에 {flush} ms 걸렸습니다.",
+    "cause.database": "데이터베이스나 그 디스크. 코어는 남는데 한 번 처리(flush)에 {flush} ms 이상"
+    " 걸렸습니다.",
     "cause.lane": "레인 대기. 묶음을 {wait} ms 기다렸고, 한 번 처리에 {flush} ms 걸렸습니다.",
     "cause.shed": "과부하. 서버가 가득 차 요청의 {shed}에 나중에 오라고 했습니다.",
     "cause.unknown": "관측값에 드러나지 않습니다.",
