@@ -40,6 +40,7 @@ PATIENCE_S = 180.0
 """For what is awaited by asking again; none of it is a figure."""
 
 POLL_S = 0.05
+ANSWERS_IN_A_ROW = 40  # a dozen, among as many rooms as tests make, came from one worker at times
 ENDING_S = 20.0  # a moment, on a busy machine
 ISSUER = "https://tickets.example"
 JWT_SECRET = "a secret that only tests share with the server"
@@ -323,6 +324,22 @@ def concert(**more: Any) -> dict[str, Any]:
         "price_classes": [{"name": "R", "price": 0}],
         "occasions": [{"name": "Day 1", "starts_at": (now + timedelta(days=30)).isoformat()}],
     } | more
+
+
+def seen_by_all(server: Serving, room: int, holds: Callable[[Any], bool]) -> None:
+    """Wait until so many answers in a row agree that every worker has surely been asked.
+
+    Each is a connection of its own, which either worker takes.
+    """
+
+    def agreed() -> bool:
+        for _ in range(ANSWERS_IN_A_ROW):
+            answer = server.ask("GET", f"/v1/rooms/{room}/state")
+            if answer.status != 200 or not holds(answer.json):
+                return False
+        return True
+
+    until(agreed, "every worker shows it")
 
 
 def until(found: Callable[[], T | None], what: str, check: Callable[[], None] = lambda: None) -> T:

@@ -14,7 +14,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from tests.acceptance.serving import Answer, Serving, running, token, until
+from tests.acceptance.serving import Answer, Serving, running, seen_by_all, token, until
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +47,6 @@ def change(server: Serving, operator: str, room: int, **settings: Any) -> None:
         headers={"Idempotency-Key": str(uuid4())},
     )
     assert answer.status == 200, answer
-
-
-def seen_by_all(server: Serving, room: int, holds: Any) -> None:
-    """Wait until so many answers in a row agree that every worker has surely been asked."""
-
-    def agreed() -> bool:
-        answers = [server.ask("GET", f"/v1/rooms/{room}/state") for _ in range(12)]
-        return all(answer.status == 200 and holds(answer.json) for answer in answers)
-
-    until(agreed, "every worker shows it")
 
 
 def base64url(raw: bytes) -> str:

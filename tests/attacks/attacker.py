@@ -19,7 +19,7 @@ import asyncpg
 
 from sunseo.core.ids import Person
 from sunseo.room.keys import KeyRing
-from tests.acceptance.serving import ISSUER, Answer, Serving, token, until
+from tests.acceptance.serving import ISSUER, Answer, Serving, seen_by_all, token, until
 
 SECRET = "the secret of the server that is attacked"
 RETIRED = "a secret that was in use until last week"
@@ -142,19 +142,6 @@ def change(server: Serving, operator: str, room: int, **settings: Any) -> None:
         headers={"idempotency-key": str(uuid4())},
     )
     assert answer.status == 200, answer
-
-
-def seen_by_all(server: Serving, room: int, holds: Any) -> None:
-    """Wait until so many answers in a row agree that every worker has surely been asked."""
-
-    def agreed() -> bool:
-        for _ in range(12):
-            answer = server.ask("GET", f"/v1/rooms/{room}/state")
-            if answer.status != 200 or not holds(answer.json):
-                return False
-        return True
-
-    until(agreed, "every worker shows it")
 
 
 def call_up_to(server: Serving, room: int, number: int) -> None:
@@ -310,6 +297,7 @@ __all__ = [
     "Visitor",
     "Wire",
     "b64",
+    "seen_by_all",
     "token",
     "unb64",
     "until",

@@ -99,6 +99,7 @@ def test_an_old_nonce_is_no_way_back_in(server: Serving, operator: str, wire: Wi
 def test_many_tabs_are_one_place(server: Serving, fair: int) -> None:
     """The page in many tabs of one browser: one cookie, one number."""
     first = server.ask("GET", f"/r/{fair}")
+    assert first.status == 200, first
     cookie = first.headers["set-cookie"].partition(";")[0]
     issued = line_of(server, fair)["issued"]
 
