@@ -10,7 +10,7 @@ first that holds being the probable one:
     database  PostgreSQL, or its disk, held flushes up: they, or one of them, took a third of the
               latency, and cores were left
     lane      commands waited in a lane for a third of the latency while the flush before them ran;
-              neither this nor the database delays what is answered from memory
+              neither this nor the database delays what is answered without a lane
     shed      the server was full and turned requests away, so whoever was let in waited as well
 """
 
@@ -28,7 +28,7 @@ NOTICED_MS = 100.0  # what is quicker, nobody notices: no moment worth telling
 BELONGS = 0.5  # of the peak: a neighbouring second of the same moment
 FEWEST = 5  # requests of an operation in a second, below which a p99 is one person's luck
 
-FROM_MEMORY = frozenset({"guest", "nonce", "state", "look"})  # no lane, no flush
+LANELESS = frozenset({"guest", "nonce", "state", "look", "page"})  # they wait for no flush
 FULL = 0.9  # of the cores there are
 TAKES_PART = 1 / 3  # of the latency: more than any other step of a request would
 SHEDS = 0.02  # of all requests
@@ -130,13 +130,13 @@ def explain(
         "shed": _mean(readings, lambda reading: reading.shed_share),
     }
     cpu = seen["cores"] >= FULL * machinery.cores or seen["server"] >= FULL * machinery.workers
-    lanes = operation not in FROM_MEMORY
+    uses_lane = operation not in LANELESS
     rules: dict[Cause, bool] = {
         "unseen": _mean(readings, lambda reading: float(reading.is_gap)) >= MOSTLY,
         "cpu": cpu,
         "crowd": seen["crowd"] >= FULL * machinery.drivers,
-        "database": lanes and not cpu and seen["flush_ms"] >= TAKES_PART * p99_ms,
-        "lane": lanes and seen["lane_wait_ms"] >= TAKES_PART * p99_ms,
+        "database": uses_lane and not cpu and seen["flush_ms"] >= TAKES_PART * p99_ms,
+        "lane": uses_lane and seen["lane_wait_ms"] >= TAKES_PART * p99_ms,
         "shed": seen["shed"] >= SHEDS,
     }
     causes = [cause for cause, holds in rules.items() if holds]

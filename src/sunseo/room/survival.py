@@ -8,7 +8,7 @@ cohort that is half through an age counts there for half of its people (the life
 the young are in it as censored from their first second on.
 
 An age that few have seen leans on the age before it, with the weight of `LEAN` people; where
-pages may not even have polled yet, and fewer than `SEEN` people have shown what they do, it leans
+pages may not even have polled yet, and fewer than `ENOUGH` people have shown what they do, it leans
 on everybody's coming. A new room therefore releases too few rather than too many: whoever is
 called in vain stands at a full door.
 
@@ -28,7 +28,7 @@ FINE_S = 8  # ages up to here are grouped by the second: most enter at a poll of
 WIDENING = 1.2  # later groups are so much wider each, since less happens in them
 AGES_MAX = 64  # groups; the last one ends after more than two days
 LEAN = 4.0  # people: what the age before weighs in the estimate of an age
-SEEN = 10.0  # people who reached an age are enough to believe them
+ENOUGH = 10.0  # people who have reached an age, to believe what they did
 PATIENCE_S = 20.0  # by then each page has polled: 15 s x 1.3 while the wait is not known
 FIRST_GUESS_PER_S = 0.2  # of the missing enter each second until then, unless seen otherwise
 HALF_LIFE_S = 600.0  # what was seen ten minutes ago weighs half
@@ -149,7 +149,7 @@ def _missing(seen: Survival, horizon_s: float) -> Iterable[float]:
         width = EDGES[group + 1] - EDGES[group]
         at_risk = seen.at_risk[group] if group < len(seen.at_risk) else 0.0
         entered = seen.entered[group] if group < len(seen.entered) else 0.0
-        if EDGES[group] < PATIENCE_S and at_risk < SEEN:
+        if EDGES[group] < PATIENCE_S and at_risk < ENOUGH:
             rate = max(rate, FIRST_GUESS_PER_S)
         carried = 1.0 - exp(-rate * width)
         share = min(1.0, (entered + LEAN * carried) / (max(at_risk, entered) + LEAN))
