@@ -63,7 +63,7 @@ demo: $(RUN_STAMP)  ## DEMO="--visitors 2000 --seats 200" gives options
 	@$(RUN) -m sunseo demo --report build/demo.html $(DEMO)
 
 test: lint  ## TEST="tests/unit -k lane" chooses tests
-	$(RUN) -m pytest -n $(PYTEST_PROCESSES) $(TEST)
+	$(RUN) -m pytest -n $(PYTEST_PROCESSES) --dist worksteal $(TEST)
 
 TIMES ?= 20
 search: $(ALL_STAMP)  ## TIMES=5 TEST="tests/unit" chooses how often and which
