@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvloop
 
-from sunseo.rehearsal.faults.proxy import Proxy, Road
+from sunseo.rehearsal.faults.proxy import Proxy, Road, _End
 
 Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 PIECE = os.urandom(1 << 16)
@@ -166,6 +166,67 @@ async def test_hanging_up_reaches_the_other_end_after_the_last_word() -> None:
 
         assert net.echo.heard.is_set()
         assert await reader.read() == b""
+
+
+class Line(asyncio.Transport):
+    """A connection without a network, which does not heed being told to pause."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[object] = []
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def write(self, data: object) -> None:
+        self.said.append(data)
+
+    def close(self) -> None:
+        self.said.append("closed")
+
+    def abort(self) -> None:
+        self.said.append("aborted")
+
+
+@pytest.mark.parametrize(
+    ("broken_by", "end"), [(None, "closed"), (ConnectionResetError(), "aborted")]
+)
+async def test_what_a_loop_hears_too_early_arrives(broken_by: Exception | None, end: str) -> None:
+    """A caller that speaks and leaves before the call is put through is heard, and its end is."""
+    async with Proxy(Road("127.0.0.1", 9)) as proxy:
+        proxy.hang()
+        caller, called, line = _End(proxy, calls=True), _End(proxy, calls=False), Line()
+        caller.connection_made(Line())
+        caller.data_received(b"goodbye")
+        caller.connection_lost(broken_by)
+        called.other = caller
+        called.connection_made(line)
+
+        caller.join(called)
+        said = list(line.said)
+
+    assert said == [b"goodbye", end]
+
+
+async def test_hanging_network_reads_nothing_of_new_connections() -> None:
+    """However a loop begins to read, the bytes of one who calls meanwhile stay in the kernel."""
+    async with network() as net:
+        net.proxy.hang()
+        _, writer = await net.call()
+        writer.write(b"hello")
+        await writer.drain()
+        while not net.proxy.open:
+            await asyncio.sleep(0)
+        for _ in range(20):  # turns in which a loop that reads would have read
+            await asyncio.sleep(0)
+
+        assert [end._early for end in net.proxy._ends] == [[]]
 
 
 async def test_server_that_is_not_there_breaks_the_call() -> None:

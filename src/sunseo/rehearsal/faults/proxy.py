@@ -158,6 +158,7 @@ class _End(asyncio.Protocol):
         self._to_say: deque[tuple[float, bytes]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._early: list[bytes] = []
+        self._broke = False
         self._other_is_full = False
         self._is_over = False
         self.calls = calls
@@ -165,11 +166,11 @@ class _End(asyncio.Protocol):
 
     def join(self, other: "_End") -> None:
         self.other = other
-        if self._transport is None:  # it hung up meanwhile
-            other.abort()
         for data in self._early:
             other.say(data)
         self._early.clear()
+        if self._transport is None:  # it has hung up meanwhile
+            self._pass_on_the_end()
         self.listen_on()
 
     def abort(self) -> None:
@@ -182,8 +183,7 @@ class _End(asyncio.Protocol):
 
     def listen_on(self) -> None:
         """Go on hearing, unless there is a reason not to."""
-        ready = self.other is not None and not self._other_is_full and not self._proxy.hangs
-        if ready and self._transport is not None and not self._transport.is_closing():
+        if self._may_listen() and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def say(self, data: bytes) -> None:
@@ -217,14 +217,16 @@ class _End(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # sockets give no other
-        if self.other is None or self._proxy.hangs:
+        if not self._may_listen():
             self._transport.pause_reading()
+            # Python 3.11.2 begins to read after this method, whatever was said in it.
+            asyncio.get_running_loop().call_soon(self._pause_again)
         self._proxy.arrived(self)
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None:
             self.other.say(data)
-        else:  # uvloop reads on for a moment after it was told not to
+        else:  # a loop may read on for a moment after it was told not to, to the very end
             self._early.append(data)
 
     def pause_writing(self) -> None:
@@ -241,12 +243,24 @@ class _End(asyncio.Protocol):
             self._timer.cancel()
         self._to_say.clear()
         self._proxy.departed(self)
-        if self.other is None:
-            return
-        if exc is None:
-            self.other.finish()
-        else:
+        self._broke = exc is not None
+        if self.other is not None:
+            self._pass_on_the_end()
+
+    def _may_listen(self) -> bool:
+        return self.other is not None and not self._other_is_full and not self._proxy.hangs
+
+    def _pause_again(self) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing() and not self._may_listen():
+            transport.resume_reading()  # else it takes itself for paused, and does nothing
+            transport.pause_reading()
+
+    def _pass_on_the_end(self) -> None:
+        if self.other is not None and self._broke:
             self.other.abort()
+        elif self.other is not None:
+            self.other.finish()
 
     def _say_what_is_due(self) -> None:
         loop = asyncio.get_running_loop()
