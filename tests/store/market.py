@@ -113,6 +113,7 @@ class Market:
         self.engine = create_cold_engine(dsn)
         self.setup = Setup(self.engine, ORGANISATION)
         self._keys = (f"setup-{number}" for number in count(1))
+        self._names = count(1)
         self._lane_connections: list[LaneConnection] = []
         self._raw: list[asyncpg.Connection[asyncpg.Record]] = []
         self._lanes: list[InventoryLane] = []
@@ -183,10 +184,13 @@ class Market:
         price: int = 0,
     ) -> dict[str, Any]:
         body = {
-            "stocks": [{"occasion": 1, "name": "Standing", "capacity": units} for units in stocks],
+            "stocks": [
+                {"occasion": 1, "name": f"Standing {next(self._names)}", "capacity": units}
+                for units in stocks
+            ],
             "products": [
                 {
-                    "name": "Ticket",
+                    "name": f"Ticket {next(self._names)}",
                     "price": price,
                     "draws": [{"stock": stock, "units": units} for stock, units in draws.items()],
                 }

@@ -178,7 +178,7 @@ class Shop:
         async with self.engine.begin() as connection:
             for statement in statements:
                 changed = await connection.execute(text(statement))
-                is_change = not statement.startswith("ALTER")
+                is_change = not statement.startswith(("ALTER", "DROP"))
                 assert not is_change or changed.rowcount, f"this changed nothing: {statement}"
 
     def _key(self) -> str:

@@ -511,6 +511,43 @@ CORRUPTIONS = (
         {"part": "draw of stock", "number": 1, "names": "product", "missing": 9},
         what="product",
     ),
+    Corruption(
+        "seat-places",
+        sql("DROP INDEX seats_one_per_place", "UPDATE seats SET label = '9' WHERE seat = 10"),
+        {"occasion": 1, "section": "A", "row_name": "1", "label": "9", "seats": [9, 10]},
+    ),
+    Corruption(
+        "part-names",
+        sql(
+            "DROP INDEX occasions_one_per_name_and_start",
+            "UPDATE occasions SET (name, starts_at) ="
+            " (SELECT o.name, o.starts_at FROM occasions AS o WHERE o.occasion = 1)",
+        ),
+        {"part": "occasion", "name": "Friday", "numbers": [1, 2]},
+        what="occasion",
+    ),
+    Corruption(
+        "part-names",
+        sql("DROP INDEX price_classes_one_per_name", "UPDATE price_classes SET name = 'free'"),
+        {"part": "price class", "name": "free", "numbers": [1, 2]},
+        what="price class",
+    ),
+    Corruption(
+        "part-names",
+        sql(
+            "DROP INDEX stocks_one_per_name_and_start",
+            "UPDATE stocks SET (occasion, name) = (1, 'Standing') WHERE stock = 2",
+        ),
+        {"part": "stock", "name": "Standing", "occasion": 1, "numbers": [1, 2]},
+        also=frozenset({"hold-uses"}),  # an order counted for the occasion that it was of
+        what="stock",
+    ),
+    Corruption(
+        "part-names",
+        sql("DROP INDEX products_one_per_name", "UPDATE products SET name = 'Standing'"),
+        {"part": "product", "name": "Standing", "numbers": [1, 2, 3]},
+        what="product",
+    ),
     *(
         Corruption(
             "known-sales",
