@@ -43,6 +43,7 @@ TURNS_MAX = 9
 KIM, LEE = (Person.named(ORGANISATION, "test", name) for name in ("kim", "lee"))
 
 OPENING = datetime.fromisoformat("2026-01-01T00:00:00Z")
+SHOW = datetime.fromisoformat("2999-01-01T00:00:00Z")
 
 
 def person(number: int) -> Person:
@@ -148,9 +149,10 @@ class Market:
             "currency": "KRW",
             "time_zone": "Asia/Seoul",
             "opens_at": OPENING,
+            "persons": "guests",
             "price_classes": [{"name": "R", "price": price}],
             "occasions": [
-                {"name": f"Day {day}", "starts_at": OPENING} for day, _ in enumerate(by_occasion, 1)
+                {"name": f"Day {day}", "starts_at": SHOW} for day, _ in enumerate(by_occasion, 1)
             ],
         } | terms
         created = await self.setup.create_sale("op", next(self._keys), _convert(body, NewSale))

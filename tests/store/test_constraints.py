@@ -15,6 +15,8 @@ FORBIDDEN = {
     "sales_hold_ttl_positive": "UPDATE sales SET hold_ttl_s = 0",
     "sales_renewals_not_negative": "UPDATE sales SET renewals_max = -1",
     "sales_limits_positive": "UPDATE sales SET person_limit = 0",
+    "sales_persons_known": "UPDATE sales SET persons = 'robots'",
+    "sales_limits_count_persons": "UPDATE sales SET persons = NULL",
     "occasions_numbered_from_one": "UPDATE occasions SET occasion = 0",
     "price_classes_price_not_negative": "UPDATE price_classes SET price = -1",
     "seats_numbered_from_one": "UPDATE seats SET seat = 0 WHERE seat = 1",

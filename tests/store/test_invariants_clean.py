@@ -104,7 +104,7 @@ async def test_a_busy_and_mixed_history_is_clean(database_dsn: str, seed: int) -
         "ReleaseHoldOutcome.RELEASED",
         "ExpireHoldOutcome.EXPIRED",
         "PlaceOrderOutcome.CONFIRMED",
-        "PlaceOrderOutcome.PAYMENT_REQUIRED",
+        "PlaceHoldOutcome.PAYMENT_REQUIRED",
     } <= outcomes, f"the history is less mixed than it should be: {sorted(outcomes)}"
 
 

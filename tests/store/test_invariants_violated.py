@@ -14,12 +14,21 @@ from sunseo.booking.commands import (
     ReleaseHoldOutcome,
     RenewHoldOutcome,
 )
+from sunseo.booking.setup_bodies import NewPriceClass
 from sunseo.checkout.commands import PlaceOrderOutcome
 from sunseo.invariants.entries import INVARIANTS
 from sunseo.invariants.verify import verify
 from sunseo.postgres.embedded import EmbeddedServer
 from tests.postgres_fixture import TEMPLATE, create_database, dsn_of, execute
-from tests.store.shop import ORGANISATION, hold_of, open_shop, order_of, person
+from tests.store.shop import (
+    A_SALE,
+    ORGANISATION,
+    STOCKS,
+    hold_of,
+    open_shop,
+    order_of,
+    person,
+)
 
 
 def sql(*statements: str) -> tuple[str, ...]:
@@ -59,6 +68,20 @@ def rewrite(field: str, value: str, where: str) -> str:
         f"UPDATE journal SET events = jsonb_set(events, '{{0,{field}}}', '{value}') WHERE {where}"
     )
 
+
+# What Dan holds cost something when it was placed: such holds of an older version may be stored.
+ALL_FREE = msgspec.structs.replace(
+    A_SALE, price_classes=(NewPriceClass("free", 0), NewPriceClass("dear", 0))
+)
+FREE_STOCKS = msgspec.structs.replace(
+    STOCKS, products=tuple(msgspec.structs.replace(p, price=0) for p in STOCKS.products)
+)
+DAN_PAYS = (
+    "UPDATE price_classes SET price = 1000 WHERE price_class = 2",
+    "UPDATE products SET price = 500 WHERE product = 3",
+    f"UPDATE holds SET amount = 1500 WHERE hold = '{DAN}'",
+    rewrite("amount", "1500", event("HoldPlaced", DAN)),
+)
 
 CORRUPTIONS = (
     Corruption(
@@ -517,6 +540,14 @@ CORRUPTIONS = (
         {"occasion": 1, "section": "A", "row_name": "1", "label": "9", "seats": [9, 10]},
     ),
     Corruption(
+        "sale-persons",
+        sql(
+            "ALTER TABLE sales DROP CONSTRAINT sales_limits_count_persons",
+            "UPDATE sales SET persons = NULL",
+        ),
+        {"occasion_limit": 6, "person_limit": 8, "persons": None},
+    ),
+    Corruption(
         "part-names",
         sql(
             "DROP INDEX occasions_one_per_name_and_start",
@@ -624,7 +655,7 @@ def history_dsn(postgres_server: EmbeddedServer, history_template: str) -> Itera
 async def make_history(dsn: str) -> None:
     """Have everything happen that can happen to a hold; one journal entry each."""
     async with open_shop(dsn) as shop:
-        sale = await shop.open_sale()  # versions 1 to 3
+        sale = await shop.open_sale(ALL_FREE, stocks=FREE_STOCKS)  # versions 1 to 3
         assert await shop.place(sale, "eve", 6) is PlaceHoldOutcome.HELD
         shop.let_time_pass(301)
         assert await shop.expire(sale, "eve") is ExpireHoldOutcome.EXPIRED
@@ -642,6 +673,7 @@ async def make_history(dsn: str) -> None:
         await shop.setup.set_paused("operator", "pause", sale, paused=True)
         await shop.setup.set_paused("operator", "resume", sale, paused=False)  # version 17
         assert sale == 1
+        await shop.corrupt(*DAN_PAYS)
 
 
 async def test_the_history_to_be_corrupted_is_clean(history_dsn: str) -> None:

@@ -88,11 +88,15 @@ def stored(dsn: str) -> list[list[tuple[object, ...]]]:
 
 def test_a_database_without_duplicates_is_migrated(old_dsn: str) -> None:
     """Nothing is said, every row stays, and the schema is the newest."""
+    run(old_dsn, "UPDATE sales SET person_limit = NULL WHERE sale = 1")
     before = stored(old_dsn)
 
     assert upgrade(old_dsn) == []
     assert stored(old_dsn)[:-1] == before[:-1]
     assert query(old_dsn, "SELECT version_num FROM alembic_version") == [(head_revision(),)]
+    # Where there is a limit, it counts guests as it did before.
+    persons = query(old_dsn, "SELECT sale, persons FROM sales ORDER BY sale")
+    assert persons == [(1, None), (2, "guests")]
 
 
 def test_duplicates_stop_the_migration(old_dsn: str) -> None:

@@ -11,7 +11,7 @@ from sunseo.booking.setup import SetupOutcome
 from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.operators.audit import FIRST_PREVIOUS_HASH, AuditEntry, hash_entry
 from sunseo.operators.effects import EffectOutcome
-from tests.store.market import KIM, OPENING, Market, place
+from tests.store.market import KIM, OPENING, SHOW, Market, place
 
 SALE = msgspec.convert(
     {
@@ -20,7 +20,7 @@ SALE = msgspec.convert(
         "time_zone": "Asia/Seoul",
         "opens_at": OPENING,
         "price_classes": [{"name": "R", "price": 900}, {"name": "S", "price": 0}],
-        "occasions": [{"name": "Friday", "starts_at": OPENING}],
+        "occasions": [{"name": "Friday", "starts_at": SHOW}],
     },
     NewSale,
 )

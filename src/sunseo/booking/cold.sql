@@ -5,11 +5,11 @@
 -- Create a sale.
 INSERT INTO sales (
     organisation, name, template, currency, time_zone, opens_at, closes_at, hold_ttl_s,
-    renewals_max, order_limit, occasion_limit, person_limit
+    renewals_max, order_limit, occasion_limit, person_limit, persons
 )
 VALUES (
     :organisation, :name, :template, :currency, :time_zone, :opens_at, :closes_at, :hold_ttl_s,
-    :renewals_max, :order_limit, :occasion_limit, :person_limit
+    :renewals_max, :order_limit, :occasion_limit, :person_limit, :persons
 )
 RETURNING sale;
 
@@ -214,7 +214,7 @@ ORDER BY s.occasion;
 
 -- name: read_availability_stocks
 -- Read the counters of every stock of a sale.
-SELECT t.stock, t.occasion, t.name, t.capacity, t.held, t.sold
+SELECT t.stock, t.occasion, t.name, t.capacity, t.held, t.sold, t.starts_at, t.ends_at
 FROM stocks AS t
 WHERE t.organisation = :organisation AND t.sale = :sale
 ORDER BY t.stock;

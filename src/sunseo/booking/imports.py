@@ -7,7 +7,7 @@ Guarantee   A seat is known by occasion, section, row and label; a stock by occa
 On failure  Nothing of the import is kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import unique
 from itertools import count
 from typing import Any, TypeVar
@@ -17,8 +17,10 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.booking.setup_bodies import NewProduct, NewSeat, NewStock
+from sunseo.core.clock import Instant
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.operators.effects import Refused
+from sunseo.postgres.clock import read_clock
 from sunseo.postgres.queries import load_cold_queries
 
 _QUERIES = load_cold_queries("sunseo.booking")
@@ -33,6 +35,7 @@ class ImportOutcome(Outcome):
     """What an import can be answered besides what all of set-up can."""
 
     PART_DIFFERS = Kind.CONFLICT, "Something of that name exists already, and is different."
+    IN_THE_PAST = Kind.REFUSED, "It would be over before anybody could book it."
 
 
 class Numbered(msgspec.Struct, frozen=True):
@@ -71,7 +74,7 @@ async def add_stocks(
     """Add the stocks that are not there yet, numbered on from the last one.
 
     Raises:
-        Refused: a stock is there with another capacity or end.
+        Refused: a stock is there with another capacity or end, or a new one is over already.
     """
     found = (await connection.execute(_QUERIES["find_stocks"], where | _stocks(stocks))).all()
     if differing := [row for row in found if not row.is_same]:
@@ -84,6 +87,8 @@ async def add_stocks(
 
     numbered, new = _number([(row.place, row.stock) for row in found], stocks, last)
     if new:
+        ends = {f"stocks[{stocks.index(stock)}].ends_at": stock.ends_at for stock in new}
+        refuse_past(ends, await read_clock(connection))
         await connection.execute(
             _QUERIES["add_stocks"], where | _stocks(new) | {"last_stock": last}
         )
@@ -120,6 +125,22 @@ async def add_products(
         )
         await connection.execute(_QUERIES["add_draws"], where | _draws(new, last))
     return numbered
+
+
+def refuse_past(times: Mapping[str, Instant | None], now: Instant) -> None:
+    """Refuse what nobody could book any more; times by their fields.
+
+    Raises:
+        Refused: names the first field whose time is past.
+    """
+    for field, time in times.items():
+        if time is not None and time <= now:
+            raise Refused(
+                ImportOutcome.IN_THE_PAST,
+                f"`{field}` is {time.isoformat()}, and it is {now:%Y-%m-%dT%H:%M:%SZ} already."
+                " Nothing was added.",
+                {"field": field, "expected": "a time to come"},
+            )
 
 
 def _number(

@@ -199,6 +199,8 @@ class Setup:
         organisation = {"organisation": self._organisation}
         fields = msgspec.structs.asdict(body)
         occasions, classes = fields.pop("occasions"), fields.pop("price_classes")
+        starts = {f"occasions[{place}].starts_at": o.starts_at for place, o in enumerate(occasions)}
+        imports.refuse_past(starts, await read_clock(connection))
         added = await connection.execute(QUERIES["add_sale"], organisation | fields)
         sale: int = added.scalar_one()
         where = organisation | {"sale": sale}

@@ -46,12 +46,18 @@ class NewSale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     order_limit: Number32 | None = None
     occasion_limit: Number32 | None = None
     person_limit: Number32 | None = None
+    persons: Literal["accounts", "guests"] | None = None
     price_classes: Annotated[tuple[NewPriceClass, ...], Meta(min_length=1, max_length=PARTS_MAX)]
     occasions: Annotated[tuple[NewOccasion, ...], Meta(min_length=1, max_length=PARTS_MAX)]
 
     def __post_init__(self) -> None:
         if self.closes_at is not None and self.closes_at <= self.opens_at:
             raise ValueError("closes_at must be later than opens_at")
+        if self.persons is None and (self.occasion_limit or self.person_limit):
+            raise ValueError(
+                'persons must say whom the limit counts: "accounts" (guests can hold nothing), or'
+                ' "guests" (each guest session counts, and anybody may open many of them)'
+            )
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError):

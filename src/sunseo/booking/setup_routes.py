@@ -69,6 +69,7 @@ class SaleBody(msgspec.Struct, frozen=True):
     order_limit: int | None
     occasion_limit: int | None
     person_limit: int | None
+    persons: str | None
     occasions: list[dict[str, Any]]
     price_classes: list[dict[str, Any]]
     products: list[dict[str, Any]]

@@ -728,6 +728,13 @@ WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
 GROUP BY s.sale, s.occasion, s.section, s.row_name, s.label
 HAVING count(*) > 1;
 
+-- name: sale_persons
+-- Find sales with a limit that do not say whom it counts.
+SELECT s.sale, s.occasion_limit, s.person_limit, s.persons
+FROM sales AS s
+WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
+    AND s.persons IS NULL AND (s.occasion_limit IS NOT NULL OR s.person_limit IS NOT NULL);
+
 -- name: part_names
 -- Find names that several parts of a sale bear.
 WITH named AS (

@@ -15,6 +15,11 @@ revision = "0003"
 down_revision = "0002"
 
 SHOWN_MAX = 20  # duplicates told one by one; the first few show what has happened
+HEADING = "what has a name must stand once; nothing was changed, since here stands more than once:"
+ADVICE = (
+    "Save a copy (pg_dump). Then `sunseo migrate --mend-duplicates` removes those of these seats"
+    " that nobody ever held, gives the others a number behind their name, and says which."
+)
 MENDING = (
     "remove_seats",
     "rename_seats",
@@ -47,20 +52,7 @@ def _told(found: Sequence[Row[Any]]) -> str:
     ]
     if len(found) > SHOWN_MAX:
         lines.append(f"  and {len(found) - SHOWN_MAX} more")
-    return "\n".join(
-        [
-            (
-                "the schema was left as it was: what has a name must stand once, and here stands more"
-                " than once:"
-            ),
-            *lines,
-            (
-                "Save a copy (pg_dump). Then `sunseo migrate --mend-duplicates` removes the seats among"
-                " them that nobody ever held, gives the others a number behind their name, and says"
-                " which."
-            ),
-        ]
-    )
+    return "\n".join([HEADING, *lines, ADVICE])
 
 
 def _owned(owned: int) -> str:
