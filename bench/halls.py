@@ -62,9 +62,9 @@ def warm_up() -> Hall:
 
 SALES = """
 INSERT INTO sales (organisation, sale, name, template, currency, time_zone, opens_at, hold_ttl_s,
-                   renewals_max, order_limit, occasion_limit, person_limit)
+                   renewals_max, order_limit, occasion_limit, person_limit, persons)
 SELECT 1, sale, 'Sale ' || sale, 'concert', 'KRW', 'Asia/Seoul', clock_timestamp(), $5, 3, 10,
-       $3, $4
+       $3, $4, 'accounts'
 FROM generate_series($1::bigint, $2::bigint) AS sale
 """
 OCCASIONS = """

@@ -19,6 +19,7 @@ class Offer(msgspec.Struct, frozen=True):
     price: int
     draws: Mapping[int, int]
     occasions: frozenset[int]
+    starts_at: datetime | None = None
 
 
 class Terms(msgspec.Struct):
@@ -34,6 +35,7 @@ class Terms(msgspec.Struct):
     seats: Mapping[int, tuple[int, int]]  # seat: occasion, price
     capacities: Mapping[int, int]  # stock: units
     offers: Mapping[int, Offer]
+    starts: Mapping[int, datetime] = {}  # occasion: when it begins
     paused: bool = False
 
 
@@ -72,6 +74,13 @@ class Model:
         return sum(self.terms.seats[seat][1] for seat in wanted.seats) + sum(
             self.terms.offers[product].price * quantity for product, quantity in wanted.products
         )
+
+    def starts_of(self, wanted: Wanted) -> Iterator[datetime]:
+        """When each seat and product begins, of those that begin at all."""
+        occasions = (self.terms.seats[seat][0] for seat in wanted.seats)
+        yield from (self.terms.starts[o] for o in occasions if o in self.terms.starts)
+        starts = (self.terms.offers[product].starts_at for product, _ in wanted.products)
+        yield from (starts_at for starts_at in starts if starts_at is not None)
 
     def draws_of(self, wanted: Wanted) -> Counter[int]:
         drawn: Counter[int] = Counter()
@@ -145,6 +154,10 @@ class Model:
             for stock, more in self.draws_of(wanted).items()
         ):
             against.add("SOLD_OUT")
+        if any(starts_at <= now for starts_at in self.starts_of(wanted)):
+            against.add("ALREADY_STARTED")
+        if self.amount_of(wanted):
+            against.add("PAYMENT_REQUIRED")
         return against
 
     def place(self, hold: UUID, wanted: Wanted, digest: UUID, now: datetime) -> set[str]:

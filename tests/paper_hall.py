@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from sunseo.booking import rules
-from sunseo.booking.catalogue import Catalogue, Product
+from sunseo.booking.catalogue import Catalogue, Persons, Product
 from sunseo.booking.commands import (
     ExpireHold,
     InventoryCommand,
@@ -43,6 +43,8 @@ def make_sale(
     terms: Mapping[str, object] | None = None,
     occasion_limit: int | None = None,
     person_limit: int | None = None,
+    starts: Mapping[int, Instant] | None = None,
+    persons: Persons | None = None,
 ) -> SaleState:
     """A sale that opened at `OPENING`: seats by (occasion, price class), stocks by capacity."""
     usual = {
@@ -63,6 +65,8 @@ def make_sale(
             person_limit=person_limit,
             prices=dict(prices or {1: 0}),
             products=dict(products or {}),
+            starts=dict(starts or {}),
+            persons=persons,
         ),
         terms=msgspec.convert(usual | dict(terms or {}), Terms),
         seats={

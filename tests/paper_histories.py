@@ -26,11 +26,12 @@ from tests.paper_hall import (
 
 SEATS = {1: (1, 1), 2: (1, 1), 3: (1, 2), 4: (2, 1), 5: (2, 1), 6: (2, 2)}
 PRICES = {1: 0, 2: 500}
+STARTS = {1: OPENING + timedelta(days=1), 2: OPENING + timedelta(seconds=600)}
 STOCKS = {1: 3, 2: 4}
 PRODUCTS = {
     1: Product(0, ((1, 1),), (1,)),  # two products share stock 1 …
-    2: Product(0, ((1, 2), (2, 1)), (1, 2)),  # … and one product draws on both
-    3: Product(700, ((2, 1),), (2,)),
+    2: Product(0, ((1, 2), (2, 1)), (1, 2), STARTS[2]),  # … and one product draws on both
+    3: Product(700, ((2, 1),), (2,), STARTS[2]),
 }
 TTL_S = 60
 WAITS_S = [0, 1, 20, 30, 59, 60, 61]
@@ -69,6 +70,7 @@ class SideBySide:
                 },
                 occasion_limit=limits.occasion,
                 person_limit=limits.person,
+                starts=STARTS,
             )
         )
         self.model = model.Model(
@@ -83,9 +85,10 @@ class SideBySide:
                 seats={n: (occasion, PRICES[c]) for n, (occasion, c) in SEATS.items()},
                 capacities=STOCKS,
                 offers={
-                    n: model.Offer(p.price, dict(p.draws), frozenset(p.occasions))
+                    n: model.Offer(p.price, dict(p.draws), frozenset(p.occasions), p.starts_at)
                     for n, p in PRODUCTS.items()
                 },
+                starts=STARTS,
             )
         )
 

@@ -18,6 +18,7 @@ from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.embedded.error import EmbeddedServerError
 from sunseo.postgres.embedded.running import running_dsn
+from sunseo.postgres.errors import MigrationRefusedError
 from sunseo.postgres.migrate import upgrade
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.command import demo, rehearse
@@ -56,7 +57,7 @@ def main() -> None:
     """Run the command line."""
     try:
         app()
-    except (SettingsError, EmbeddedServerError) as error:
+    except (SettingsError, EmbeddedServerError, MigrationRefusedError) as error:
         refuse(str(error))
     except (asyncpg.PostgresError, SQLAlchemyError) as error:
         refuse(f"the database: {str(error).splitlines()[0]}")
@@ -90,11 +91,19 @@ def serve(
 
 
 @app.command()
-def migrate(config: ConfigOption = None, data: DataOption = None) -> None:
+def migrate(
+    config: ConfigOption = None,
+    data: DataOption = None,
+    mend_duplicates: Annotated[
+        bool, typer.Option(help="Remove or rename what stands more than once under one name.")
+    ] = False,
+) -> None:
     """Bring the database's schema up to this version."""
     settings = load_settings(os.environ, config, data=data)
     with ExitStack() as stack:
-        upgrade(_database(settings, stack))
+        dsn = _database(settings, stack, migrated=False)
+        for line in upgrade(dsn, mend_duplicates=mend_duplicates):
+            print(line)
     print("The schema is current.")
 
 
@@ -144,14 +153,15 @@ def gate(
     run_gate(options, host, port)
 
 
-def _database(settings: Settings, stack: ExitStack) -> str:
+def _database(settings: Settings, stack: ExitStack, *, migrated: bool = True) -> str:
     """Where the database is: the one set, the running server's own, or started for this command."""
     if settings.database_url is not None:
         return settings.database_url
     if (running := running_dsn(settings.data)) is not None:
         return running
     server = stack.enter_context(EmbeddedServer(settings.data))
-    upgrade(server.dsn)
+    if migrated:
+        upgrade(server.dsn)
     return server.dsn
 
 

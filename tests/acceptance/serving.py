@@ -321,6 +321,7 @@ def concert(**more: Any) -> dict[str, Any]:
         "currency": "KRW",
         "time_zone": "Asia/Seoul",
         "opens_at": (now - timedelta(hours=1)).isoformat(),
+        "persons": "guests",
         "price_classes": [{"name": "R", "price": 0}],
         "occasions": [{"name": "Day 1", "starts_at": (now + timedelta(days=30)).isoformat()}],
     } | more

@@ -27,6 +27,7 @@ from tests.acceptance.ledger import ROUNDING_MS, Ledger, Rules, Story
 from tests.store.market import PATIENCE_S, Market, done
 
 PROCESSES, BUYERS, CALLS = 4, 5, 180
+FREE_SEATS = SEATS - 2  # numbered first; the last two cost something
 TTL_S = 1  # of real time: holds run out by themselves while the crowd is at it
 RULES = Rules(
     ttl_ms=TTL_S * 1000,
@@ -40,7 +41,7 @@ RULES = Rules(
 async def open_sale(market: Market) -> SaleKey:
     """Free seats and two that cost, two kinds of stock, two products that share one of them."""
     sale = await market.sale(
-        seats=SEATS - 2,
+        seats=FREE_SEATS,
         stocks=list(RULES.capacities.values()),
         products=[dict(draws) for draws in RULES.products.values()],
         hold_ttl_s=TTL_S,
@@ -105,7 +106,7 @@ async def test_a_crowd_of_processes_is_explained_by_one_sequence(market: Market)
     seen = Counter(asked.outcome for asked in history)
     assert len(history) == PROCESSES * BUYERS * CALLS
     expected = {"HELD", "REPLAYED", "SEAT_TAKEN", "SOLD_OUT", "LIMIT_REACHED", "RELEASED"}
-    assert expected | {"CONFIRMED", "RENEWED", "NOT_DUE"} <= set(seen), seen
+    assert expected | {"CONFIRMED", "RENEWED", "NOT_DUE", "PAYMENT_REQUIRED"} <= set(seen), seen
     assert sum(story.end == "expired" for story in ledger.holds.values()) > 5
 
 
@@ -130,6 +131,7 @@ class Verdict:
         match asked.outcome:
             case "HELD":
                 assert asked.hold == (command.effect, "open")
+                assert max(command.seats, default=0) <= FREE_SEATS, "held without payment"
                 return story is not None and story.placed in points[1:] and _fits(story, command)
             case "REPLAYED":
                 return story is not None and any(
@@ -139,6 +141,9 @@ class Verdict:
                 return (
                     story is not None and story.placed <= points[-1] and not _fits(story, command)
                 )
+            case "PAYMENT_REQUIRED":
+                dear = tuple(seat for seat in command.seats if seat > FREE_SEATS)
+                return bool(dear) and asked.seats == dear
             case "SEAT_TAKEN":
                 return any(self._seats_taken(asked, p) for p in points)
             case "LIMIT_REACHED":
@@ -238,7 +243,6 @@ def _stood(asked: Asked, story: Story, point: int) -> bool:
         "HOLD_RELEASED": lambda: state == "released",
         "HOLD_EXPIRED": lambda: state == "expired" or (state == "open" and may_be_over),
         "RENEWALS_SPENT": lambda: may_be_open and story.renewals(point) == RULES.renewals_max,
-        "PAYMENT_REQUIRED": lambda: may_be_open and story.amount > 0,
         "NOT_DUE": lambda: may_be_open,
         "ENDED_BEFORE": lambda: state != "open",
         "REPLAYED": lambda: _replayed(asked, story, point),

@@ -20,7 +20,10 @@ UNKNOWN = "…"
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the session is written for curl")
 @pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
 def test_session_works_as_written(page: str, tmp_path: Path) -> None:
-    """Every command of the session runs, and every answer shown is the one that comes."""
+    """Every command of the session runs, and every answer shown is the one that comes.
+
+    Pasted a second time, with a key of its own, it adds no second seat for any place.
+    """
     server_block, *session = blocks_of(page)
     data = tmp_path / "try it"
     server = serving(data)
@@ -29,7 +32,9 @@ def test_session_works_as_written(page: str, tmp_path: Path) -> None:
     )
     try:
         server.start()
-        outputs = run_session([b for b in session if b.purpose == "run"], data, server.port)
+        commands = [b for b in session if b.purpose == "run"]
+        outputs = run_session(commands, data, server.port)
+        pasted_again = run_session(commands[:2], data, server.port)
     finally:
         clean_up(server)
 
@@ -43,6 +48,8 @@ def test_session_works_as_written(page: str, tmp_path: Path) -> None:
             assert same(json.loads(block.text), json.loads(outputs[turn])), outputs[turn]
     assert answers == 5
     assert "Clean: " in outputs[-1]
+    repeated = json.loads(pasted_again[1])
+    assert (repeated["seats_added"], repeated["seats_existing"]) == (0, 30)
 
 
 def run_session(blocks: list[Block], data: Path, port: int) -> list[str]:

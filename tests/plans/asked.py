@@ -112,6 +112,7 @@ LANE: dict[str, dict[str, Callable[[int], Arguments]]] = {
             *_sale(n), *_columns(_keys(n), [1] * n, [1] * n),
         ],
         "read_catalogue_sales": lambda n: _columns(_ONE * n, range(2, n + 2)),
+        "read_catalogue_occasions": lambda n: _columns(_ONE * n, range(2, n + 2)),
         "read_catalogue_prices": lambda n: _columns(_ONE * n, range(2, n + 2)),
         "read_catalogue_products": lambda n: _columns(_ONE * n, range(1, n + 1)),
     },

@@ -49,14 +49,15 @@ _FILLING = {
     "price_classes": """
         INSERT INTO price_classes SELECT 1, n, 1, 'R', 0 FROM generate_series(1, {sales}) AS n""",
     "products": """
-        INSERT INTO products SELECT 1, 1, n, 'Ticket', 0 FROM generate_series(1, {products}) AS n
+        INSERT INTO products SELECT 1, 1, n, 'Ticket ' || n, 0
+        FROM generate_series(1, {products}) AS n
         UNION ALL SELECT 1, n, 1, 'Ticket', 0 FROM generate_series(2, {sales}) AS n""",
     "product_draws": """
         INSERT INTO product_draws SELECT 1, 1, n, n, 1 FROM generate_series(1, {products}) AS n
         UNION ALL SELECT 1, n, 1, 1, 1 FROM generate_series(2, {sales}) AS n""",
     "stocks": """
         INSERT INTO stocks (organisation, sale, stock, occasion, name, capacity)
-        SELECT 1, 1, n, 1, 'Standing', 1000000 FROM generate_series(1, {rows}) AS n
+        SELECT 1, 1, n, 1, 'Standing ' || n, 1000000 FROM generate_series(1, {rows}) AS n
         UNION ALL SELECT 1, n, 1, 1, 'Standing', 10 FROM generate_series(2, {sales}) AS n""",
     "seats": """
         INSERT INTO seats

@@ -43,6 +43,7 @@ TURNS_MAX = 9
 KIM, LEE = (Person.named(ORGANISATION, "test", name) for name in ("kim", "lee"))
 
 OPENING = datetime.fromisoformat("2026-01-01T00:00:00Z")
+SHOW = datetime.fromisoformat("2999-01-01T00:00:00Z")
 
 
 def person(number: int) -> Person:
@@ -113,6 +114,7 @@ class Market:
         self.engine = create_cold_engine(dsn)
         self.setup = Setup(self.engine, ORGANISATION)
         self._keys = (f"setup-{number}" for number in count(1))
+        self._names = count(1)
         self._lane_connections: list[LaneConnection] = []
         self._raw: list[asyncpg.Connection[asyncpg.Record]] = []
         self._lanes: list[InventoryLane] = []
@@ -147,9 +149,10 @@ class Market:
             "currency": "KRW",
             "time_zone": "Asia/Seoul",
             "opens_at": OPENING,
+            "persons": "guests",
             "price_classes": [{"name": "R", "price": price}],
             "occasions": [
-                {"name": f"Day {day}", "starts_at": OPENING} for day, _ in enumerate(by_occasion, 1)
+                {"name": f"Day {day}", "starts_at": SHOW} for day, _ in enumerate(by_occasion, 1)
             ],
         } | terms
         created = await self.setup.create_sale("op", next(self._keys), _convert(body, NewSale))
@@ -183,10 +186,13 @@ class Market:
         price: int = 0,
     ) -> dict[str, Any]:
         body = {
-            "stocks": [{"occasion": 1, "name": "Standing", "capacity": units} for units in stocks],
+            "stocks": [
+                {"occasion": 1, "name": f"Standing {next(self._names)}", "capacity": units}
+                for units in stocks
+            ],
             "products": [
                 {
-                    "name": "Ticket",
+                    "name": f"Ticket {next(self._names)}",
                     "price": price,
                     "draws": [{"stock": stock, "units": units} for stock, units in draws.items()],
                 }

@@ -15,6 +15,8 @@ FORBIDDEN = {
     "sales_hold_ttl_positive": "UPDATE sales SET hold_ttl_s = 0",
     "sales_renewals_not_negative": "UPDATE sales SET renewals_max = -1",
     "sales_limits_positive": "UPDATE sales SET person_limit = 0",
+    "sales_persons_known": "UPDATE sales SET persons = 'robots'",
+    "sales_limits_count_persons": "UPDATE sales SET persons = NULL",
     "occasions_numbered_from_one": "UPDATE occasions SET occasion = 0",
     "price_classes_price_not_negative": "UPDATE price_classes SET price = -1",
     "seats_numbered_from_one": "UPDATE seats SET seat = 0 WHERE seat = 1",
@@ -27,6 +29,16 @@ FORBIDDEN = {
     "product_draws_units_positive": "UPDATE product_draws SET units = 0",
     "person_uses_not_negative": "UPDATE person_uses SET units = -1",
     "person_uses_within_limit": "UPDATE person_uses SET units = units_max + 1",
+    "occasions_one_per_name_and_start": "INSERT INTO occasions"
+    " SELECT organisation, sale, occasion + 1, name, starts_at FROM occasions",
+    "price_classes_one_per_name": "INSERT INTO price_classes"
+    " SELECT organisation, sale, price_class + 1, name, price FROM price_classes",
+    "seats_one_per_place": "UPDATE seats SET label = '1' WHERE seat = 2",
+    "stocks_one_per_name_and_start": "INSERT INTO stocks"
+    " (organisation, sale, stock, occasion, name, capacity)"
+    " SELECT organisation, sale, stock + 1, occasion, name, capacity FROM stocks",
+    "products_one_per_name": "INSERT INTO products"
+    " SELECT organisation, sale, product + 1, name, price FROM products",
     "holds_state_known": "UPDATE holds SET state = 'lost' WHERE state = 'ordered'",
     "holds_open_has_no_end": "UPDATE holds SET ended_at = NULL WHERE state = 'ordered'",
     "holds_units_positive": "UPDATE holds SET units = 0",

@@ -104,7 +104,7 @@ async def test_a_busy_and_mixed_history_is_clean(database_dsn: str, seed: int) -
         "ReleaseHoldOutcome.RELEASED",
         "ExpireHoldOutcome.EXPIRED",
         "PlaceOrderOutcome.CONFIRMED",
-        "PlaceOrderOutcome.PAYMENT_REQUIRED",
+        "PlaceHoldOutcome.PAYMENT_REQUIRED",
     } <= outcomes, f"the history is less mixed than it should be: {sorted(outcomes)}"
 
 
@@ -176,7 +176,7 @@ async def test_many_rows_at_fault_are_counted_and_the_first_are_shown(database_d
     """Of each sale come the first rows in order, however many sales share the statement."""
     async with open_shop(database_dsn) as shop:
         one, other = await shop.open_sale(), await shop.open_sale()
-        await shop.corrupt("UPDATE seats SET occasion = 9")
+        await shop.corrupt("UPDATE seats SET price_class = 9")
         report = await verify(shop.engine, ORGANISATION, limits=VerifyLimits(rows_max=3))
 
     assert [(v.invariant, v.sale, v.total) for v in report.violations] == [

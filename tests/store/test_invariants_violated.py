@@ -14,12 +14,21 @@ from sunseo.booking.commands import (
     ReleaseHoldOutcome,
     RenewHoldOutcome,
 )
+from sunseo.booking.setup_bodies import NewPriceClass
 from sunseo.checkout.commands import PlaceOrderOutcome
 from sunseo.invariants.entries import INVARIANTS
 from sunseo.invariants.verify import verify
 from sunseo.postgres.embedded import EmbeddedServer
 from tests.postgres_fixture import TEMPLATE, create_database, dsn_of, execute
-from tests.store.shop import ORGANISATION, hold_of, open_shop, order_of, person
+from tests.store.shop import (
+    A_SALE,
+    ORGANISATION,
+    STOCKS,
+    hold_of,
+    open_shop,
+    order_of,
+    person,
+)
 
 
 def sql(*statements: str) -> tuple[str, ...]:
@@ -59,6 +68,20 @@ def rewrite(field: str, value: str, where: str) -> str:
         f"UPDATE journal SET events = jsonb_set(events, '{{0,{field}}}', '{value}') WHERE {where}"
     )
 
+
+# What Dan holds cost something when it was placed: such holds of an older version may be stored.
+ALL_FREE = msgspec.structs.replace(
+    A_SALE, price_classes=(NewPriceClass("free", 0), NewPriceClass("dear", 0))
+)
+FREE_STOCKS = msgspec.structs.replace(
+    STOCKS, products=tuple(msgspec.structs.replace(p, price=0) for p in STOCKS.products)
+)
+DAN_PAYS = (
+    "UPDATE price_classes SET price = 1000 WHERE price_class = 2",
+    "UPDATE products SET price = 500 WHERE product = 3",
+    f"UPDATE holds SET amount = 1500 WHERE hold = '{DAN}'",
+    rewrite("amount", "1500", event("HoldPlaced", DAN)),
+)
 
 CORRUPTIONS = (
     Corruption(
@@ -511,6 +534,51 @@ CORRUPTIONS = (
         {"part": "draw of stock", "number": 1, "names": "product", "missing": 9},
         what="product",
     ),
+    Corruption(
+        "seat-places",
+        sql("DROP INDEX seats_one_per_place", "UPDATE seats SET label = '9' WHERE seat = 10"),
+        {"occasion": 1, "section": "A", "row_name": "1", "label": "9", "seats": [9, 10]},
+    ),
+    Corruption(
+        "sale-persons",
+        sql(
+            "ALTER TABLE sales DROP CONSTRAINT sales_limits_count_persons",
+            "UPDATE sales SET persons = NULL",
+        ),
+        {"occasion_limit": 6, "person_limit": 8, "persons": None},
+    ),
+    Corruption(
+        "part-names",
+        sql(
+            "DROP INDEX occasions_one_per_name_and_start",
+            "UPDATE occasions SET (name, starts_at) ="
+            " (SELECT o.name, o.starts_at FROM occasions AS o WHERE o.occasion = 1)",
+        ),
+        {"part": "occasion", "name": "Friday", "numbers": [1, 2]},
+        what="occasion",
+    ),
+    Corruption(
+        "part-names",
+        sql("DROP INDEX price_classes_one_per_name", "UPDATE price_classes SET name = 'free'"),
+        {"part": "price class", "name": "free", "numbers": [1, 2]},
+        what="price class",
+    ),
+    Corruption(
+        "part-names",
+        sql(
+            "DROP INDEX stocks_one_per_name_and_start",
+            "UPDATE stocks SET (occasion, name) = (1, 'Standing') WHERE stock = 2",
+        ),
+        {"part": "stock", "name": "Standing", "occasion": 1, "numbers": [1, 2]},
+        also=frozenset({"hold-uses"}),  # an order counted for the occasion that it was of
+        what="stock",
+    ),
+    Corruption(
+        "part-names",
+        sql("DROP INDEX products_one_per_name", "UPDATE products SET name = 'Standing'"),
+        {"part": "product", "name": "Standing", "numbers": [1, 2, 3]},
+        what="product",
+    ),
     *(
         Corruption(
             "known-sales",
@@ -587,7 +655,7 @@ def history_dsn(postgres_server: EmbeddedServer, history_template: str) -> Itera
 async def make_history(dsn: str) -> None:
     """Have everything happen that can happen to a hold; one journal entry each."""
     async with open_shop(dsn) as shop:
-        sale = await shop.open_sale()  # versions 1 to 3
+        sale = await shop.open_sale(ALL_FREE, stocks=FREE_STOCKS)  # versions 1 to 3
         assert await shop.place(sale, "eve", 6) is PlaceHoldOutcome.HELD
         shop.let_time_pass(301)
         assert await shop.expire(sale, "eve") is ExpireHoldOutcome.EXPIRED
@@ -605,6 +673,7 @@ async def make_history(dsn: str) -> None:
         await shop.setup.set_paused("operator", "pause", sale, paused=True)
         await shop.setup.set_paused("operator", "resume", sale, paused=False)  # version 17
         assert sale == 1
+        await shop.corrupt(*DAN_PAYS)
 
 
 async def test_the_history_to_be_corrupted_is_clean(history_dsn: str) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from sunseo.booking.imports import ImportOutcome
 from sunseo.booking.setup import SetupOutcome
 from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.operators.audit import FIRST_PREVIOUS_HASH, AuditEntry, hash_entry
 from sunseo.operators.effects import EffectOutcome
-from tests.store.market import KIM, OPENING, Market, place
+from tests.store.market import KIM, OPENING, SHOW, Market, place
 
 SALE = msgspec.convert(
     {
@@ -19,7 +20,7 @@ SALE = msgspec.convert(
         "time_zone": "Asia/Seoul",
         "opens_at": OPENING,
         "price_classes": [{"name": "R", "price": 900}, {"name": "S", "price": 0}],
-        "occasions": [{"name": "Friday", "starts_at": OPENING}],
+        "occasions": [{"name": "Friday", "starts_at": SHOW}],
     },
     NewSale,
 )
@@ -31,11 +32,13 @@ def seats(**change: Any) -> NewSeats:
     return msgspec.convert({"seats": [one], "blocks": [block]}, NewSeats)
 
 
-def stocks(*, occasion: int = 1, draws: int = 1) -> NewStocks:
+def stocks(
+    *, occasion: int = 1, name: str = "Standing", capacity: int = 5, draws: int = 1, price: int = 0
+) -> NewStocks:
     return msgspec.convert(
         {
-            "stocks": [{"occasion": occasion, "name": "Standing", "capacity": 5}],
-            "products": [{"name": "Ticket", "price": 0, "draws": [{"stock": draws}]}],
+            "stocks": [{"occasion": occasion, "name": name, "capacity": capacity}],
+            "products": [{"name": f"Ticket: {name}", "price": price, "draws": [{"stock": draws}]}],
         },
         NewStocks,
     )
@@ -79,7 +82,10 @@ async def test_keys_of_two_operators_are_their_own(market: Market) -> None:
 
 
 async def test_seats_are_numbered_on_in_the_order_given(market: Market) -> None:
-    """Single seats first, then blocks row by row; the next import goes on behind them."""
+    """Single seats first, then blocks row by row; the next import goes on behind them.
+
+    What the second one has in common with the first is left as it is.
+    """
     await market.setup.create_sale("op", "a", SALE)
     first = await market.setup.add_seats("op", "b", 1, seats())
     second = await market.setup.add_seats("op", "c", 1, seats(label="99"))
@@ -89,14 +95,21 @@ async def test_seats_are_numbered_on_in_the_order_given(market: Market) -> None:
         "sale": 1,
         "version": 2,
         "seats_added": 7,
+        "seats_existing": 0,
         "first_seat": 1,
         "last_seat": 7,
     }
-    assert second.result is not None
-    assert (second.result["first_seat"], second.result["last_seat"]) == (8, 14)
+    assert second.result == {
+        "sale": 1,
+        "version": 3,
+        "seats_added": 1,
+        "seats_existing": 6,
+        "first_seat": 8,
+        "last_seat": 8,
+    }
     assert (replayed.outcome, replayed.result) == (EffectOutcome.REPLAYED, first.result)
     assert await market.rows(
-        "SELECT seat, price_class, section, row_name, label FROM seats WHERE seat < 9 ORDER BY seat"
+        "SELECT seat, price_class, section, row_name, label FROM seats ORDER BY seat"
     ) == [
         (1, 1, "A", "1", "1"),
         *((1 + n, 2, "B", str((n + 2) // 3), str((n - 1) % 3 + 1)) for n in range(1, 7)),
@@ -108,12 +121,166 @@ async def test_two_imports_at_once_share_no_number(market: Market) -> None:
     """The sale's row is locked first, so the second import numbers on behind the first."""
     await market.setup.create_sale("op", "a", SALE)
     answers = await asyncio.gather(
-        *(market.setup.add_seats("op", key, 1, seats()) for key in ("b", "c"))
+        *(market.setup.add_seats("op", key, 1, seats(label=key)) for key in ("b", "c"))
     )
 
     assert [a.outcome for a in answers] == [EffectOutcome.DONE] * 2
-    assert await market.rows("SELECT count(*), max(seat) FROM seats") == [(14, 14)]
+    assert await market.rows("SELECT count(*), max(seat) FROM seats") == [(8, 8)]
     assert await market.rows("SELECT version, catalogue_version FROM sales") == [(3, 3)]
+
+
+async def test_an_import_that_repeats_adds_nothing(market: Market) -> None:
+    """The same seats and stocks under new keys are told as existing, and nothing moves."""
+    await market.setup.create_sale("op", "a", SALE)
+    await market.setup.add_seats("op", "b", 1, seats())
+    await market.setup.add_stocks("op", "c", 1, stocks())
+    before = await market.tables()
+    again = await market.setup.add_seats("other", "b", 1, seats())
+    stocks_again = await market.setup.add_stocks("other", "c", 1, stocks())
+
+    assert (again.outcome, stocks_again.outcome) == (EffectOutcome.DONE, EffectOutcome.DONE)
+    assert again.result == {
+        "sale": 1,
+        "version": 3,
+        "seats_added": 0,
+        "seats_existing": 7,
+        "first_seat": None,
+        "last_seat": None,
+    }
+    assert stocks_again.result == {
+        "sale": 1,
+        "version": 3,
+        "stocks": [1],
+        "products": [1],
+        "stocks_existing": [1],
+        "products_existing": [1],
+    }
+    after = await market.tables()
+    assert after.pop("operator_effects") != before.pop("operator_effects")
+    assert after == before
+
+
+async def test_the_same_import_twice_at_once_adds_its_seats_once(market: Market) -> None:
+    """The sale's row is locked first, so the second import finds what the first has added."""
+    await market.setup.create_sale("op", "a", SALE)
+    answers = await asyncio.gather(
+        *(market.setup.add_seats("op", key, 1, seats()) for key in ("b", "c"))
+    )
+
+    added = sorted((a.result or {}).get("seats_added", -1) for a in answers)
+    assert added == [0, 7]
+    assert await market.rows("SELECT count(*), max(seat) FROM seats") == [(7, 7)]
+    assert await market.rows("SELECT version, catalogue_version FROM sales") == [(2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail", "extra"),
+    [
+        (
+            seats(price_class=2),
+            (
+                "Section A, row 1, seat 1 of occasion 1 exists as seat 1,"
+                " with price class 1 at (0, 0),"
+                " not price class 2 at (0, 0). Nothing was added."
+            ),
+            {"seats": [1]},
+        ),
+        (
+            seats(x=0.1),
+            (
+                "Section A, row 1, seat 1 of occasion 1 exists as seat 1,"
+                " with price class 1 at (0, 0),"
+                " not price class 1 at (0.1, 0). Nothing was added."
+            ),
+            {"seats": [1]},
+        ),
+        (
+            stocks(capacity=6),
+            (
+                "Standing of occasion 1 exists as stock 1, with another capacity or end."
+                " Nothing was added."
+            ),
+            {"stocks": [1]},
+        ),
+        (
+            stocks(price=1),
+            (
+                "Ticket: Standing exists as product 1, with another price,"
+                " or drawing something else."
+                " Nothing was added."
+            ),
+            {"products": [1]},
+        ),
+    ],
+)
+async def test_an_import_that_contradicts_is_refused_whole(
+    market: Market, body: NewSeats | NewStocks, detail: str, extra: dict[str, Any]
+) -> None:
+    """What exists otherwise than the import says is named, and nothing of the import is kept."""
+    await market.setup.create_sale("op", "a", SALE)
+    await market.setup.add_seats("op", "b", 1, seats())
+    await market.setup.add_stocks("op", "c", 1, stocks())
+    before = await market.tables()
+    if isinstance(body, NewSeats):
+        answer = await market.setup.add_seats("op", "d", 1, body)
+    else:
+        answer = await market.setup.add_stocks("op", "d", 1, body)
+
+    assert (answer.outcome, answer.result) == (ImportOutcome.PART_DIFFERS, None)
+    assert (answer.detail, answer.extra) == (detail, extra)
+    assert await market.tables() == before
+
+
+SLOT = {"occasion": 1, "name": "Dr Kim", "capacity": 1}
+PRODUCT = {"name": "Ticket", "price": 0, "draws": [{"stock": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "sentence"),
+    [
+        (
+            NewSeats,
+            {
+                "seats": [
+                    {"occasion": 1, "price_class": 1, "section": "A", "row": "2", "label": "3"}
+                ],
+                "blocks": [
+                    {"occasion": 1, "price_class": 1, "section": "A", "rows": 2, "seats_per_row": 3}
+                ],
+            },
+            (
+                "seats and blocks have each occasion, section, row and label once;"
+                " 1, A, 2, 3 stands 2 times"
+            ),
+        ),
+        (
+            NewStocks,
+            {"stocks": [SLOT, SLOT]},
+            "stocks have each occasion, name and starts_at once; 1, Dr Kim, None stands 2 times",
+        ),
+        (
+            NewStocks,
+            {"products": [PRODUCT, PRODUCT]},
+            "products have each name once; Ticket stands 2 times",
+        ),
+    ],
+)
+def test_one_request_names_each_part_once(
+    kind: type[msgspec.Struct], body: dict[str, Any], sentence: str
+) -> None:
+    """A list in which one name stands twice is refused before it is looked at any further."""
+    with pytest.raises(msgspec.ValidationError) as refusal:
+        msgspec.convert(body, kind)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize("part", ["price_classes", "occasions"])
+def test_a_sale_names_each_part_once(part: str) -> None:
+    """Two price classes of one name, or two occasions of one name and start, are refused."""
+    body = msgspec.to_builtins(SALE)
+    body[part] = [body[part][0]] * 2
+    with pytest.raises(msgspec.ValidationError, match=f"^{part} have each name"):
+        msgspec.convert(body, NewSale)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +318,11 @@ async def test_a_product_may_draw_on_stock_of_its_own_import(market: Market) -> 
     """Draws name final numbers: those numbered on from the last, in the order given."""
     await market.setup.create_sale("op", "a", SALE)
     first = await market.setup.add_stocks("op", "b", 1, stocks())
-    second = await market.setup.add_stocks("op", "c", 1, stocks(draws=2))
+    second = await market.setup.add_stocks("op", "c", 1, stocks(name="Balcony", draws=2))
 
-    assert first.result == {"sale": 1, "version": 2, "stocks": [1], "products": [1]}
-    assert second.result == {"sale": 1, "version": 3, "stocks": [2], "products": [2]}
+    none_before: dict[str, Any] = {"stocks_existing": [], "products_existing": []}
+    assert first.result == {"sale": 1, "version": 2, "stocks": [1], "products": [1]} | none_before
+    assert second.result == {"sale": 1, "version": 3, "stocks": [2], "products": [2]} | none_before
     assert await market.rows("SELECT product, stock, units FROM product_draws") == [
         (1, 1, 1),
         (2, 2, 1),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sunseo.booking import rules
-from sunseo.booking.catalogue import Product
+from sunseo.booking.catalogue import Persons, Product
 from sunseo.booking.commands import (
     Admission,
     ExpireHold,
@@ -73,6 +73,8 @@ LADDER: list[tuple[PlaceHoldOutcome, Callable[[SaleState], object]]] = [
         ),
     ),
     (PlaceHoldOutcome.ORDER_LIMIT_REACHED, lambda s: _change(s, order_limit=1)),
+    (PlaceHoldOutcome.PAYMENT_REQUIRED, lambda s: s.catalogue.prices.update({1: 100})),
+    (PlaceHoldOutcome.ALREADY_STARTED, lambda s: s.catalogue.starts.update({1: OPENING})),
     (PlaceHoldOutcome.UNKNOWN_PRODUCT, lambda s: s.catalogue.products.clear()),
     (PlaceHoldOutcome.UNKNOWN_SEAT, lambda s: s.seats.clear()),
     (PlaceHoldOutcome.SALE_PAUSED, lambda s: _change(s, paused=True)),
@@ -111,6 +113,7 @@ def test_refusals_stand_in_their_documented_precedence() -> None:
         PlaceHoldOutcome.REPLAYED,
         PlaceHoldOutcome.KEY_REUSED,
         PlaceHoldOutcome.UNKNOWN_SALE,
+        PlaceHoldOutcome.ACCOUNT_REQUIRED,  # of the command as well
         PlaceHoldOutcome.PASS_REQUIRED,  # of the command, not of the sale: see below
         PlaceHoldOutcome.HELD,
     }
@@ -133,6 +136,75 @@ def test_a_replay_is_told_before_every_refusal() -> None:
     assert (answer.outcome, answer.hold) == (PlaceHoldOutcome.REPLAYED, hold)
     other = msgspec.structs.replace(command, request_digest=UUID(int=78))
     assert rules.place_hold(other, sale, OPENING) == HoldAnswer(PlaceHoldOutcome.KEY_REUSED)
+    assert standing(sale) == before
+
+
+def test_where_accounts_count_a_guest_is_told_so_before_she_waits() -> None:
+    """Neither the opening nor the waiting room comes first; where guests count, she may hold."""
+    sale = make_sale(
+        seats={1: (1, 1)}, terms={"opens_at": LATER}, person_limit=1, persons=Persons.ACCOUNTS
+    )
+    guest = msgspec.structs.replace(
+        place(5, seats=(1,)), is_guest=True, admission=Admission(9, None)
+    )
+    before = standing(sale)
+
+    assert rules.place_hold(guest, sale, OPENING) == HoldAnswer(PlaceHoldOutcome.ACCOUNT_REQUIRED)
+    assert standing(sale) == before
+
+    for persons in (Persons.GUESTS, None):
+        open_to_all = make_sale(seats={1: (1, 1)}, persons=persons)
+        held(PaperLane(open_to_all), msgspec.structs.replace(guest, admission=None))
+    customer = msgspec.structs.replace(guest, is_guest=False, admission=None)
+    for_customers = make_sale(seats={1: (1, 1)}, persons=Persons.ACCOUNTS)
+    held(PaperLane(for_customers), customer)
+
+
+@pytest.mark.parametrize(
+    ("seats", "products", "named"),
+    [
+        ((1, 2), (), {"seats": (1,)}),
+        ((2,), ((1, 1),), {"products": (1,)}),
+        ((1, 2), ((2, 1), (1, 1)), {"seats": (1,), "products": (1,)}),
+    ],
+)
+def test_what_has_begun_is_booked_no_more(
+    seats: tuple[int, ...], products: tuple[tuple[int, int], ...], named: dict[str, object]
+) -> None:
+    """Up to its start it may be held; from then on those that have begun are named."""
+    late = LATER + timedelta(days=1)
+    sale = make_sale(
+        seats={1: (1, 1), 2: (2, 1)},
+        stocks={1: 9},
+        products={1: Product(0, ((1, 1),), (1,), LATER), 2: Product(0, ((1, 1),), (1,), late)},
+        starts={1: LATER, 2: late},
+    )
+    before = standing(sale)
+    command = place(5, seats=seats, products=products)
+
+    assert rules.place_hold(command, sale, LATER) == HoldAnswer(
+        PlaceHoldOutcome.ALREADY_STARTED,
+        **named,  # type: ignore[arg-type]  # what it is about differs from case to case
+    )
+    assert standing(sale) == before
+    answer = rules.place_hold(command, sale, LATER - timedelta(microseconds=1))
+    assert answer.outcome is PlaceHoldOutcome.HELD  # type: ignore[union-attr]  # else it fails
+
+
+def test_what_costs_is_not_held_while_nobody_can_pay() -> None:
+    """Seats and products with a price are named, and stay free for when they can be bought."""
+    sale = make_sale(
+        seats={1: (1, 1), 2: (1, 2)},
+        stocks={1: 9},
+        products={1: Product(0, ((1, 1),), (1,)), 2: Product(5, ((1, 1),), (1,))},
+        prices={1: 0, 2: 100},
+    )
+    before = standing(sale)
+    command = place(5, seats=(1, 2), products=((1, 1), (2, 1)))
+
+    assert rules.place_hold(command, sale, OPENING) == HoldAnswer(
+        PlaceHoldOutcome.PAYMENT_REQUIRED, seats=(2,), products=(2,)
+    )
     assert standing(sale) == before
 
 
@@ -322,10 +394,11 @@ def test_others_holds_do_not_exist() -> None:
 
 
 def test_an_order_that_costs_is_refused_and_the_hold_stays() -> None:
-    """No payment, no order: only what is free by rule is confirmed in one step."""
-    sale = make_sale(seats={1: (1, 1)}, prices={1: 100})
+    """No payment, no order, also of a hold that was placed before such holds were refused."""
+    sale = make_sale(seats={1: (1, 1)})
     lane = PaperLane(sale)
     hold = held(lane, place(1, seats=(1,)))
+    hold.amount = 100
     before = standing(sale)
 
     order = lane.ask(PlaceOrder(SALE, UUID(int=9), KIM, hold.hold, None, BODY), OPENING)

@@ -6,18 +6,31 @@ A worker keeps catalogues in memory. The sale's locked row tells whether one is 
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from enum import Enum, unique
 
 import msgspec
 
 from sunseo.booking.commands import SaleKey
+from sunseo.core.clock import Instant
 
 SHELF_ROOM = 20_000  # catalogues kept by a worker, at a few hundred bytes each
 
 
+@unique
+class Persons(Enum):
+    """Who counts as a person where a sale limits what one may have."""
+
+    ACCOUNTS = "accounts"  # whom the host's own issuer vouches for; guests hold nothing
+    GUESTS = "guests"  # whoever has a session, of which anybody may open many
+
+
 class Product(msgspec.Struct, frozen=True):
+    """Attributes: `starts_at` is when the first begins of what it draws on, if anything does."""
+
     price: int  # minor units of the sale's currency
     draws: tuple[tuple[int, int], ...]  # stock, units for one of the product
     occasions: tuple[int, ...]  # that its stock belongs to
+    starts_at: Instant | None = None
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -27,6 +40,11 @@ class Catalogue(msgspec.Struct, frozen=True):
     person_limit: int | None
     prices: dict[int, int]  # price class: minor units
     products: dict[int, Product]
+    starts: dict[int, Instant] = {}  # occasion: when it begins
+    persons: Persons | None = None
+
+    def turns_away(self, *, is_guest: bool) -> bool:
+        return is_guest and self.persons is Persons.ACCOUNTS
 
 
 class CatalogueShelf:

@@ -5,11 +5,11 @@
 -- Create a sale.
 INSERT INTO sales (
     organisation, name, template, currency, time_zone, opens_at, closes_at, hold_ttl_s,
-    renewals_max, order_limit, occasion_limit, person_limit
+    renewals_max, order_limit, occasion_limit, person_limit, persons
 )
 VALUES (
     :organisation, :name, :template, :currency, :time_zone, :opens_at, :closes_at, :hold_ttl_s,
-    :renewals_max, :order_limit, :occasion_limit, :person_limit
+    :renewals_max, :order_limit, :occasion_limit, :person_limit, :persons
 )
 RETURNING sale;
 
@@ -47,6 +47,50 @@ SELECT
         WHERE o.organisation = :organisation AND o.sale = :sale), 0) AS last_occasion,
     COALESCE((SELECT max(c.price_class) FROM price_classes AS c
         WHERE c.organisation = :organisation AND c.sale = :sale), 0) AS last_price_class;
+
+-- name: find_seats
+-- Find which of the seats to be added are there already, by what is printed on their tickets.
+SELECT given.place, s.seat, s.price_class, s.x, s.y,
+    s.price_class = given.price_class AND s.x = given.x AND s.y = given.y AS is_same
+FROM unnest(
+    CAST(:occasions AS integer[]), CAST(:price_classes AS integer[]), CAST(:sections AS text[]),
+    CAST(:rows AS text[]), CAST(:labels AS text[]), CAST(:xs AS real[]), CAST(:ys AS real[])
+) WITH ORDINALITY
+    AS given (occasion, price_class, section, row_name, label, x, y, place)
+JOIN seats AS s
+    ON s.occasion = given.occasion AND s.section = given.section
+    AND s.row_name = given.row_name AND s.label = given.label
+WHERE s.organisation = :organisation AND s.sale = :sale AND s.seat > 0
+ORDER BY given.place;
+
+-- name: find_stocks
+-- Find which of the stocks to be added are there already, by occasion, name and start.
+SELECT given.place, t.stock,
+    t.capacity = given.capacity AND t.ends_at IS NOT DISTINCT FROM given.ends_at AS is_same
+FROM unnest(
+    CAST(:occasions AS integer[]), CAST(:names AS text[]), CAST(:starts AS timestamptz[]),
+    CAST(:ends AS timestamptz[]), CAST(:capacities AS bigint[])
+) WITH ORDINALITY AS given (occasion, name, starts_at, ends_at, capacity, place)
+JOIN stocks AS t
+    ON t.occasion = given.occasion AND t.name = given.name
+    AND t.starts_at IS NOT DISTINCT FROM given.starts_at
+WHERE t.organisation = :organisation AND t.sale = :sale AND t.stock > 0
+ORDER BY given.place;
+
+-- name: find_products
+-- Find which of the products to be added are there already, by name, with what they draw on.
+SELECT given.place, p.product, p.price, d.stocks, d.units
+FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS given (name, place)
+JOIN products AS p ON p.name = given.name
+CROSS JOIN LATERAL (
+    SELECT array_agg(draws.stock ORDER BY draws.stock) AS stocks,
+        array_agg(draws.units ORDER BY draws.stock) AS units
+    FROM product_draws AS draws
+    WHERE draws.organisation = p.organisation AND draws.sale = p.sale
+        AND draws.product = p.product
+) AS d
+WHERE p.organisation = :organisation AND p.sale = :sale AND p.product > 0
+ORDER BY given.place;
 
 -- name: add_seats
 -- Add seats, numbered on from the last one in the order given.
@@ -170,7 +214,7 @@ ORDER BY s.occasion;
 
 -- name: read_availability_stocks
 -- Read the counters of every stock of a sale.
-SELECT t.stock, t.occasion, t.name, t.capacity, t.held, t.sold
+SELECT t.stock, t.occasion, t.name, t.capacity, t.held, t.sold, t.starts_at, t.ends_at
 FROM stocks AS t
 WHERE t.organisation = :organisation AND t.sale = :sale
 ORDER BY t.stock;

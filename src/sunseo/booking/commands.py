@@ -47,7 +47,8 @@ class PlaceHold(InventoryCommand, frozen=True, gc=False):
 
     `admission` is none where no waiting room stands in front of the sale.
     `products` are pairs of product and quantity. `reclaim` names past-due holds of others that an
-    earlier turn found in the way; they are expired first.
+    earlier turn found in the way; they are expired first. `is_guest` says that nobody vouches for
+    the person: the session is one of as many as somebody likes to open.
     """
 
     effect: UUID  # and the id of the hold it places
@@ -57,6 +58,7 @@ class PlaceHold(InventoryCommand, frozen=True, gc=False):
     request_digest: UUID
     admission: Admission | None = None
     reclaim: tuple[UUID, ...] = ()
+    is_guest: bool = False
 
     @property
     def named_holds(self) -> tuple[UUID, ...]:
@@ -104,11 +106,15 @@ class PlaceHoldOutcome(Outcome):
     REPLAYED = Kind.REPLAYED, "This hold was placed before; here is how it stands now."
     KEY_REUSED = Kind.CONFLICT, "This Idempotency-Key was used before for a different request."
     UNKNOWN_SALE = Kind.ABSENT, "There is no such sale."
+    # Before she queues up for what she cannot have, and before she waits for the opening.
+    ACCOUNT_REQUIRED = Kind.REFUSED, "This sale is for customers with an account; please sign in."
     PASS_REQUIRED = Kind.REFUSED, "Queue up in the sale's waiting room, and send your pass along."
     SALE_NOT_OPEN = Kind.REFUSED, "The sale is not open at this time."
     SALE_PAUSED = Kind.REFUSED, "The sale is paused; please wait until it goes on."
     UNKNOWN_SEAT = Kind.ABSENT, "The sale has no such seat."
     UNKNOWN_PRODUCT = Kind.ABSENT, "The sale has no such product."
+    ALREADY_STARTED = Kind.GONE, "It has begun already, and cannot be booked any more."
+    PAYMENT_REQUIRED = Kind.REFUSED, "This has a price, and this server takes no payments yet."
     ORDER_LIMIT_REACHED = Kind.REFUSED, "That is more than one order may hold."
     SEAT_TAKEN = Kind.CONFLICT, "Somebody else has at least one of these seats."
     LIMIT_REACHED = Kind.REFUSED, "That is more than one person may have."

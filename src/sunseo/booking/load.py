@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from sunseo.booking.catalogue import Catalogue, CatalogueShelf, Product
+from sunseo.booking.catalogue import Catalogue, CatalogueShelf, Persons, Product
 from sunseo.booking.commands import InventoryCommand, PlaceHold, SaleKey
 from sunseo.booking.hall import (
     WHOLE_SALE,
@@ -186,6 +186,8 @@ async def _lock_person_uses(
         sale = hall.sales[command.sale]
         if _is_contested(command, sale, ending):
             continue  # it will be refused, and refusals shall not write counters
+        if sale.catalogue.turns_away(is_guest=command.is_guest):
+            continue  # the same, for as many guests as somebody likes to be
         for occasion, units_max in _limits_of(command, sale):
             limits[command.sale, command.person, occasion] = units_max
     for hold in named:
@@ -257,16 +259,22 @@ async def _read_catalogues(tx: Transaction, keys: list[SaleKey]) -> dict[SaleKey
     columns = _sale_columns(keys)
     prices: dict[SaleKey, dict[int, int]] = {key: {} for key in keys}
     products: dict[SaleKey, dict[int, Product]] = {key: {} for key in keys}
+    starts: dict[SaleKey, dict[int, Instant]] = {key: {} for key in keys}
     sales = await tx.fetch(QUERIES["read_catalogue_sales"], *columns)
+    for row in await tx.fetch(QUERIES["read_catalogue_occasions"], *columns):
+        starts[row["organisation"], row["sale"]][row["occasion"]] = row["starts_at"]
     for row in await tx.fetch(QUERIES["read_catalogue_prices"], *columns):
         prices[row["organisation"], row["sale"]][row["price_class"]] = row["price"]
     for row in await tx.fetch(QUERIES["read_catalogue_products"], *columns):
-        offered = products[row["organisation"], row["sale"]]
-        known = offered.get(row["product"], Product(row["price"], (), ()))
-        offered[row["product"]] = Product(
+        key = row["organisation"], row["sale"]
+        known = products[key].get(row["product"], Product(row["price"], (), ()))
+        # An appointment begins when it does; other stock when its occasion does.
+        begins = row["starts_at"] or starts[key].get(row["occasion"])
+        products[key][row["product"]] = Product(
             row["price"],
             (*known.draws, (row["stock"], row["units"])),
             tuple(sorted({*known.occasions, row["occasion"]})),
+            min(filter(None, (known.starts_at, begins)), default=None),
         )
     catalogues: dict[SaleKey, Catalogue] = {}
     for row in sales:
@@ -278,6 +286,8 @@ async def _read_catalogues(tx: Transaction, keys: list[SaleKey]) -> dict[SaleKey
             person_limit=row["person_limit"],
             prices=prices[key],
             products=products[key],
+            starts=starts[key],
+            persons=Persons(row["persons"]) if row["persons"] else None,
         )
     return catalogues
 

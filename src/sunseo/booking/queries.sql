@@ -203,9 +203,17 @@ WHERE t.organisation = ANY (ARRAY[counted.organisation]) AND t.sale = counted.sa
 -- name: read_catalogue_sales
 -- Read what catalogues say of the sales themselves.
 SELECT
-    s.organisation, s.sale, s.catalogue_version, s.currency, s.occasion_limit, s.person_limit
+    s.organisation, s.sale, s.catalogue_version, s.currency, s.occasion_limit, s.person_limit,
+    s.persons
 FROM unnest($1::text::integer[], $2::text::bigint[]) AS asked (organisation, sale)
 JOIN sales AS s ON s.organisation = ANY (ARRAY[asked.organisation]) AND s.sale = asked.sale;
+
+-- name: read_catalogue_occasions
+-- Read when the occasions of sales begin.
+SELECT o.organisation, o.sale, o.occasion, o.starts_at
+FROM unnest($1::text::integer[], $2::text::bigint[]) AS asked (organisation, sale)
+JOIN occasions AS o
+    ON o.organisation = ANY (ARRAY[asked.organisation]) AND o.sale = asked.sale;
 
 -- name: read_catalogue_prices
 -- Read the price classes of sales.
@@ -217,7 +225,8 @@ JOIN price_classes AS c
 -- name: read_catalogue_products
 -- Read the products of sales with what each draws on. OFFSET 0 keeps the planner from joining all
 -- products of a sale with all of its stocks, which looks as cheap while there are none.
-SELECT d.organisation, d.sale, d.product, p.price, d.stock, d.units, t.occasion
+SELECT d.organisation, d.sale, d.product, p.price, d.stock, d.units, t.occasion,
+    t.starts_at
 FROM unnest($1::text::integer[], $2::text::bigint[]) AS asked (organisation, sale)
 CROSS JOIN LATERAL (
     SELECT product_draws.*
@@ -233,7 +242,7 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS p
 CROSS JOIN LATERAL (
-    SELECT stocks.occasion
+    SELECT stocks.occasion, stocks.starts_at
     FROM stocks
     WHERE stocks.organisation = d.organisation AND stocks.sale = d.sale
         AND stocks.stock = d.stock

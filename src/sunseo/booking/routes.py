@@ -1,5 +1,6 @@
 """The HTTP face of holds and availability."""
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -23,9 +24,13 @@ MADE_MAX = 5_000  # answers kept at once; then all are made again
 
 
 class StockAvailability(msgspec.Struct, frozen=True):
+    """A stock; `starts_at` and `ends_at` are those of an appointment, null where it is none."""
+
     stock: int
     occasion: int
     name: str
+    starts_at: datetime | None
+    ends_at: datetime | None
     capacity: int
     free: int
     held: int
@@ -259,7 +264,17 @@ def json_of(sale: int, snapshot: Snapshot, occasion: int | None) -> bytes:
         if occasion in (None, number)
     ]
     stocks = [
-        StockAvailability(s.stock, s.occasion, s.name, s.capacity, s.free, s.held, s.sold)
+        StockAvailability(
+            s.stock,
+            s.occasion,
+            s.name,
+            s.starts_at,
+            s.ends_at,
+            s.capacity,
+            s.free,
+            s.held,
+            s.sold,
+        )
         for s in snapshot.stocks.values()
         if occasion in (None, s.occasion)
     ]

@@ -57,16 +57,10 @@ def place_hold(command: PlaceHold, sale: SaleState | None, now: Instant) -> Deci
         return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SALE)
     if (hold := sale.holds.get(command.effect)) is not None:
         return _replayed(command, hold, sale)
-    if command.admission is not None and not command.admission.admits(now):
-        return HoldAnswer(PlaceHoldOutcome.PASS_REQUIRED, room=command.admission.room)
-    if not sale.terms.is_open(now):
-        return HoldAnswer(PlaceHoldOutcome.SALE_NOT_OPEN)
-    if sale.terms.paused:
-        return HoldAnswer(PlaceHoldOutcome.SALE_PAUSED)
-    if unknown := tuple(seat for seat in command.seats if seat not in sale.seats):
-        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SEAT, seats=unknown)
-    if unknown := tuple(p for p, _ in command.products if p not in sale.catalogue.products):
-        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_PRODUCT, products=unknown)
+    if refusal := _refuse_asking(command, sale, sale.terms, now) or _refuse_offer(
+        command, sale, now
+    ):
+        return refusal
 
     for past_due in command.reclaim:
         expire_if_due(sale, past_due, now)
@@ -164,6 +158,47 @@ def claim_of(command: PlaceHold, sale: SaleState) -> Claim:
     if catalogue.person_limit is not None:
         uses[WHOLE_SALE] = units
     return Claim(units, amount, draws, uses)
+
+
+def _refuse_asking(
+    command: PlaceHold, sale: SaleState, terms: Terms, now: Instant
+) -> Decision | None:
+    """Refuse whoever may not ask, or not at this time, whatever it is about."""
+    if sale.catalogue.turns_away(is_guest=command.is_guest):
+        return HoldAnswer(PlaceHoldOutcome.ACCOUNT_REQUIRED)
+    if command.admission is not None and not command.admission.admits(now):
+        return HoldAnswer(PlaceHoldOutcome.PASS_REQUIRED, room=command.admission.room)
+    if not terms.is_open(now):
+        return HoldAnswer(PlaceHoldOutcome.SALE_NOT_OPEN)
+    if terms.paused:
+        return HoldAnswer(PlaceHoldOutcome.SALE_PAUSED)
+    return None
+
+
+def _refuse_offer(command: PlaceHold, sale: SaleState, now: Instant) -> Decision | None:
+    """Refuse what there is not, not any more, or for nobody yet, whatever is free of it."""
+    catalogue = sale.catalogue
+    if unknown := tuple(seat for seat in command.seats if seat not in sale.seats):
+        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SEAT, seats=unknown)
+    if unknown := tuple(p for p, _ in command.products if p not in catalogue.products):
+        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_PRODUCT, products=unknown)
+
+    seats = [(number, sale.seats[number]) for number in command.seats]
+    products = [(number, catalogue.products[number]) for number, _ in command.products]
+
+    begun = tuple(n for n, s in seats if _has_begun(catalogue.starts.get(s.occasion), now))
+    begun_products = tuple(n for n, product in products if _has_begun(product.starts_at, now))
+    if begun or begun_products:
+        return HoldAnswer(PlaceHoldOutcome.ALREADY_STARTED, seats=begun, products=begun_products)
+    dear = tuple(n for n, s in seats if catalogue.prices[s.price_class] > 0)
+    dear_products = tuple(n for n, product in products if product.price > 0)
+    if dear or dear_products:
+        return HoldAnswer(PlaceHoldOutcome.PAYMENT_REQUIRED, seats=dear, products=dear_products)
+    return None
+
+
+def _has_begun(starts_at: Instant | None, now: Instant) -> bool:
+    return starts_at is not None and starts_at <= now
 
 
 def _refuse_claim(

@@ -21,6 +21,7 @@ from sunseo.booking.rules import HoldAnswer
 from sunseo.booking.setup import QUERIES
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.core.lane import Answer
+from sunseo.web.persons import GUEST_ISSUER
 
 OWN_ROWS_MAX = 200  # a person's holds in one sale that one answer lists
 
@@ -82,6 +83,7 @@ class HoldService:
                 products=tuple([(q.product, q.quantity) for q in request.products]),
                 request_digest=request_digest(request),
                 admission=self._doors.admission_of(person, sale, shown),
+                is_guest=person.issuer == GUEST_ISSUER,
             )
         )
 

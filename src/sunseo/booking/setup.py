@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from sunseo.booking import imports
+from sunseo.booking.imports import ImportOutcome
 from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.core.outcome import Kind, Outcome
@@ -39,6 +41,7 @@ class SetupOutcome(Outcome):
 SETUP_OUTCOMES: tuple[Outcome, ...] = (
     *EffectOutcome,
     *SetupOutcome,
+    *ImportOutcome,
 )
 
 
@@ -64,43 +67,59 @@ class Setup:
             seats = body.all_seats()
             _check("occasion", (s.occasion for s in seats), numbers.last_occasion)
             _check("price_class", (s.price_class for s in seats), numbers.last_price_class)
-            await connection.execute(
-                QUERIES["add_seats"],
-                {
-                    "organisation": self._organisation,
-                    "sale": sale,
-                    "last_seat": numbers.last_seat,
-                    "occasions": [s.occasion for s in seats],
-                    "price_classes": [s.price_class for s in seats],
-                    "sections": [s.section for s in seats],
-                    "rows": [s.row for s in seats],
-                    "labels": [s.label for s in seats],
-                    "xs": [s.x for s in seats],
-                    "ys": [s.y for s in seats],
-                },
-            )
-            first, last = numbers.last_seat + 1, numbers.last_seat + len(seats)
-            event = {"type": "SeatsAdded", "v": 1, "first_seat": first, "last_seat": last}
-            version = await self._record(connection, sale, operator, "add_seats", event)
-            return {
+            last = numbers.last_seat
+            numbered = await imports.add_seats(connection, self._of(sale), seats, last)
+            added = len(numbered.added)
+            answer = {
                 "sale": sale,
-                "version": version,
-                "seats_added": len(seats),
-                "first_seat": first,
-                "last_seat": last,
+                "version": numbers.version,
+                "seats_added": added,
+                "seats_existing": len(numbered.existing),
+                "first_seat": last + 1 if added else None,
+                "last_seat": last + added if added else None,
             }
+            if not added:
+                return answer
+            event = {
+                "type": "SeatsAdded",
+                "v": 1,
+                "first_seat": last + 1,
+                "last_seat": last + added,
+            }
+            version = await self._record(connection, sale, operator, "add_seats", event)
+            return answer | {"version": version}
 
         return await self._once((operator, key), sale, "add_seats", body, work)
 
     async def add_stocks(self, operator: str, key: str, sale: int, body: NewStocks) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             numbers = await self._lock(connection, sale)
-            await self._insert_stocks(connection, sale, numbers, body)
-            stocks = [numbers.last_stock + place for place, _ in enumerate(body.stocks, 1)]
-            products = [numbers.last_product + place for place, _ in enumerate(body.products, 1)]
-            event = {"type": "StocksAdded", "v": 1, "stocks": stocks, "products": products}
+            where = self._of(sale)
+            _check("occasion", (s.occasion for s in body.stocks), numbers.last_occasion)
+            last = numbers.last_stock
+            stocks = await imports.add_stocks(connection, where, body.stocks, last)
+            last_stock = max(last, *stocks.numbers) if stocks.numbers else last
+            _check("stock", (d.stock for p in body.products for d in p.draws), last_stock)
+            last = numbers.last_product
+            products = await imports.add_products(connection, where, body.products, last)
+            answer = {
+                "sale": sale,
+                "version": numbers.version,
+                "stocks": stocks.numbers,
+                "products": products.numbers,
+                "stocks_existing": stocks.existing,
+                "products_existing": products.existing,
+            }
+            if not stocks.added and not products.added:
+                return answer
+            event = {
+                "type": "StocksAdded",
+                "v": 1,
+                "stocks": stocks.added,
+                "products": products.added,
+            }
             version = await self._record(connection, sale, operator, "add_stocks", event)
-            return {"sale": sale, "version": version, "stocks": stocks, "products": products}
+            return answer | {"version": version}
 
         return await self._once((operator, key), sale, "add_stocks", body, work)
 
@@ -136,11 +155,12 @@ class Setup:
         return await once(self._engine, self._organisation, effect, digest, work)
 
     async def _lock(self, connection: AsyncConnection, sale: int) -> "_Numbers":
-        where = {"organisation": self._organisation, "sale": sale}
-        if (await connection.execute(QUERIES["lock_sale"], where)).first() is None:
+        where = self._of(sale)
+        locked = (await connection.execute(QUERIES["lock_sale"], where)).first()
+        if locked is None:
             raise Refused(SetupOutcome.UNKNOWN_SALE)
         row = (await connection.execute(QUERIES["read_numbers"], where)).one()
-        return _Numbers(*row)
+        return _Numbers(locked.version, *row)
 
     async def _record(
         self,
@@ -179,6 +199,8 @@ class Setup:
         organisation = {"organisation": self._organisation}
         fields = msgspec.structs.asdict(body)
         occasions, classes = fields.pop("occasions"), fields.pop("price_classes")
+        starts = {f"occasions[{place}].starts_at": o.starts_at for place, o in enumerate(occasions)}
+        imports.refuse_past(starts, await read_clock(connection))
         added = await connection.execute(QUERIES["add_sale"], organisation | fields)
         sale: int = added.scalar_one()
         where = organisation | {"sale": sale}
@@ -196,51 +218,12 @@ class Setup:
         )
         return sale
 
-    async def _insert_stocks(
-        self, connection: AsyncConnection, sale: int, numbers: "_Numbers", body: NewStocks
-    ) -> None:
-        _check("occasion", (s.occasion for s in body.stocks), numbers.last_occasion)
-        last_stock = numbers.last_stock + len(body.stocks)
-        _check("stock", (d.stock for p in body.products for d in p.draws), last_stock)
-        where = {"organisation": self._organisation, "sale": sale}
-        await connection.execute(
-            QUERIES["add_stocks"],
-            where
-            | {
-                "last_stock": numbers.last_stock,
-                "occasions": [s.occasion for s in body.stocks],
-                "names": [s.name for s in body.stocks],
-                "starts": [s.starts_at for s in body.stocks],
-                "ends": [s.ends_at for s in body.stocks],
-                "capacities": [s.capacity for s in body.stocks],
-            },
-        )
-        await connection.execute(
-            QUERIES["add_products"],
-            where
-            | {
-                "last_product": numbers.last_product,
-                "names": [p.name for p in body.products],
-                "prices": [p.price for p in body.products],
-            },
-        )
-        draws = [
-            (numbers.last_product + place, draw.stock, draw.units)
-            for place, product in enumerate(body.products, 1)
-            for draw in product.draws
-        ]
-        await connection.execute(
-            QUERIES["add_draws"],
-            where
-            | {
-                "products": [product for product, _, _ in draws],
-                "stocks": [stock for _, stock, _ in draws],
-                "units": [units for _, _, units in draws],
-            },
-        )
+    def _of(self, sale: int) -> dict[str, int]:
+        return {"organisation": self._organisation, "sale": sale}
 
 
 class _Numbers(msgspec.Struct, frozen=True):
+    version: int
     last_seat: int
     last_stock: int
     last_product: int

@@ -1,7 +1,9 @@
 """What operators send to set up a sale, with every bound that can be checked without a database."""
 
+from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -44,16 +46,25 @@ class NewSale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     order_limit: Number32 | None = None
     occasion_limit: Number32 | None = None
     person_limit: Number32 | None = None
+    persons: Literal["accounts", "guests"] | None = None
     price_classes: Annotated[tuple[NewPriceClass, ...], Meta(min_length=1, max_length=PARTS_MAX)]
     occasions: Annotated[tuple[NewOccasion, ...], Meta(min_length=1, max_length=PARTS_MAX)]
 
     def __post_init__(self) -> None:
         if self.closes_at is not None and self.closes_at <= self.opens_at:
             raise ValueError("closes_at must be later than opens_at")
+        if self.persons is None and (self.occasion_limit or self.person_limit):
+            raise ValueError(
+                'persons must say whom the limit counts: "accounts" (guests can hold nothing), or'
+                ' "guests" (each guest session counts, and anybody may open many of them)'
+            )
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError("time_zone must be a name like Asia/Seoul") from None
+        _refuse_repeats("price_classes", "name", [c.name for c in self.price_classes])
+        starts = [(o.name, o.starts_at) for o in self.occasions]
+        _refuse_repeats("occasions", "name and starts_at", starts)
 
 
 class NewSeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +112,8 @@ class NewSeats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         total = len(self.seats) + sum(block.rows * block.seats_per_row for block in self.blocks)
         if not 1 <= total <= IMPORT_SEATS_MAX:
             raise ValueError(f"one request adds 1 to {IMPORT_SEATS_MAX} seats, not {total}")
+        places = [(s.occasion, s.section, s.row, s.label) for s in self.all_seats()]
+        _refuse_repeats("seats and blocks", "occasion, section, row and label", places)
 
     def all_seats(self) -> list[NewSeat]:
         return [*self.seats, *(seat for block in self.blocks for seat in block.seats())]
@@ -151,3 +164,18 @@ class NewStocks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not self.stocks and not self.products:
             raise ValueError("at least one of stocks and products has entries")
+        slots = [(s.occasion, s.name, s.starts_at) for s in self.stocks]
+        _refuse_repeats("stocks", "occasion, name and starts_at", slots)
+        _refuse_repeats("products", "name", [p.name for p in self.products])
+
+
+def _refuse_repeats(parts: str, known_by: str, names: Sequence[Any]) -> None:
+    """Refuse a list in which two parts would be one and the same.
+
+    Raises:
+        ValueError: says by what parts are told apart, and which one stands twice.
+    """
+    name, times = Counter(names).most_common(1)[0] if names else (None, 0)
+    if times > 1:
+        shown = ", ".join(map(str, name)) if isinstance(name, tuple) else name
+        raise ValueError(f"{parts} have each {known_by} once; {shown} stands {times} times")

@@ -20,21 +20,29 @@ class SaleCreated(msgspec.Struct, frozen=True):
     version: int
 
 
-class SeatsAdded(msgspec.Struct, frozen=True):
+class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """How many seats are new, with their numbers, and how many were there before."""
+
     sale: int
     version: int
     seats_added: int
-    first_seat: int
-    last_seat: int
+    seats_existing: int = 0
+    first_seat: int | None
+    last_seat: int | None
 
 
 class StocksAdded(msgspec.Struct, frozen=True):
-    """The numbers that the new stocks and products have, in the order given."""
+    """The numbers that stocks and products have, in the order given.
+
+    Those that were there before stand in `stocks_existing` and `products_existing` as well.
+    """
 
     sale: int
     version: int
     stocks: list[int]
     products: list[int]
+    stocks_existing: list[int] = []
+    products_existing: list[int] = []
 
 
 class SalePaused(msgspec.Struct, frozen=True):
@@ -61,6 +69,7 @@ class SaleBody(msgspec.Struct, frozen=True):
     order_limit: int | None
     occasion_limit: int | None
     person_limit: int | None
+    persons: str | None
     occasions: list[dict[str, Any]]
     price_classes: list[dict[str, Any]]
     products: list[dict[str, Any]]
@@ -213,7 +222,7 @@ class SetupHandlers:
 
 def _reply(answer: EffectAnswer, body: type[msgspec.Struct]) -> Answer:
     if not answer.outcome.kind.is_success:
-        return Refusal(answer.outcome, answer.detail)
+        return Refusal(answer.outcome, answer.detail, answer.extra)
     return Reply(None, msgspec.convert(answer.result, body), outcome=answer.outcome)
 
 

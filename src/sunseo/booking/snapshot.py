@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from sunseo.core.clock import Instant
+
 FREE, HELD, SOLD = 0, 1, 2
 SEATS_PER_BYTE = 4
 
@@ -73,6 +75,8 @@ class StockLevel(msgspec.Struct):
     capacity: int
     held: int
     sold: int
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
 
     @property
     def free(self) -> int:

@@ -719,6 +719,50 @@ LEFT JOIN products AS p
 WHERE d.organisation = :organisation AND d.sale = ANY(CAST(:sales AS bigint[]))
     AND p.product IS NULL;
 
+-- name: seat_places
+-- Find places that have several seats: who reads two tickets could not tell them apart.
+SELECT
+    s.sale, s.occasion, s.section, s.row_name, s.label, array_agg(s.seat ORDER BY s.seat) AS seats
+FROM seats AS s
+WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
+GROUP BY s.sale, s.occasion, s.section, s.row_name, s.label
+HAVING count(*) > 1;
+
+-- name: sale_persons
+-- Find sales with a limit that do not say whom it counts.
+SELECT s.sale, s.occasion_limit, s.person_limit, s.persons
+FROM sales AS s
+WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
+    AND s.persons IS NULL AND (s.occasion_limit IS NOT NULL OR s.person_limit IS NOT NULL);
+
+-- name: part_names
+-- Find names that several parts of a sale bear.
+WITH named AS (
+    SELECT c.sale, 'price class' AS part, c.name, CAST(NULL AS integer) AS occasion,
+        CAST(NULL AS timestamptz) AS starts_at,
+        c.price_class AS number
+    FROM price_classes AS c
+    WHERE c.organisation = :organisation AND c.sale = ANY(CAST(:sales AS bigint[]))
+    UNION ALL
+    SELECT p.sale, 'product', p.name, NULL, NULL, p.product
+    FROM products AS p
+    WHERE p.organisation = :organisation AND p.sale = ANY(CAST(:sales AS bigint[]))
+    UNION ALL
+    SELECT o.sale, 'occasion', o.name, NULL, o.starts_at, o.occasion
+    FROM occasions AS o
+    WHERE o.organisation = :organisation AND o.sale = ANY(CAST(:sales AS bigint[]))
+    UNION ALL
+    SELECT t.sale, 'stock', t.name, t.occasion, t.starts_at, t.stock
+    FROM stocks AS t
+    WHERE t.organisation = :organisation AND t.sale = ANY(CAST(:sales AS bigint[]))
+)
+SELECT
+    named.sale, named.part, named.name, named.occasion, named.starts_at,
+    array_agg(named.number ORDER BY named.number) AS numbers
+FROM named
+GROUP BY named.sale, named.part, named.name, named.occasion, named.starts_at
+HAVING count(*) > 1;
+
 -- name: known_sales
 -- Find rows of sales that do not exist, table by table, stepping from one sale to the next.
 WITH RECURSIVE found (part, sale) AS (

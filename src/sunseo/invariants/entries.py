@@ -130,6 +130,19 @@ INVARIANTS: tuple[Invariant, ...] = (
         "Seats, stocks and draws name only occasions, price classes, products and stocks that the"
         " sale has.",
     ),
+    Invariant(
+        "seat-places",
+        "No two seats of an occasion have the same section, row and label.",
+    ),
+    Invariant(
+        "sale-persons",
+        "A sale with a limit for each person says who counts as one.",
+    ),
+    Invariant(
+        "part-names",
+        "No two products or price classes of a sale have the same name, no two occasions the same"
+        " name and start, and no two stocks of an occasion the same name and start.",
+    ),
     # Waiting rooms.
     Invariant(
         "room-lines",

@@ -4,7 +4,7 @@ The first transaction with an effect's id owns it; a second one waits for the fi
 then finds its result.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import unique
 from typing import Any
 from uuid import UUID
@@ -28,18 +28,25 @@ class EffectOutcome(Outcome):
 
 
 class Refused(Exception):  # noqa: N818 - not an error: it rolls the transaction back with its answer
-    """Raised inside the work to undo it and answer with a refusal."""
+    """Raised inside the work to undo it and answer with a refusal.
 
-    def __init__(self, outcome: Outcome, detail: str | None = None) -> None:
+    `extra` are members for the problem document, for instance the seats in question.
+    """
+
+    def __init__(
+        self, outcome: Outcome, detail: str | None = None, extra: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(detail or outcome.sentence)
         self.outcome = outcome
         self.detail = detail
+        self.extra = extra or {}
 
 
 class EffectAnswer(msgspec.Struct, frozen=True):
     outcome: Outcome
     result: dict[str, Any] | None = None
     detail: str | None = None
+    extra: Mapping[str, Any] = {}
 
 
 Work = Callable[[AsyncConnection], Awaitable[dict[str, Any]]]
@@ -66,5 +73,5 @@ async def once(
                 _QUERIES["finish_effect"], named | {"result": msgspec.json.encode(result).decode()}
             )
     except Refused as refused:
-        return EffectAnswer(refused.outcome, detail=refused.detail)
+        return EffectAnswer(refused.outcome, detail=refused.detail, extra=refused.extra)
     return EffectAnswer(EffectOutcome.DONE, result)

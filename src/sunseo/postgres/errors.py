@@ -12,6 +12,10 @@ from sunseo.core.lane import Fault
 DATA_CLASSES = frozenset({"22", "23"})
 
 
+class MigrationRefusedError(Exception):
+    """What is stored does not fit the new schema; nothing was changed, and the message says why."""
+
+
 def fault_of(error: Exception) -> Fault:
     """Tell an error of the data, or a programmer's, from one of the infrastructure."""
     if isinstance(error, asyncpg.PostgresError):

@@ -22,9 +22,20 @@ MIGRATION_LOCK = 0x73756E73656F  # "sunseo": an advisory lock's key, the same in
 MIGRATION_TIMEOUT_S = 3600.0  # an index on a large table may take long, and may not be cut off
 
 
-def upgrade(dsn: str) -> None:
-    """Apply what is missing, in one transaction. Not to be called from a running event loop."""
-    asyncio.run(_upgrade(dsn))
+def upgrade(dsn: str, *, mend_duplicates: bool = False) -> list[str]:
+    """Apply what is missing, in one transaction. Not to be called from a running event loop.
+
+    Args:
+        dsn: where the database is.
+        mend_duplicates: remove or rename what stands more than once under one name.
+
+    Returns:
+        a line for each row that was mended.
+
+    Raises:
+        MigrationRefusedError: what is stored does not fit; nothing was changed.
+    """
+    return asyncio.run(_upgrade(dsn, mend_duplicates=mend_duplicates))
 
 
 def head_revision() -> str | None:
@@ -54,20 +65,22 @@ def _config() -> "Config":
     return config
 
 
-async def _upgrade(dsn: str) -> None:
+async def _upgrade(dsn: str, *, mend_duplicates: bool) -> list[str]:
     engine = create_cold_engine(dsn, size=1, statement_timeout_s=MIGRATION_TIMEOUT_S)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade_to_head)
+            return await connection.run_sync(_upgrade_to_head, mend_duplicates)
     finally:
         await engine.dispose()
 
 
-def _upgrade_to_head(connection: Connection) -> None:
+def _upgrade_to_head(connection: Connection, mend_duplicates: bool) -> list[str]:
     from alembic import command  # noqa: PLC0415 - see the module
 
     connection.execute(text("SET LOCAL lock_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     config = _config()
-    config.attributes["connection"] = connection
+    notes: list[str] = []
+    config.attributes.update(connection=connection, mend_duplicates=mend_duplicates, notes=notes)
     command.upgrade(config, "head")
+    return notes

@@ -118,6 +118,7 @@ def _sale(scenario: Scenario, opens_at: datetime) -> dict[str, Any]:
         "order_limit": limit,
         "occasion_limit": limit,
         "person_limit": limit,
+        "persons": "guests",  # as which a part of the crowd comes
         "price_classes": [{"name": "Free for this rehearsal", "price": 0}],
         "occasions": [{"name": "The day", "starts_at": evening.isoformat()}],
     }

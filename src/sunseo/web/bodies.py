@@ -107,6 +107,11 @@ def refusal_of(message: str, root: inspect.Type, problem: ProblemType) -> Proble
             return _refuse(problem, path, "to be present", "is missing")
         return _refuse(problem, path, f"one of: {', '.join(known)}", "is not known here")
     if expected is None:
+        # A rule of the struct's own begins with the field that it is about, where it is about one.
+        name, _, rule = claim.partition(" ")
+        if rule and name in _fields_at(root, path):
+            path = f"{path}.{name}" if path else name
+            return _refuse(problem, path, rule.removeprefix("must be "), rule)
         return _refuse(problem, path, *_wanted(claim))
     return _refuse(problem, path, expected, f"must be {expected}")
 

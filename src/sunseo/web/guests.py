@@ -1,7 +1,8 @@
 """`POST /v1/guests`: a signed session for somebody whom no host vouches for.
 
 Anybody may have as many sessions as she likes, so that a limit per person binds guests only as
-far as their patience goes. Sales that need more must take persons from the host's own issuer.
+far as their patience goes. Sales that need more take accounts for persons: whom the host's own
+issuer vouches for.
 """
 
 from datetime import UTC, datetime
