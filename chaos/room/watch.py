@@ -20,7 +20,6 @@ import asyncpg
 
 from chaos.room.ledger import Witness
 from chaos.room.visitors import Room
-from sunseo.postgres.connection import CONNECTION_BROKEN
 from sunseo.postgres.embedded.running import running_dsn
 
 LOOK_EVERY_S = 0.1
@@ -47,7 +46,7 @@ WHERE l.organisation = 1 AND l.room = ANY($1::bigint[])
 GROUP BY l.room, l.issued
 """
 
-LOST = (OSError, TimeoutError, asyncpg.PostgresError, *CONNECTION_BROKEN)
+LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy.exc import SQLAlchemyError
 
 from sunseo.booking.availability import AvailabilityBoard
 from sunseo.booking.batch import InventoryFlush
@@ -37,9 +36,9 @@ from sunseo.journal.tail import JournalTail
 from sunseo.operators.keys import find_digest
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.disk import DiskState, DiskWatch
-from sunseo.postgres.errors import fault_of, is_outage, sqlstate_class_of
-from sunseo.postgres.migrate import applied_revision
+from sunseo.postgres.errors import fault_of, outage_of, sqlstate_class_of, trouble_of
 from sunseo.postgres.pool import create_cold_engine, open_connections
+from sunseo.postgres.readiness import hindrance_of
 from sunseo.room.batch import RoomFlush
 from sunseo.room.controller import Stock
 from sunseo.room.health import Tally, WaitWatch
@@ -145,7 +144,7 @@ class Worker:
             metrics=self._metrics,
             logs=self._logs,
             lifespan=self._lifespan,
-            is_outage=is_outage,
+            outage_of=outage_of,
             raw=self._rooms.answers,
             on_write=self._tally.note,
         )
@@ -290,6 +289,8 @@ class Worker:
 
     def _note_failure(self, loop: str, error: Exception) -> None:
         self._metrics.loop_failures.labels(loop).inc()
+        if trouble_of(error) is not None:
+            self._metrics.database_errors.labels(sqlstate_class_of(error)).inc()
         self._complaints.complain("loop_failed", error, loop=loop)
 
     def _note_step_back(self, step: timedelta) -> None:
@@ -297,13 +298,7 @@ class Worker:
         self._logger.error("clock_stepped_back", seconds=step.total_seconds())
 
     async def _check_database(self) -> bool | str:
-        try:
-            revision = await applied_revision(self._engine)
-        except (SQLAlchemyError, OSError) as error:
-            return f"PostgreSQL does not answer ({type(error).__name__})"
-        if revision != self._plan.revision:
-            return "the schema is not current: run `sunseo migrate`"
-        return True
+        return await hindrance_of(self._engine, self._plan.revision) or True
 
     async def _check_lanes(self) -> bool | str:
         wait_s = self._lanes.expected_wait_s

@@ -13,7 +13,7 @@ import msgspec
 
 from sunseo.core.clock import Instant
 from sunseo.core.lane import Lane, Later
-from sunseo.postgres.errors import fault_of, is_outage
+from sunseo.postgres.errors import fault_of, outage_of
 from sunseo.room.admission import Admission
 from sunseo.room.batch import RoomFlush
 from sunseo.room.keys import KeyRing
@@ -79,7 +79,7 @@ class Entrance:
             limits=Limits(),
             metrics=Metrics(),
             logs=Logs("error", LineWriter(-1)),
-            is_outage=is_outage,
+            outage_of=outage_of,
         )
         self.let_time_pass(0)
 

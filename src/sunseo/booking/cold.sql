@@ -151,7 +151,9 @@ RETURNING version;
 -- name: read_sale
 -- Read a sale with what it offers.
 SELECT
-    s.*, clock_timestamp() AS now,
+    s.sale, s.name, s.template, s.currency, s.time_zone, s.opens_at, s.closes_at, s.paused,
+    s.hold_ttl_s, s.renewals_max, s.order_limit, s.occasion_limit, s.person_limit, s.version,
+    clock_timestamp() AS now,
     (SELECT COALESCE(jsonb_agg(jsonb_build_object('occasion', o.occasion, 'name', o.name,
             'starts_at', o.starts_at) ORDER BY o.occasion), '[]')
         FROM occasions AS o WHERE o.organisation = s.organisation AND o.sale = s.sale)
@@ -181,7 +183,11 @@ ORDER BY s.seat;
 
 -- name: read_holds
 -- Read a person's holds in a sale, the newest first, or the one that is asked for.
-SELECT h.*, s.currency, s.renewals_max, clock_timestamp() AS now
+SELECT
+    h.organisation, h.sale, h.hold, h.person, h.state, h.seats, h.products, h.product_quantities,
+    h.stocks, h.stock_units, h.use_occasions, h.use_units, h.units, h.amount, h.request_digest,
+    h.renewals, h.placed_at, h.expires_at, h.ended_at, s.currency, s.renewals_max,
+    clock_timestamp() AS now
 FROM holds AS h
 JOIN sales AS s USING (organisation, sale)
 WHERE ARRAY[h.organisation, h.sale] = ARRAY[CAST(:organisation AS integer), CAST(:sale AS bigint)]

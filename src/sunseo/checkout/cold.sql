@@ -1,7 +1,9 @@
 -- name: read_orders
 -- Read a person's orders in a sale, the newest first, or the one that is asked for. OFFSET 0 keeps
 -- the planner from joining with all holds of the sale, which looks as cheap while there are few.
-SELECT o.*, h.seats, h.products, h.product_quantities, s.currency
+SELECT
+    o.organisation, o.sale, o.order_id, o.hold, o.person, o.beneficiary, o.amount, o.state,
+    o.request_digest, o.confirmed_at, h.seats, h.products, h.product_quantities, s.currency
 FROM orders AS o
 JOIN sales AS s USING (organisation, sale)
 CROSS JOIN LATERAL (

@@ -6,9 +6,9 @@ Guarantee   One transaction at a time. A transaction commits when its block ends
 Clock       `Transaction.fetch_with_clock` reads the server's clock after the last lock, in a
             statement that locks nothing. (The clock read by a statement that had to wait for a lock
             is that of the start of the wait.)
-On failure  An error that leaves the connection unusable closes it; the next transaction connects
-            anew. The server bounds every statement, every wait for a lock and every idle moment
-            in a transaction by itself, should this process hang.
+On failure  An error that leaves the connection of no use (`errors`) closes it; the next transaction
+            connects anew. The server bounds every statement, every wait for a lock and every idle
+            moment in a transaction by itself, should this process hang.
 """
 
 from collections.abc import AsyncIterator
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import asyncpg
 import msgspec
 
+from sunseo.postgres.errors import trouble_of
 from sunseo.postgres.locks import Lockable, LockLadder
 
 
@@ -45,13 +46,6 @@ KEYED_PLANS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-
-
-CONNECTION_BROKEN = (
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg sees of a server that was killed in mid-sentence
-    asyncpg.PostgresConnectionError,
-)
 
 
 class Row(Protocol):
@@ -107,8 +101,10 @@ class LaneConnection:
         try:
             async with connection.transaction():
                 yield Transaction(connection)
-        except (OSError, *CONNECTION_BROKEN):
-            self.drop()
+        except Exception as error:
+            trouble = trouble_of(error)
+            if trouble is not None and trouble.goes_with_connection:
+                self.drop()
             raise
 
     def drop(self) -> None:

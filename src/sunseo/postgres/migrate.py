@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.postgres.pool import create_cold_engine
 
@@ -45,15 +45,12 @@ def head_revision() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
-async def applied_revision(engine: AsyncEngine) -> str | None:
+async def applied_revision(connection: AsyncConnection) -> str | None:
     """The revision that a database is at; none if it has never been migrated."""
-    async with engine.connect() as connection:
-        if await connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-            return None
-        revision: str | None = await connection.scalar(
-            text("SELECT version_num FROM alembic_version")
-        )
-        return revision
+    if await connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    revision: str | None = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def _config() -> "Config":

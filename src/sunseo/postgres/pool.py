@@ -2,15 +2,20 @@
 
 Guarantee   Cold reads and set-up can never starve a lane: they share no connection with one, the
             pool does not grow, and the server ends any statement that runs too long.
-On failure  A caller that gets no connection in time is told so at once and holds nothing.
+On failure  A caller that gets no connection in time is told so at once and holds nothing. What
+            leaves a connection of no use (`errors`) has all of them made anew: the others were
+            opened to the same server, in the same state.
 """
 
-from sqlalchemy import QueuePool
-from sqlalchemy.engine import make_url
+from sqlalchemy import QueuePool, event
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from sunseo.postgres.errors import trouble_of
 
 COLD_POOL_SIZE = 2  # a worker's cold work is rare; two let one slow report not block set-up
 STATEMENT_TIMEOUT_S = 30.0  # set-up loads whole halls at once
+LOCK_TIMEOUT_S = 5.0
 CHECKOUT_TIMEOUT_S = 5.0
 
 
@@ -18,7 +23,7 @@ def create_cold_engine(
     dsn: str, *, size: int = COLD_POOL_SIZE, statement_timeout_s: float = STATEMENT_TIMEOUT_S
 ) -> AsyncEngine:
     """Make the engine of one process; `dsn` is a plain `postgresql://` URL."""
-    return create_async_engine(
+    engine = create_async_engine(
         make_url(dsn).set(drivername="postgresql+asyncpg"),
         pool_size=size,
         max_overflow=0,
@@ -29,7 +34,7 @@ def create_cold_engine(
             "server_settings": {
                 "application_name": "sunseo cold",
                 "statement_timeout": f"{statement_timeout_s * 1000:.0f}",
-                "lock_timeout": "5000",
+                "lock_timeout": f"{LOCK_TIMEOUT_S * 1000:.0f}",
                 "idle_in_transaction_session_timeout": "60000",
                 "jit": "off",
                 # A plan that was made while a table was empty must not be kept when it is full.
@@ -37,9 +42,18 @@ def create_cold_engine(
             },
         },
     )
+    event.listen(engine.sync_engine, "handle_error", _let_go)
+    return engine
 
 
 def open_connections(engine: AsyncEngine) -> int:
     """How many connections the engine's pool has open, busy or idle."""
     pool = engine.pool
     return pool.checkedin() + pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+
+def _let_go(context: ExceptionContext) -> None:
+    """Have connections that are of no more use closed, which SQLAlchemy sees only of lost ones."""
+    trouble = trouble_of(context.original_exception)
+    if trouble is not None and trouble.goes_with_connection:
+        context.is_disconnect = True

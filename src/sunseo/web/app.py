@@ -48,6 +48,7 @@ from sunseo.web.raw import RawAnswers
 from sunseo.web.requests import refuse_odd_headers, request_id_of
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+OutageOf = Callable[[Exception], str | None]
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 _PROBLEM_HEADERS: tuple[Header, ...] = (
@@ -67,7 +68,7 @@ def build_app(
     metrics: Metrics,
     logs: Logs,
     lifespan: Lifespan | None = None,
-    is_outage: Callable[[Exception], bool] | None = None,
+    outage_of: OutageOf = lambda _error: None,
     raw: RawAnswers = NOTHING_RAW,
     on_write: Callable[[int], object] = lambda _status: None,
 ) -> "App":
@@ -80,8 +81,8 @@ def build_app(
         metrics: of this process.
         logs: of this process.
         lifespan: entered when a worker starts and left when it has drained.
-        is_outage: whether an exception out of a handler means that something it needs is away;
-            then the answer is 503, not 500.
+        outage_of: says in a sentence what is away, if that is what an exception out of a handler
+            means; then the answer is 503, not 500.
         raw: answers by exact path that go ahead of the table, for the methods they take.
         on_write: told the status of each request that writes, joins aside.
 
@@ -99,7 +100,7 @@ def build_app(
         metrics=metrics,
         logs=logs,
         lifespan=lifespan,
-        is_outage=is_outage,
+        outage_of=outage_of,
         raw=raw,
         on_write=on_write,
     )
@@ -146,14 +147,14 @@ class App:
         metrics: Metrics,
         logs: Logs,
         lifespan: Lifespan | None,
-        is_outage: Callable[[Exception], bool] | None,
+        outage_of: OutageOf,
         raw: RawAnswers,
         on_write: Callable[[int], object],
     ) -> None:
         self._on_write = on_write
         self._raw = raw
         self._limits = limits
-        self._is_outage = is_outage
+        self._outage_of = outage_of
         self._patrol = Patrol(limits, metrics.http_under_way.set)
         self._logs = logs
         self._logger = logs.logger("web")
@@ -258,11 +259,11 @@ class App:
     def _failure(self, error: Exception, record: Record) -> ProblemError:
         """Log an exception out of a handler; the caller learns no more than whose turn it is."""
         about = {"request_id": record.request_id, "route": record.route}
-        known_outage = self._is_outage is not None and self._is_outage(error)
-        if known_outage or isinstance(error, UnavailableError):
+        outage = self._outage_of(error)
+        if outage is not None or isinstance(error, UnavailableError):
             # A line, not a traceback: an outage makes one for every request.
-            self._logger.warning("unavailable", error=type(error).__name__, **about)
-            return ProblemError(UNAVAILABLE)
+            self._logger.warning("unavailable", error=type(error).__name__, reason=outage, **about)
+            return ProblemError(UNAVAILABLE, outage)
         self._logger.error("unexpected_error", exc_info=error, **about)
         return ProblemError(INTERNAL_ERROR)
 

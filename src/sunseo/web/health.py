@@ -49,7 +49,9 @@ def health_endpoints(
         report = Readiness(
             all(text == "ok" for text in results), dict(zip(checks, results, strict=True))
         )
-        return Reply(200 if report.ready else 503, report, _UNCACHED)
+        if not report.ready:
+            return Reply(503, report, (*_UNCACHED, _RETRY_AFTER))
+        return Reply(200, report, _UNCACHED)
 
     async def scrape(_: Call) -> Answer:
         text = await asyncio.to_thread(metrics.render)
@@ -89,6 +91,7 @@ def health_endpoints(
 
 
 _UNCACHED = ((b"cache-control", b"no-store"),)
+_RETRY_AFTER = (b"retry-after", b"1")  # probes come as often as they like; this is for others
 
 
 async def _result(check: Check) -> str:

@@ -26,6 +26,7 @@ from sunseo.web.problems import UnavailableError
 
 SECRET = b"a secret of at least 32 bytes!!!"
 ISSUER = "https://host.example"
+AWAY = "What is needed is away."
 OPERATOR = new_operator_key()
 HOLD = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 
@@ -98,7 +99,7 @@ class Shop:
             metrics=self.metrics,
             logs=self.logs,
             lifespan=self.live,
-            is_outage=lambda error: isinstance(error, ConnectionError),
+            outage_of=lambda error: AWAY if isinstance(error, ConnectionError) else None,
         )
 
     def table(self) -> list[Endpoint]:
