@@ -23,6 +23,7 @@ from sunseo.booking.commands import (
 )
 from sunseo.booking.hall import WHOLE_SALE, Claim, Hold, HoldState, SaleState, Terms
 from sunseo.core.clock import Instant
+from sunseo.core.lane import LaterOutcome
 from sunseo.core.outcome import Outcome
 
 
@@ -58,15 +59,15 @@ def place_hold(command: PlaceHold, sale: SaleState | None, now: Instant) -> Deci
     if (hold := sale.holds.get(command.effect)) is not None:
         return _replayed(command, hold, sale)
     if command.admission is not None and not command.admission.admits(now):
-        return HoldAnswer(PlaceHoldOutcome.PASS_REQUIRED, room=command.admission.room)
+        is_known = command.admission.is_known
+        outcome = PlaceHoldOutcome.PASS_REQUIRED if is_known else LaterOutcome.UNREADABLE
+        return HoldAnswer(outcome, room=command.admission.room)
     if not sale.terms.is_open(now):
         return HoldAnswer(PlaceHoldOutcome.SALE_NOT_OPEN)
     if sale.terms.paused:
         return HoldAnswer(PlaceHoldOutcome.SALE_PAUSED)
-    if unknown := tuple(seat for seat in command.seats if seat not in sale.seats):
-        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SEAT, seats=unknown)
-    if unknown := tuple(p for p, _ in command.products if p not in sale.catalogue.products):
-        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_PRODUCT, products=unknown)
+    if missing := _refuse_parts(command, sale):
+        return missing
 
     for past_due in command.reclaim:
         expire_if_due(sale, past_due, now)
@@ -164,6 +165,18 @@ def claim_of(command: PlaceHold, sale: SaleState) -> Claim:
     if catalogue.person_limit is not None:
         uses[WHOLE_SALE] = units
     return Claim(units, amount, draws, uses)
+
+
+def _refuse_parts(command: PlaceHold, sale: SaleState) -> HoldAnswer | None:
+    """What the sale does not have, and seats of which it does not know the price."""
+    if unknown := tuple(seat for seat in command.seats if seat not in sale.seats):
+        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SEAT, seats=unknown)
+    if unknown := tuple(p for p, _ in command.products if p not in sale.catalogue.products):
+        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_PRODUCT, products=unknown)
+    prices = sale.catalogue.prices
+    if unpriced := tuple(s for s in command.seats if sale.seats[s].price_class not in prices):
+        return HoldAnswer(LaterOutcome.UNREADABLE, seats=unpriced)
+    return None
 
 
 def _refuse_claim(
