@@ -45,6 +45,7 @@ from sunseo.room.health import Tally, WaitWatch
 from sunseo.room.house import Outside, RoomHouse
 from sunseo.room.lanes import RoomLane
 from sunseo.settings import Settings
+from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.complaints import Complaints
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
@@ -88,6 +89,7 @@ class Worker:
         self._logs = logs
         self._logger = logs.logger("worker")
         self._complaints = Complaints(self._logger.warning)
+        self._aside = SetAside(self._logger.warning, count=self._note_set_aside)
         self._disk = _disk_watch(plan)
         self._tally = Tally()
         self._waits: list[WaitWatch] = []
@@ -102,6 +104,7 @@ class Worker:
             self._organisation,
             JournalTail(self._tail_connection),
             on_lag=metrics.journal_tail_lag_seconds.set,
+            aside=self._aside,
         )
         self._expirer = Expirer(
             self._engine, self._organisation, self._lanes, on_turn=self._note_expired
@@ -120,6 +123,7 @@ class Worker:
             waits=self._waits,
             tally=self._tally,
             outside=Outside(self._sale_exists, self._stock_of),
+            aside=self._aside,
         )
         self._loops = self._make_loops()
 
@@ -160,6 +164,8 @@ class Worker:
         checks = {
             "database": self._check_database,
             "lanes": self._check_lanes,
+            "room_lanes": self._check_room_lanes,
+            "rooms": self._check_rooms,
             "disk": self._check_disk,
         }
         return [
@@ -173,6 +179,7 @@ class Worker:
                 checks,
                 self._metrics,
                 metrics_auth=Auth.PUBLIC if self._settings.metrics_public else Auth.OPERATOR,
+                set_aside=self._aside.parts,
             ),
         ]
 
@@ -293,6 +300,9 @@ class Worker:
             self._metrics.database_errors.labels(sqlstate_class_of(error)).inc()
         self._complaints.complain("loop_failed", error, loop=loop)
 
+    def _note_set_aside(self, kind: str, parts: int) -> None:
+        self._metrics.set_aside.labels(kind).set(parts)
+
     def _note_step_back(self, step: timedelta) -> None:
         self._metrics.clock_stepped_back.inc()
         self._logger.error("clock_stepped_back", seconds=step.total_seconds())
@@ -301,8 +311,17 @@ class Worker:
         return await hindrance_of(self._engine, self._plan.revision) or True
 
     async def _check_lanes(self) -> bool | str:
-        wait_s = self._lanes.expected_wait_s
+        return self._is_short(self._lanes.expected_wait_s)
+
+    async def _check_room_lanes(self) -> bool | str:
+        return self._is_short(self._rooms.expected_wait_s)
+
+    def _is_short(self, wait_s: float) -> bool | str:
         return wait_s <= self._settings.lane_wait_max_s or f"commands wait {wait_s:.1f} s"
+
+    async def _check_rooms(self) -> bool | str:
+        """Until the rooms are read nobody knows which sales have one, and no sale takes holds."""
+        return self._rooms.board.is_read or "the rooms have not been read yet"
 
     async def _check_disk(self) -> bool | str:
         return not self._is_suspended() or "the disk is nearly full: no new holds are taken"

@@ -2,14 +2,15 @@
 
 import json
 import re
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 import pytest
 
 from sunseo.core.outcome import Outcome
+from sunseo.room.fixed import INSTEAD, MODES, STRICTER_HOLDERS, Stage
 from sunseo.room.revoking import revoking_endpoints
-from sunseo.room.settings import RoomSettings
+from sunseo.room.settings import Mode, RoomSettings
 from sunseo.room.setup_routes import room_setup_endpoints
 from sunseo.room.signals import signal_endpoints
 from sunseo.room.state_routes import state_endpoints
@@ -63,6 +64,29 @@ def outcomes() -> set[Outcome]:
 def test_outcome_is_described(code: str) -> None:
     """Each outcome that these endpoints can answer has a row."""
     assert re.search(rf"^\| [^|]*`{code}`[^|]* \|", text_of(GUIDE), re.MULTILINE)
+
+
+def test_what_may_change_is_told_as_the_rule_has_it() -> None:
+    """The table of stages has a row for each, with the modes and holders it allows."""
+    part = text_of(GUIDE).split("### What may change while people are in line")[1]
+    part = part.split("## Openings that come again")[0]
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| (yes|no) \| ([^|]+) \|$", part, re.MULTILINE)
+    every = get_args(Mode)
+    expected = []
+    for stage in Stage:
+        modes = [f"`{mode}`" for mode in every if mode in MODES[stage]]
+        stricter = stage in STRICTER_HOLDERS
+        is_free = len(modes) == len(every)
+        expected.append(
+            (
+                stage.value,
+                "any" if is_free else ", ".join(modes),
+                "yes" if stricter else "no",
+                "\u2013" if is_free and stricter else INSTEAD[stage],
+            )
+        )
+
+    assert rows == expected
 
 
 def test_examples_of_the_schedule_are_settings() -> None:

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sunseo.booking import availability
 from sunseo.booking.availability import FORGET_AFTER_S, AvailabilityBoard, read_snapshot
 from sunseo.booking.commands import ExpireHold
 from sunseo.booking.snapshot import Snapshot
 from sunseo.journal.tail import ROWS_PER_SALE_MAX, JournalTail
 from sunseo.postgres.connection import Transaction
+from sunseo.telemetry.aside import SetAside
+from sunseo.web.problems import ProblemError
 from tests.store.market import KIM, LEE, ORGANISATION, Market, order, person, place, release
 
 
@@ -195,3 +199,45 @@ async def test_a_sale_that_does_not_exist_is_asked_for_once_a_second(
     assert sale[1] == 1
     watch.now += 1.0
     assert shown(await board.look(1))[2] == {1: ("0", (1, 0, 0))}
+
+
+async def test_odd_news_of_one_sale_hold_up_no_other(market: Market) -> None:
+    """A sale whose journal makes no sense is read from its tables; others show their news."""
+    odd, other = await market.sale(seats=[2]), await market.sale(seats=[2])
+    board = make_board(market)
+    for sale in (odd, other):
+        await board.look(sale[1])
+    await market.ask(place(odd, KIM, "a", 1), place(other, KIM, "b", 1))
+    await market.rows("UPDATE journal SET events = '5' WHERE sale = $1 AND version = 3", odd[1])
+
+    await board.run_once()
+
+    for _, number in (odd, other):
+        read = await read_snapshot(market.engine, ORGANISATION, number)
+        assert shown(read)[2] == {1: ("10", (1, 1, 0))}
+        assert shown(await board.look(number)) == shown(read)
+
+
+async def test_a_sale_that_cannot_be_read_is_told_and_set_aside(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks at it is told so; it is named once, and the other sale is there."""
+    (_, odd), (_, other) = await market.sale(seats=[2]), await market.sale(seats=[2])
+    read = availability.read_snapshot
+
+    async def failing(engine: AsyncEngine, organisation: int, sale: int) -> Snapshot | None:
+        if sale == odd:
+            raise KeyError("state")
+        return await read(engine, organisation, sale)
+
+    monkeypatch.setattr(availability, "read_snapshot", failing)
+    aside = SetAside()
+    board = make_board(market)
+    board._aside = aside
+    with pytest.raises(ProblemError) as told:
+        await board.look(odd)
+
+    assert (told.value.problem.code, told.value.problem.status) == ("unreadable", 503)
+    assert told.value.members == {"sale": odd}
+    assert await board.look(other) is not None
+    assert aside.parts() == [f"sale {odd}"]

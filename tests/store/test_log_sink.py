@@ -114,3 +114,21 @@ async def test_a_turn_is_bounded_and_says_that_there_is_more(
     for _, sale in sales:
         written = [line["version"] for line in lines(path) if line["sale"] == sale]
         assert written == list(range(1, 12))
+
+
+async def test_an_event_that_is_none_holds_up_nobody(market: Market, tmp_path: Path) -> None:
+    """What cannot be read is written as it is, and the news of all sales go on behind it."""
+    path = tmp_path / "events.jsonl"
+    (_, odd), (_, other) = await market.sale(seats=1), await market.sale(seats=1)
+    await market.rows("UPDATE journal SET events = '[5]' WHERE sale = $1 AND version = 1", odd)
+    await market.rows("UPDATE journal SET events = '6' WHERE sale = $1 AND version = 2", odd)
+
+    await LogSink(market.engine, ORGANISATION, path).run_once()
+
+    told = [(line["sale"], line.get("type"), line.get("unreadable")) for line in lines(path)]
+    assert told == [
+        (odd, None, 5),
+        (odd, None, 6),
+        (other, "SaleCreated", None),
+        (other, "SeatsAdded", None),
+    ]

@@ -109,6 +109,11 @@ CORRUPTIONS = (
         f" (1, 1, 1, '{STRANGER}', '{STRANGER}', NULL, now())",
         {"room": 1, "holder": STRANGER, "entrants": 1},
     ),
+    Corruption(
+        "room-settings",
+        """UPDATE rooms SET settings = '{"time_zone": "Mars"}' WHERE room = 2""",
+        {"room": 2, "name": "Room", "fault": "settings: time_zone must be a name like Asia/Seoul"},
+    ),
 )
 
 

@@ -23,6 +23,8 @@ LONG = {
     "src/sunseo/drawcheck/verifier.py": "one file that a stranger copies out and reads",
 }
 
+OF_BYTES = {"src/sunseo/web/limits.py"}  # whose `isdigit` knows ASCII only
+
 REASONED = re.compile(
     r"#\s*noqa: [A-Z]+\d+(?:, [A-Z]+\d+)* - \w.*"
     r"|#\s*type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\]\s+# \w.*"
@@ -83,6 +85,46 @@ def test_imports_point_only_downward() -> None:
         text=True,
     )
     assert checked.returncode == 0, checked.stdout
+
+
+LOOSE = re.compile(r"(?<!\\)(?:\\\\)*\\[dwDW]")
+LOOSE_TESTS = {"isdigit", "isdecimal", "isnumeric", "isalnum", "isalpha"}
+
+
+def _texts(path: Path) -> Iterator[ast.Constant]:
+    """The texts of a file but for those that only document it."""
+    prose = {node.value for node in nodes(path, ast.Expr) if isinstance(node, ast.Expr)}
+    for node in nodes(path, ast.Constant):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose:
+            yield node
+
+
+def test_patterns_name_the_characters_that_they_take() -> None:
+    """No pattern asks for digits or word characters of all scripts, where it means ours."""
+    assert all(LOOSE.search(text) for text in (r"\d", r"[\w-]", r"\\\d", r"^\D$"))
+    assert not any(LOOSE.search(text) for text in ("d", r"\\d", r"\s", "[0-9]"))
+    assert not [
+        f"{shown(path)}:{text.lineno}"
+        for path in files(".py", under=("src",))
+        for text in _texts(path)
+        if LOOSE.search(str(text.value))
+    ]
+
+
+def test_digits_are_asked_for_in_ascii() -> None:
+    """What is true of digits that `int` or a database may not take stands beside `isascii`."""
+    found = []
+    for path in files(".py", under=("src",)):
+        if shown(path) in OF_BYTES:
+            continue
+        lines = path.read_text("utf-8").splitlines()
+        found += [
+            f"{shown(path)}:{node.lineno}"
+            for node in nodes(path, ast.Attribute)
+            if isinstance(node, ast.Attribute) and node.attr in LOOSE_TESTS
+            if "isascii()" not in lines[node.lineno - 1]
+        ]
+    assert not found
 
 
 def test_no_statement_is_put_together_from_strings() -> None:

@@ -7,12 +7,14 @@ Guarantee   However many look, the database sees one read when a sale becomes wa
             versions, without gap; what cannot be applied makes the sale be read again.
 Clock       Monotonic, only to forget.
 On failure  Snapshots stay as they were, and the next turn goes on from their versions; one that
-            could not be read again is read by the next who looks.
+            could not be read again is read by the next who looks. A sale whose news or rows make no
+            sense is set aside: who looks at it is told, and the news of all others go on.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,7 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.booking.setup import QUERIES
 from sunseo.booking.snapshot import ReloadError, SeatMap, Snapshot, StockLevel
 from sunseo.core.clock import Monotonic
+from sunseo.core.lane import LaterOutcome
 from sunseo.journal.tail import JournalTail
+from sunseo.telemetry.aside import SetAside
+from sunseo.web.problems import ProblemError, type_of
 
 FORGET_AFTER_S = 60.0
 UNKNOWN_FOR_S = 1.0  # how long a sale that does not exist is taken not to, whoever asks
@@ -43,18 +48,24 @@ class AvailabilityBoard:
         *,
         monotonic: Monotonic = time.monotonic,
         on_lag: Callable[[float], None] = lambda _lag_s: None,
+        aside: SetAside | None = None,
     ) -> None:
         self._engine = engine
         self._organisation = organisation
         self._tail = tail
         self._monotonic = monotonic
         self._on_lag = on_lag
+        self._aside = aside or SetAside()
         self._watched: dict[int, _Watched] = {}
         self._unknown: dict[int, float] = {}
         self._reads: dict[int, asyncio.Task[Snapshot | None]] = {}
 
     async def look(self, sale: int) -> Snapshot | None:
-        """The sale's availability, at most about a turn old; none where there is no such sale."""
+        """The sale's availability, at most about a turn old; none where there is no such sale.
+
+        Raises:
+            ProblemError: the sale is there, and cannot be read.
+        """
         now = self._monotonic()
         if (watched := self._watched.get(sale)) is not None:
             watched.looked_at = now
@@ -80,11 +91,15 @@ class AvailabilityBoard:
                 self._on_lag(row.age_s)
             except ReloadError:
                 stale.add(row.sale)
+            except (LookupError, TypeError, ValueError) as error:  # the tables may tell what the
+                self._aside.put("sale", row.sale, error)  # journal does not
+                stale.add(row.sale)
         # Dropped before they are read again: a row may have been applied in part, and a read that
         # fails must not leave that for show.
         dropped = {sale: self._watched.pop(sale).looked_at for sale in stale}
         for sale, looked_at in dropped.items():
-            await self._read(sale, looked_at=looked_at)
+            with suppress(ProblemError):  # said already; who looks next is told
+                await self._read(sale, looked_at=looked_at)
         return more
 
     async def _read_once(self, sale: int) -> Snapshot | None:
@@ -97,7 +112,12 @@ class AvailabilityBoard:
         return await asyncio.shield(read)
 
     async def _read(self, sale: int, *, looked_at: float) -> Snapshot | None:
-        snapshot = await read_snapshot(self._engine, self._organisation, sale)
+        try:
+            snapshot = await read_snapshot(self._engine, self._organisation, sale)
+        except (LookupError, TypeError, ValueError) as error:
+            self._aside.put("sale", sale, error)
+            raise ProblemError(type_of(LaterOutcome.UNREADABLE), sale=sale) from error
+        self._aside.take_back("sale", sale)
         if snapshot is None:
             self._watched.pop(sale, None)
             self._unknown[sale] = self._monotonic()

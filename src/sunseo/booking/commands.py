@@ -33,10 +33,12 @@ class Admission(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         room: where to queue up.
         until: when the person's own pass ends; none where she has shown no such pass.
+        is_known: false where the room cannot be read, so that nobody can tell a pass of it.
     """
 
     room: int
     until: Instant | None
+    is_known: bool = True
 
     def admits(self, now: Instant) -> bool:
         return self.until is not None and now < self.until

@@ -23,6 +23,7 @@ from sunseo.booking.commands import (
 )
 from sunseo.booking.hall import WHOLE_SALE, Claim, Hold, HoldState, SaleState, Terms
 from sunseo.core.clock import Instant
+from sunseo.core.lane import LaterOutcome
 from sunseo.core.outcome import Outcome
 
 
@@ -167,7 +168,9 @@ def _refuse_asking(
     if sale.catalogue.turns_away(is_guest=command.is_guest):
         return HoldAnswer(PlaceHoldOutcome.ACCOUNT_REQUIRED)
     if command.admission is not None and not command.admission.admits(now):
-        return HoldAnswer(PlaceHoldOutcome.PASS_REQUIRED, room=command.admission.room)
+        is_known = command.admission.is_known
+        outcome = PlaceHoldOutcome.PASS_REQUIRED if is_known else LaterOutcome.UNREADABLE
+        return HoldAnswer(outcome, room=command.admission.room)
     if not terms.is_open(now):
         return HoldAnswer(PlaceHoldOutcome.SALE_NOT_OPEN)
     if terms.paused:
@@ -190,6 +193,8 @@ def _refuse_offer(command: PlaceHold, sale: SaleState, now: Instant) -> Decision
     begun_products = tuple(n for n, product in products if _has_begun(product.starts_at, now))
     if begun or begun_products:
         return HoldAnswer(PlaceHoldOutcome.ALREADY_STARTED, seats=begun, products=begun_products)
+    if unpriced := tuple(n for n, s in seats if s.price_class not in catalogue.prices):
+        return HoldAnswer(LaterOutcome.UNREADABLE, seats=unpriced)
     dear = tuple(n for n, s in seats if catalogue.prices[s.price_class] > 0)
     dear_products = tuple(n for n, product in products if product.price > 0)
     if dear or dear_products:

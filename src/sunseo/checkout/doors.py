@@ -4,8 +4,9 @@ State       The releases under way; none of them is waited for by a buyer.
 Guarantee   Booking hears of a pass only if it is genuine, of the sale's own room and living epoch,
             not revoked, and the person's own. Whether it is still live, the rules of booking say
             by the database's clock.
-On failure  A worker that has not read the rooms yet admits nobody to any sale. A slot whose
-            release gets lost comes back when its pass expires.
+On failure  A worker that has not read the rooms yet admits nobody to any sale. A sale of which the
+            room cannot be read admits nobody, and no other sale minds. A slot whose release gets
+            lost comes back when its pass expires.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 
 from sunseo.booking.commands import Admission
 from sunseo.core.ids import Person
-from sunseo.room.board import RoomBoard, RoomView
+from sunseo.room.board import RoomBoard, RoomUnreadableError, RoomView
 from sunseo.room.service import RoomService
 from sunseo.room.tokens import Pass, TokenError
 
@@ -28,7 +29,10 @@ class RoomDoors:
 
     def admission_of(self, person: Person, sale: int, shown: str | None) -> Admission | None:
         """What a pass says for this person, or none where the sale has no waiting room."""
-        view = self._board.of_sale(sale)
+        try:
+            view = self._board.of_sale(sale)
+        except RoomUnreadableError as error:
+            return Admission(error.room, None, is_known=False)
         if view is None or view.settings.mode == "passthrough":
             return None
         held = None if shown is None else self._own_pass(view, person, shown)
@@ -38,7 +42,10 @@ class RoomDoors:
 
     def release(self, person: Person, sale: int, shown: str) -> None:
         """Give the slot of a person's pass back; nobody waits for it."""
-        view = self._board.of_sale(sale)
+        try:
+            view = self._board.of_sale(sale)
+        except RoomUnreadableError:
+            return  # her order stands, and the slot comes back when the pass expires
         held = None if view is None else self._own_pass(view, person, shown)
         if held is not None:
             release = asyncio.get_running_loop().create_task(self._service.complete(held))

@@ -62,6 +62,10 @@ class LaterOutcome(Outcome):
         Kind.LATER,
         "It may or may not have been done. Send the same request with the same key again.",
     )
+    UNREADABLE = (
+        Kind.LATER,
+        "What is stored of it cannot be read and is set aside. Nothing was done.",
+    )
 
 
 class Later(msgspec.Struct, frozen=True):

@@ -1037,3 +1037,11 @@ SELECT
     set_config('work_mem', '64MB', true),
     set_config('enable_nestloop', 'off', true),
     set_config('enable_mergejoin', 'off', true);
+
+-- name: read_room_settings
+-- Read the settings of rooms, page by page.
+SELECT r.room, r.name, CAST(r.settings AS text) AS settings, clock_timestamp() AS now
+FROM rooms AS r
+WHERE r.organisation = :organisation AND r.room > :after
+ORDER BY r.room
+LIMIT :rows_max;

@@ -190,6 +190,12 @@ INVARIANTS: tuple[Invariant, ...] = (
         "Once a draw is revealed, everybody who took part has a number of it.",
         Scope.ORGANISATION,
     ),
+    Invariant(
+        "room-settings",
+        "The settings of every room can be read, so that no room is set aside.",
+        Scope.ORGANISATION,
+        in_python=True,
+    ),
     # The organisation as a whole.
     Invariant("known-sales", "Every row belongs to a sale that exists.", Scope.ORGANISATION),
     Invariant(

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sunseo.invariants.audit_hashes import find_altered_entries
 from sunseo.invariants.entries import INVARIANTS, Invariant, Scope
 from sunseo.invariants.report import NotChecked, Report, Violation
+from sunseo.invariants.room_settings import find_unreadable_rooms
 from sunseo.postgres.queries import load_cold_queries
 
 QUERIES = load_cold_queries("sunseo.invariants")
@@ -178,7 +179,7 @@ class _Pass:
     async def _find(self, invariant: Invariant) -> list[Violation]:
         rows_max = self._limits.rows_max
         if invariant.in_python:
-            rows, total = await find_altered_entries(
+            rows, total = await _IN_PYTHON[invariant.name](
                 self._connection, self._organisation, rows_max, self._is_late
             )
             return _violations(invariant, [(None, total, row) for row in rows])
@@ -229,6 +230,10 @@ def _bounded(query: TextClause) -> TextClause:
     return text(QUERIES["bound_faults"].text.replace(FAULTS, query.text))
 
 
+_IN_PYTHON = {
+    "audit-log-hashes": find_altered_entries,
+    "room-settings": find_unreadable_rooms,
+}
 _BOUNDED = {
     invariant.name: _bounded(QUERIES[invariant.query])
     for invariant in INVARIANTS

@@ -3,7 +3,8 @@
 State       A cursor a sale, in the database: the last version that is in the file.
 Guarantee   Every event is written at least once, in order within its sale. A crash between the
             file and the cursor repeats lines; `sale` and `version` tell which. A line that a full
-            disk cut off stays in the file, and is repeated whole.
+            disk cut off stays in the file, and is repeated whole. An event that is none is
+            written as it is, under `unreadable`, and holds up nobody's news.
 Clock       None.
 On failure  Cursors stay behind and the next turn repeats. One process at a time serves the sink,
             the others find it taken.
@@ -11,7 +12,7 @@ On failure  Cursors stay behind and the next turn repeats. One process at a time
 
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -59,7 +60,7 @@ class LogSink:
                     )
                     + b"\n"
                     for row in rows
-                    for event in row.events
+                    for event in _events_of(row.events)
                 )
             )
             reached = {row.sale: row.version for row in rows}
@@ -77,6 +78,12 @@ class LogSink:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
+
+
+def _events_of(stored: Any) -> list[dict[str, Any]]:
+    """The events of an entry, whatever is stored there."""
+    events = stored if isinstance(stored, list) else [stored]
+    return [event if isinstance(event, dict) else {"unreadable": event} for event in events]
 
 
 def _ends_in_mid_line(file: BinaryIO) -> bool:

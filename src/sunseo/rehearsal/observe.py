@@ -190,7 +190,7 @@ WATCHED: Mapping[str, str] = {
 """Metrics that are kept, and their short names."""
 
 BY_LANE = "flush_s"
-LANE = re.compile(r'lane="(\w+)-\d+"')
+LANE = re.compile(r'lane="([a-z_]+)-[0-9]+"')
 WITHIN_S = re.compile(r'le="([^"]+)"')
 
 

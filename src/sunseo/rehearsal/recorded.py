@@ -9,7 +9,10 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-_LOG_LINE = re.compile(r"(?P<client>\S+) \S+ .*?\[(?P<at>\d{1,2}/\w{3}/\d{4}:[\d:]{8} [+-]\d{4})\]")
+_LOG_LINE = re.compile(
+    r"(?P<client>\S+) \S+ .*?"
+    r"\[(?P<at>[0-9]{1,2}/[A-Za-z]{3}/[0-9]{4}:[0-9:]{8} [+-][0-9]{4})\]"
+)
 _MILLIS_FROM = 1e11  # as seconds, that is the year 5138
 
 

@@ -17,8 +17,8 @@ from sunseo.rehearsal.histogram import quantiles_ms
 from sunseo.rehearsal.ledger import Figures, Operation
 
 _FORM = re.compile(
-    r"\s*(?P<what>[a-z_]+|p\d{1,2}(?:\.\d{1,3})?)(?:\(\s*(?P<operation>[a-z]+)\s*\))?"
-    r"\s*(?P<sign><=|>=)\s*(?P<number>\d[\d_]*(?:\.\d+)?)\s*(?P<unit>ms|s|%)?\s*"
+    r"\s*(?P<what>[a-z_]+|p[0-9]{1,2}(?:\.[0-9]{1,3})?)(?:\(\s*(?P<operation>[a-z]+)\s*\))?"
+    r"\s*(?P<sign><=|>=)\s*(?P<number>[0-9][0-9_]*(?:\.[0-9]+)?)\s*(?P<unit>ms|s|%)?\s*"
 )
 _OPERATIONS = frozenset(operation.value for operation in Operation)
 _SECONDS = {"ms": 0.001, "s": 1.0}
@@ -90,7 +90,8 @@ def _share_of(what: str) -> float | None:
     if what == "max":
         return 1.0
     percentile = what.removeprefix("p")
-    return float(percentile) / 100 if percentile[:1].isdigit() else None
+    first = percentile[:1]
+    return float(percentile) / 100 if first.isascii() and first.isdigit() else None
 
 
 def hold_against(slos: Iterable[str], measured: Measured) -> list[Kept]:

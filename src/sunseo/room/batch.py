@@ -5,17 +5,21 @@ Guarantee   All changes of a batch are committed, or none. Numbers, slots and an
             in order of arrival while the room's line is locked, so that they are right however
             many workers serve a room.
 Clock       PostgreSQL's, read after the last lock; `on_clock` hears every reading.
-On failure  The transaction rolls back whole and the error goes to the lane.
+On failure  The transaction rolls back whole and the error goes to the lane. A room of which the
+            settings cannot be read is no failure: its commands are told so, and others go on.
 """
 
 from collections.abc import Callable, Sequence
 
 from sunseo.core.clock import Instant
+from sunseo.core.lane import LaterOutcome
 from sunseo.postgres.connection import LaneConnection
 from sunseo.room.commands import RoomCommand
+from sunseo.room.line import Line
 from sunseo.room.load import LineLoader, millis_of
 from sunseo.room.rules import RoomAnswer, decide
 from sunseo.room.save import save
+from sunseo.room.stored import UnreadableSettingsError
 
 
 class RoomFlush:
@@ -40,6 +44,15 @@ class RoomFlush:
                 return [decide(command, None, 0) for command in commands]
             self._on_clock(now)
             now_ms = millis_of(now)
-            answers = [decide(command, lines.get(command.room), now_ms) for command in commands]
-            await save(tx, lines.values(), now_ms)
+            answers = [_decided(command, lines.get(command.room), now_ms) for command in commands]
+            readable = [line for line in lines.values() if isinstance(line, Line)]
+            await save(tx, readable, now_ms)
         return answers
+
+
+def _decided(
+    command: RoomCommand, line: Line | UnreadableSettingsError | None, now_ms: int
+) -> RoomAnswer:
+    if isinstance(line, UnreadableSettingsError):
+        return RoomAnswer(LaterOutcome.UNREADABLE)
+    return decide(command, line, now_ms)

@@ -7,7 +7,9 @@ Guarantee   One statement a tick reads all rooms, however many poll; a poll read
             epoch never go back on one worker.
 Clock       PostgreSQL's, as of the tick; documents tell it.
 On failure  The board stays as it was, and its documents say by their `now` how old they are. Who
-            asks before it was ever read is told that, and not that there is no such room.
+            asks before it was ever read is told that, and not that there is no such room. A room
+            that cannot be read is set aside with its document, so that gates fall back on their
+            `fail_mode`; whoever asks for it is told, and all other rooms go on.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,9 +20,10 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.clock import Instant
+from sunseo.core.lane import LaterOutcome
 from sunseo.room.keys import KeyRing
 from sunseo.room.schedule import Situation, phase_at
-from sunseo.room.settings import RoomSettings, decode_settings
+from sunseo.room.settings import RoomSettings
 from sunseo.room.setup import QUERIES
 from sunseo.room.state import (
     RoomState,
@@ -31,6 +34,9 @@ from sunseo.room.state import (
     poll_of,
     ready_state,
 )
+from sunseo.room.stored import read_settings
+from sunseo.telemetry.aside import SetAside
+from sunseo.web.problems import ProblemError, type_of
 from sunseo.web.raw import RawAnswer, ReadyAnswer
 
 REVOKED_MAX = 1000  # passes that one document lists, those that last longest first
@@ -43,6 +49,14 @@ _encode = msgspec.json.Encoder().encode
 
 class BoardNotReadError(ConnectionError):
     """PostgreSQL has not told the rooms since this worker began; ask again."""
+
+
+class RoomUnreadableError(ProblemError):
+    """The room exists, and is set aside; whoever asks over HTTP is answered by this."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__(type_of(LaterOutcome.UNREADABLE), room=room)
+        self.room = room
 
 
 class RoomView(msgspec.Struct, frozen=True):
@@ -97,6 +111,7 @@ class RoomBoard:
     Args:
         answers: where the state documents are put by their path, for the app to serve.
         on_change: told of every room whose document changed by more than its time.
+        aside: where rooms that cannot be read are named and counted.
     """
 
     def __init__(
@@ -106,13 +121,18 @@ class RoomBoard:
         keys: KeyRing,
         answers: dict[str, RawAnswer],
         on_change: OnChange = lambda _view: None,
+        *,
+        aside: SetAside | None = None,
     ) -> None:
         self._engine = engine
         self._organisation = organisation
         self._keys = keys
         self._answers = answers
         self._on_change = on_change
+        self._aside = aside or SetAside()
         self._views: dict[int, RoomView] = {}
+        self._unreadable: set[int] = set()
+        self._served_before = 0  # polls of rooms that were set aside since
         self._rooms_of_sales: dict[int, int] = {}
         self._is_read = False
 
@@ -126,14 +146,23 @@ class RoomBoard:
 
         Raises:
             BoardNotReadError: it is not known yet which rooms there are.
+            RoomUnreadableError: it cannot be read.
         """
         if not self._is_read:
             raise BoardNotReadError("the rooms have not been read yet")
+        if room in self._unreadable:
+            raise RoomUnreadableError(room)
         return self._views.get(room)
 
     def of_sale(self, sale: int) -> RoomView | None:
-        """The room of a sale, if it has one; before the first tick (`is_read`) none has."""
+        """The room of a sale, if it has one; before the first tick (`is_read`) none has.
+
+        Raises:
+            RoomUnreadableError: it has one, which cannot be read.
+        """
         room = self._rooms_of_sales.get(sale)
+        if room in self._unreadable:
+            raise RoomUnreadableError(room)
         return None if room is None else self._views[room]
 
     def views(self) -> Iterable[RoomView]:
@@ -142,24 +171,43 @@ class RoomBoard:
     @property
     def served(self) -> int:
         """How many polls have been answered, ever; counted without a call to anybody."""
-        return sum(view.answer.served for view in self._views.values())
+        return self._served_before + sum(view.answer.served for view in self._views.values())
 
     async def run_once(self) -> bool:
         """Read all rooms and renew their documents."""
         known = {str(room): view.version for room, view in self._views.items()}
         for row in await self._read(known):
-            before = self._views.get(row.room)
-            view = self._view(row, before)
-            if view is None:
-                continue
-            self._views[row.room] = view
-            if view.sale is not None:
-                self._rooms_of_sales[view.sale] = row.room
-            self._answers[state_path(row.room)] = view.answer
-            if before is None or before.content != view.content:
-                self._on_change(view)
+            if row.sale is not None:
+                self._rooms_of_sales[row.sale] = row.room
+            try:
+                self._take(row)
+            except Exception as error:  # noqa: BLE001 - one room's fault stops nobody else's
+                self._set_aside(row.room, error)
         self._is_read = True
         return False
+
+    def _take(self, row: Any) -> None:
+        """Renew one room's view and document."""
+        if row.epoch is None:
+            raise LookupError("the room has no line")
+        before = self._views.get(row.room)
+        view = self._view(row, before)
+        if view is None:
+            return
+        self._views[row.room] = view
+        self._answers[state_path(row.room)] = view.answer
+        self._unreadable.discard(row.room)
+        self._aside.take_back("room", row.room)
+        if before is None or before.content != view.content:
+            self._on_change(view)
+
+    def _set_aside(self, room: int, error: Exception) -> None:
+        """Show nothing of a room rather than what was true of it once."""
+        self._unreadable.add(room)
+        self._aside.put("room", room, error)
+        self._answers.pop(state_path(room), None)
+        if (view := self._views.pop(room, None)) is not None:
+            self._served_before += view.answer.served
 
     async def _read(self, known: dict[str, int]) -> list[Any]:
         async with self._engine.connect() as raw:
@@ -176,14 +224,26 @@ class RoomBoard:
             )
             return list(found.all())
 
+    def _shown(self, row: Any) -> Shown:
+        """What the leader last said; where that cannot be read, nothing, until it says more."""
+        if row.shown is None:
+            return Shown()
+        try:
+            shown = _decode_shown(row.shown)
+        except msgspec.DecodeError as error:
+            self._aside.put("room_pacing", row.room, error)
+            return Shown()
+        self._aside.take_back("room_pacing", row.room)
+        return shown
+
     def _view(self, row: Any, before: RoomView | None) -> RoomView | None:
         """A room as it was read, or none where a fresher reading is there already."""
         if before is not None and _age_of(row) < _age_of(before):
             return None
         settings = before.settings if before is not None else RoomSettings()
         if row.settings is not None:
-            settings = decode_settings(row.settings)
-        shown = _decode_shown(row.shown) if row.shown is not None else Shown()
+            settings = read_settings(row.settings, row.now)
+        shown = self._shown(row)
         situation = phase_at(settings, row.now, line_is_empty=row.issued == row.serving)
         state = _state(row, settings, shown, situation)
         ed25519 = settings.pass_signature == "ed25519"  # noqa: S105 - an algorithm's name

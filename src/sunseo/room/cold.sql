@@ -3,7 +3,7 @@
 INSERT INTO rooms (organisation, name, sale, settings)
 VALUES (:organisation, :name, :sale, CAST(:settings AS jsonb))
 ON CONFLICT DO NOTHING
-RETURNING room;
+RETURNING room, CAST(settings AS text) AS settings, clock_timestamp() AS now;
 
 -- name: add_line
 -- Give a new room its line.
@@ -19,17 +19,23 @@ FOR NO KEY UPDATE;
 
 -- name: lock_line
 -- Lock a room's line, which batches of its lane wait for.
-SELECT epoch, issued, serving, live, capacity
+SELECT epoch, issued, serving, live, capacity, entrants, sealed
 FROM room_lines
 WHERE organisation = :organisation AND room = :room
 FOR NO KEY UPDATE;
+
+-- name: read_draw_state
+-- Read how far the draw of an epoch is, if there is one.
+SELECT state
+FROM room_draws
+WHERE organisation = :organisation AND room = :room AND epoch = :epoch;
 
 -- name: change_room
 -- Write a locked room's name and settings.
 UPDATE rooms
 SET name = :name, settings = CAST(:settings AS jsonb), version = version + 1
 WHERE organisation = :organisation AND room = :room
-RETURNING version;
+RETURNING version, CAST(settings AS text) AS settings, clock_timestamp() AS now;
 
 -- name: change_capacity
 -- Let a changed capacity count at once: a room at its old one goes to the new one, a room that is
@@ -115,7 +121,7 @@ SELECT
         LIMIT :void_max) AS v) END AS void,
     statement_timestamp() AS now
 FROM rooms AS r
-JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
+LEFT JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
 LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
 WHERE r.organisation = :organisation
 ORDER BY r.room;

@@ -7,7 +7,8 @@ Guarantee   Only the holder of the newest fence moves a line: each step proves, 
             leader that was stopped and wakes up late changes nothing. `serving` never falls.
 Clock       PostgreSQL's, for the lease and for pacing.
 On failure  A step rolls back whole, and the next one counts anew from what is stored. When the
-            leader dies, another process leads within the lease and one step.
+            leader dies, another process leads within the lease and one step. A room for which no
+            step can be decided stays as it is, and the step of all others is taken.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -19,11 +20,13 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from sunseo.postgres.errors import is_outage
 from sunseo.room.board import RoomBoard, RoomView
 from sunseo.room.pacing import Advance, Census, PacingLimits, PacingState, buy_share, tick
 from sunseo.room.settings import RoomSettings
 from sunseo.room.setup import QUERIES
 from sunseo.room.state import Shown, ShownSpeed, Slowed
+from sunseo.telemetry.aside import SetAside
 
 ROLE = "pacing"
 ENTERED_MAX = 50_000  # entries of one room that one step reads
@@ -115,6 +118,7 @@ class Controller:
         stock_of: StockOf = no_stock,
         health_of: HealthOf = lambda _view: float("inf"),
         on_step: OnStep = lambda _report: None,
+        aside: SetAside | None = None,
     ) -> None:
         self._engine = engine
         self._organisation = organisation
@@ -124,6 +128,7 @@ class Controller:
         self._stock_of = stock_of
         self._health_of = health_of
         self._on_step = on_step
+        self._aside = aside or SetAside()
         self._fence: int | None = None
         self._kept: dict[int, _Kept] = {}
         self._steps = 0
@@ -168,7 +173,17 @@ class Controller:
     async def _decide(self, views: Sequence[RoomView]) -> list[_Step]:
         await self._recall(views)
         entered = await self._entered(views)
-        return [await self._step(view, entered.get(view.room, [])) for view in views]
+        steps = []
+        for view in views:
+            try:
+                steps.append(await self._step(view, entered.get(view.room, [])))
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                self._aside.put("room_step", view.room, error)
+            else:
+                self._aside.take_back("room_step", view.room)
+        return steps
 
     async def _recall(self, views: Iterable[RoomView]) -> None:
         """Read what the last leader remembered of rooms that this one does not know yet."""
@@ -180,8 +195,17 @@ class Controller:
             found = (await connection.execute(QUERIES["read_memory"], where)).all()
         stored = {(row.room, row.epoch): row.memory for row in found}
         for view in unknown:
-            memory = _recalled(stored.get((view.room, view.epoch)), view)
+            memory = self._recalled(stored.get((view.room, view.epoch)), view)
             self._kept[view.room] = _Kept(view.epoch, memory)
+
+    def _recalled(self, stored: str | None, view: RoomView) -> Memory:
+        """What is stored of a room's pacing; where that cannot be read, it is learnt anew."""
+        if stored is not None:
+            try:
+                return _memory_of(stored)
+            except msgspec.DecodeError as error:
+                self._aside.put("room_memory", view.room, error)
+        return Memory(PacingState.fresh(), view.departed, view.now.timestamp() - OVERLAP_S)
 
     async def _entered(self, views: Iterable[RoomView]) -> dict[int, list[tuple[int, float]]]:
         """Who entered since the last step, each number once."""
@@ -264,6 +288,8 @@ class Controller:
                 called = await self._write_rows(connection, fence, rows, steps)
         # Remembered only now: a step that was not stored has not been taken.
         self._kept |= {step.view.room: step.kept for step in steps}
+        for step in steps:
+            self._aside.take_back("room_memory", step.view.room)
         return called
 
     async def _write_rows(
@@ -305,12 +331,6 @@ class Controller:
         return 0.0 if now_s is None or before_s is None else max(0.0, now_s - before_s)
 
 
-def _recalled(stored: str | None, view: RoomView) -> Memory:
-    if stored is not None:
-        return _memory_of(stored)
-    return Memory(PacingState.fresh(), view.departed, view.now.timestamp() - OVERLAP_S)
-
-
 def _limits_of(settings: RoomSettings) -> PacingLimits:
     return PacingLimits(
         capacity=settings.capacity,
@@ -327,7 +347,8 @@ def _share_of_buyers(view: RoomView, stock: Stock | None, sold_before: int | Non
     """Of those who have left, how many bought, as far as the units sold since can tell."""
     if stock is None or sold_before is None:
         return 1.0
-    buyers = int(max(0, stock.sold - sold_before) / view.settings.units_per_buyer)
+    bought = max(0, stock.sold - sold_before) / view.settings.units_per_buyer
+    buyers = int(min(bought, view.departed + 1))  # a tiny divisor makes it infinite
     return buy_share(buyers, view.departed)
 
 

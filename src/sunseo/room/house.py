@@ -37,6 +37,7 @@ from sunseo.room.signals import Signals, signal_endpoints
 from sunseo.room.state_routes import state_endpoints
 from sunseo.room.streams import Streams
 from sunseo.settings import Settings
+from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.endpoint import Endpoint
 from sunseo.web.persons import GuestIssuer, Persons
@@ -74,6 +75,7 @@ class RoomHouse:
         lanes: of joining and entering.
         waits: of all lanes whose waiting tells how this worker fares.
         tally: of what this worker answers.
+        aside: of what cannot be read.
         secret: the current master secret.
 
     Attributes:
@@ -92,6 +94,7 @@ class RoomHouse:
         waits: list[WaitWatch],
         tally: Tally,
         outside: Outside,
+        aside: SetAside,
     ) -> None:
         self._settings = settings
         self._cold = cold
@@ -100,7 +103,9 @@ class RoomHouse:
         self.keys = key_ring(settings, secret)
         self.answers: dict[str, RawAnswer] = {}
         self.streams = Streams(self.answers, settings.room_streams_max)
-        self.board = RoomBoard(engine, organisation, self.keys, self.answers, self._publish)
+        self.board = RoomBoard(
+            engine, organisation, self.keys, self.answers, self._publish, aside=aside
+        )
         self._lanes = RoomLanes(lanes)
         self.store = CountingStore(self._lanes)
         self._turnstile = _turnstile(settings)
@@ -134,6 +139,7 @@ class RoomHouse:
             stock_of=outside.stock_of,
             health_of=self._site_health.of,
             on_step=self._note_step,
+            aside=aside,
         )
         self._expirer = PassExpirer(engine, organisation, self.store, lambda: self.controller.leads)
         self._reporter = RoomReporter(

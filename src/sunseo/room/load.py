@@ -27,7 +27,8 @@ from sunseo.room.commands import (
 )
 from sunseo.room.line import Line, LineEntrant, LinePass, LinePlace, PassState, Terms
 from sunseo.room.schedule import phase_at, takes_joins
-from sunseo.room.settings import RoomSettings, decode_settings
+from sunseo.room.settings import RoomSettings
+from sunseo.room.stored import UnreadableSettingsError, read_settings
 
 QUERIES = load_queries("sunseo.room")
 
@@ -98,14 +99,15 @@ class LineLoader:
     """Serves one lane; keeps nothing between batches but the settings of rooms."""
 
     def __init__(self) -> None:
-        self._known: dict[RoomKey, tuple[int, RoomSettings]] = {}
+        self._known: dict[RoomKey, tuple[int, RoomSettings | UnreadableSettingsError]] = {}
 
     async def load(
         self, tx: Transaction, commands: Sequence[RoomCommand]
-    ) -> tuple[dict[RoomKey, Line], Instant | None]:
+    ) -> tuple[dict[RoomKey, Line | UnreadableSettingsError], Instant | None]:
         """Lock the lines of the commands' rooms and read what these need, then the time.
 
-        A room that does not exist has no line; without any line there is no time either.
+        A room that does not exist has no line; without any line there is no time either. Instead
+        of a line that nothing can be decided on, there is the fault.
         """
         keys = {command.room for command in commands}
         locked = await tx.lock(
@@ -138,14 +140,14 @@ class LineLoader:
             _json(wanted.due),
         )
         found = {key: _Found() for key in keys}
-        now: Instant | None = None
+        now: Instant | None = next((row["at"] for row in rows if row["kind"] == "clock"), None)
+        if now is None:
+            raise RuntimeError("the clock did not answer")
         for row in rows:
             key = row["organisation"], row["room"]
             match row["kind"]:
-                case "clock":
-                    now = row["at"]
                 case "room":
-                    self._learn(key, row)
+                    self._learn(key, row, now)
                 case "place":
                     found[key].places.append(row)
                 case "entrant":
@@ -154,17 +156,23 @@ class LineLoader:
                     found[key].passes.append(row)
                 case "due":
                     found[key].due.append(row)
-        if now is None:
-            raise RuntimeError("the clock did not answer")
         return found, now
 
-    def _learn(self, key: RoomKey, row: asyncpg.Record) -> None:
+    def _learn(self, key: RoomKey, row: asyncpg.Record, now: Instant) -> None:
         if row["text"] is None:
             return  # as known
-        self._known[key] = row["number"], decode_settings(row["text"])
+        try:
+            settings: RoomSettings | UnreadableSettingsError = read_settings(row["text"], now)
+        except UnreadableSettingsError as error:
+            settings = error
+        self._known[key] = row["number"], settings
 
-    def _line_of(self, key: RoomKey, row: asyncpg.Record, found: _Found, now: Instant) -> Line:
+    def _line_of(
+        self, key: RoomKey, row: asyncpg.Record, found: _Found, now: Instant
+    ) -> Line | UnreadableSettingsError:
         _, settings = self._known[key]
+        if isinstance(settings, UnreadableSettingsError):
+            return settings
         phase, opens_at, _ = phase_at(settings, now)
         line = Line(
             key=key,

@@ -51,7 +51,11 @@ def room_endpoints(service: RoomService) -> list[Endpoint]:
             handler=handlers.give_nonce,
             response=NonceBody,
             success=201,
-            outcomes=(JoinOutcome.UNKNOWN_ROOM, AdmissionOutcome.TOO_MANY_JOINS),
+            outcomes=(
+                JoinOutcome.UNKNOWN_ROOM,
+                AdmissionOutcome.TOO_MANY_JOINS,
+                LaterOutcome.UNREADABLE,
+            ),
             urgency=Urgency.JOIN,
             cross_origin=True,
         ),

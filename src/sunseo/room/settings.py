@@ -25,7 +25,7 @@ EVERY_DAY: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WEEK_MINUTES = 7 * 24 * 60
 PASS_TTL_S_MAX = 60  # a pass that a gate checks by itself outlives its revocation by at most this
 
-_ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?")
+_ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 Path = Annotated[str, Meta(min_length=1, max_length=500, pattern="^/")]
@@ -38,7 +38,7 @@ Words = Annotated[str, Meta(max_length=1000)]
 class Opening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A recurring opening: on these days, at this time on the room's clock, for so long."""
 
-    time: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", max_length=5)]
+    time: Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
     minutes: Annotated[int, Meta(ge=1, le=WEEK_MINUTES)]
     days: Annotated[tuple[Day, ...], Meta(min_length=1, max_length=7)] = EVERY_DAY
 

@@ -1,7 +1,9 @@
 """Operators' changes to rooms: cold, rare, audited, and in force on every worker at its next tick.
 
 Guarantee   Changes of one room take turns on its row. What touches its line locks that after the
-            room, as all who lock both do. Workers notice a change by the room's version.
+            room, as all who lock both do. Workers notice a change by the room's version. Settings
+            are read back out of the row before they are committed, in the way that all others
+            read them, so that a change which nobody could read is undone and refused.
 On failure  The transaction rolls back whole; sent again with its key it takes effect once.
 """
 
@@ -20,13 +22,10 @@ from sunseo.operators import audit
 from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work, once
 from sunseo.postgres.clock import read_clock
 from sunseo.postgres.queries import load_cold_queries
-from sunseo.room.settings import (
-    RoomSettings,
-    changed_settings,
-    decode_settings,
-    encode_settings,
-)
+from sunseo.room.fixed import Standing, may_be_refused, refuse_change, stage_of
+from sunseo.room.settings import RoomSettings, changed_settings, encode_settings
 from sunseo.room.setup_bodies import NewRoom, ResetRoom, RoomChange, told
+from sunseo.room.stored import UnreadableSettingsError, mended_settings, read_settings
 from sunseo.web.problems import INVALID_FIELD, ProblemError
 
 QUERIES = load_cold_queries("sunseo.room")
@@ -42,9 +41,14 @@ class RoomSetupOutcome(Outcome):
     UNKNOWN_ROOM_SALE = Kind.ABSENT, "There is no such sale for the room."
     SALE_HAS_ROOM = Kind.CONFLICT, "The sale has a room already."
     EPOCH_OVER = Kind.CONFLICT, "The epoch that was named is not the one that counts now."
+    SETTING_FIXED = Kind.CONFLICT, "People in line rely on this setting, so that it stays."
+    ROOM_UNREADABLE = Kind.CONFLICT, "What is stored of the room cannot be read."
 
 
 ROOM_SETUP_OUTCOMES: tuple[Outcome, ...] = (*EffectOutcome, *RoomSetupOutcome)
+
+UNLIKELY: dict[str, Any] = {"mode": "closed", "holders": "anyone"}
+"""Taken as set before where that cannot be read: whatever is sent then counts as a change."""
 
 SaleExists = Callable[[int], Awaitable[bool]]
 Change = Callable[[RoomSettings, Instant], RoomSettings]
@@ -83,7 +87,7 @@ class RoomSetup:
         refuse_strangers(body.sale, settings)
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
-            room = await self._insert(connection, body, settings)
+            room = await self._insert(connection, body, settings, changes)
             details = {"room": room, "name": body.name, "settings": _plain(changes)}
             await self._record(connection, operator, "create_room", body.sale, details)
             return {"room": room, "version": 1}
@@ -92,12 +96,13 @@ class RoomSetup:
 
     async def change(self, operator: str, key: str, room: int, body: RoomChange) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
-            locked = await self.lock(connection, room)
-            name = locked.name if isinstance(body.name, msgspec.UnsetType) else body.name
             changes = told(body.settings)
+            locked = await self.lock(connection, room, changes)
+            name = locked.name if isinstance(body.name, msgspec.UnsetType) else body.name
             settings = changed(locked.settings, changes)
             refuse_strangers(locked.sale, settings)
-            version = await self._write(connection, locked, name, settings)
+            await self._refuse_fixed(connection, locked, settings)
+            version = await self._write(connection, locked, name, settings, changes)
             details = {"room": room, "name": name, "settings": _plain(changes)}
             await self._record(connection, operator, "change_room", locked.sale, details)
             return {"room": room, "version": version}
@@ -137,16 +142,18 @@ class RoomSetup:
 
         return await self._once((operator, key), f"reset_room {room}", body, work)
 
-    async def lock(self, connection: AsyncConnection, room: int) -> LockedRoom:
-        """Lock a room's row.
+    async def lock(
+        self, connection: AsyncConnection, room: int, mending: dict[str, Any] | None = None
+    ) -> LockedRoom:
+        """Lock a room's row; what cannot be read of its settings, `mending` may replace.
 
         Raises:
-            Refused: there is no such room.
+            Refused: there is no such room, or it cannot be read.
         """
         row = (await connection.execute(QUERIES["lock_room"], self._where(room))).first()
         if row is None:
             raise Refused(RoomSetupOutcome.UNKNOWN_ROOM)
-        settings = decode_settings(row.settings)
+        settings = _settings_of(row, mending or {})
         return LockedRoom(row.room, row.name, row.sale, row.version, settings, row.now)
 
     async def _settle(
@@ -155,14 +162,36 @@ class RoomSetup:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             locked = await self.lock(connection, room)
             settings = change(locked.settings, locked.now)
-            version = await self._write(connection, locked, locked.name, settings)
+            version = await self._write(connection, locked, locked.name, settings, {})
             await self._record(connection, by[0], action, locked.sale, {"room": room})
             return {"room": room, "version": version}
 
         return await self._once(by, f"{action} {room}", None, work)
 
+    async def _refuse_fixed(
+        self, connection: AsyncConnection, locked: LockedRoom, settings: RoomSettings
+    ) -> None:
+        """See that people in line keep what they were promised.
+
+        Raises:
+            Refused: a setting that they rely on would change.
+        """
+        if not may_be_refused(locked.settings, settings):
+            return
+        where = self._where(locked.room)
+        line = (await connection.execute(QUERIES["lock_line"], where)).one()
+        draw = await connection.execute(QUERIES["read_draw_state"], where | {"epoch": line.epoch})
+        standing = Standing(line.issued, line.entrants, line.sealed, draw.scalar_one_or_none())
+        refusal = refuse_change(locked.settings, settings, stage_of(standing))
+        if refusal is not None:
+            raise Refused(RoomSetupOutcome.SETTING_FIXED, f"{refusal.why} {refusal.instead}")
+
     async def _insert(
-        self, connection: AsyncConnection, body: NewRoom, settings: RoomSettings
+        self,
+        connection: AsyncConnection,
+        body: NewRoom,
+        settings: RoomSettings,
+        changes: dict[str, Any],
     ) -> int:
         added = await connection.execute(
             QUERIES["add_room"],
@@ -173,16 +202,23 @@ class RoomSetup:
                 "settings": encode_settings(settings),
             },
         )
-        room: int | None = added.scalar_one_or_none()
-        if room is None:
+        row = added.one_or_none()
+        if row is None:
             raise Refused(RoomSetupOutcome.SALE_HAS_ROOM)
+        refuse_unreadable(row, changes)
+        room: int = row.room
         await connection.execute(
             QUERIES["add_line"], self._where(room) | {"capacity": settings.capacity}
         )
         return room
 
     async def _write(
-        self, connection: AsyncConnection, locked: LockedRoom, name: str, settings: RoomSettings
+        self,
+        connection: AsyncConnection,
+        locked: LockedRoom,
+        name: str,
+        settings: RoomSettings,
+        changes: dict[str, Any],
     ) -> int:
         where = self._where(locked.room)
         before, after = locked.settings.capacity, settings.capacity
@@ -194,7 +230,9 @@ class RoomSetup:
         raised = await connection.execute(
             QUERIES["change_room"], where | {"name": name, "settings": encode_settings(settings)}
         )
-        version: int = raised.scalar_one()
+        row = raised.one()
+        refuse_unreadable(row, changes)
+        version: int = row.version
         return version
 
     async def _try_reset(self, room: int, body: ResetRoom) -> EffectAnswer:
@@ -253,6 +291,52 @@ def changed(settings: RoomSettings, changes: dict[str, Any]) -> RoomSettings:
         raise ProblemError(
             INVALID_FIELD, f"Of the settings, {error}.", field="settings", expected=str(error)
         ) from None
+
+
+def refuse_unreadable(row: Any, changes: dict[str, Any]) -> None:
+    """Read settings back as they stand in the row, before they are committed.
+
+    Raises:
+        ProblemError: nobody could read them; the field is one of those that were sent.
+    """
+    try:
+        read_settings(row.settings, row.now)
+    except UnreadableSettingsError as error:
+        field = error.field if error.field != "settings" else _only(changes)
+        raise ProblemError(
+            INVALID_FIELD,
+            f"Settings would be stored that cannot be read: {error}.",
+            field=field,
+            expected="a setting that can be read back",
+        ) from None
+
+
+def _settings_of(row: Any, mending: dict[str, Any]) -> RoomSettings:
+    """The settings of a locked row.
+
+    Raises:
+        Refused: they cannot be read, not even with what is sent to mend them.
+    """
+    try:
+        return read_settings(row.settings, row.now)
+    except UnreadableSettingsError:
+        pass
+    kept = {name: value for name, value in mending.items() if name not in UNLIKELY}
+    try:
+        return mended_settings(row.settings, kept, row.now)
+    except UnreadableSettingsError:
+        pass
+    try:
+        mended = mended_settings(row.settings, mending, row.now)
+    except UnreadableSettingsError as error:
+        detail = f"{error}. Send this setting anew, or null for its default."
+        raise Refused(RoomSetupOutcome.ROOM_UNREADABLE, detail) from None
+    return msgspec.structs.replace(mended, **UNLIKELY)
+
+
+def _only(changes: dict[str, Any]) -> str:
+    """The field at fault where but one was sent."""
+    return f"settings.{next(iter(changes))}" if len(changes) == 1 else "settings"
 
 
 def refuse_strangers(sale: int | None, settings: RoomSettings) -> None:

@@ -62,7 +62,9 @@ class ResetRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class Signal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How an outside source finds the protected site, for instance its p99 in seconds."""
 
-    source: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+    source: Annotated[
+        str, Meta(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9_.-]*$(?!\n)")
+    ]
     measured: Annotated[float, Meta(ge=0, le=MEASURED_MAX)]
     target: Annotated[float, Meta(gt=0, le=MEASURED_MAX)]
 
@@ -137,5 +139,18 @@ class RoomBody(msgspec.Struct, frozen=True):
     settings: RoomSettings
 
 
+class UnreadableRoom(msgspec.Struct, frozen=True):
+    """A room that is set aside; `fault` names the setting that cannot be read, and why."""
+
+    room: int
+    version: int
+    name: str
+    sale: int | None
+    fault: str
+
+
 class RoomList(msgspec.Struct, frozen=True):
+    """All rooms; those of which the settings cannot be read stand apart."""
+
     rooms: list[RoomBody]
+    unreadable: list[UnreadableRoom] = []

@@ -9,7 +9,6 @@ from sunseo.operators.effects import EffectAnswer
 from sunseo.room.board import RoomBoard
 from sunseo.room.keys import GateKeys, KeyRing
 from sunseo.room.schedule import phase_at
-from sunseo.room.settings import decode_settings
 from sunseo.room.setup import QUERIES, ROOM_SETUP_OUTCOMES, RoomSetup, RoomSetupOutcome
 from sunseo.room.setup_bodies import (
     LineBody,
@@ -21,10 +20,13 @@ from sunseo.room.setup_bodies import (
     RoomCreated,
     RoomList,
     RoomReset,
+    UnreadableRoom,
 )
+from sunseo.room.stored import UnreadableSettingsError, read_settings
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
 
 ROOMS_MAX = 1000  # that one answer lists
+READ_OUTCOMES = (RoomSetupOutcome.UNKNOWN_ROOM, RoomSetupOutcome.ROOM_UNREADABLE)
 
 
 def room_setup_endpoints(
@@ -62,7 +64,7 @@ def room_setup_endpoints(
             summary="Read a room with its line and settings",
             handler=reads.room,
             response=RoomBody,
-            outcomes=(RoomSetupOutcome.UNKNOWN_ROOM,),
+            outcomes=READ_OUTCOMES,
             auth=Auth.OPERATOR,
         ),
         Endpoint(
@@ -102,7 +104,7 @@ def room_setup_endpoints(
             summary="Read the keys that a gate of this room verifies with",
             handler=reads.gate_keys,
             response=GateKeys,
-            outcomes=(RoomSetupOutcome.UNKNOWN_ROOM,),
+            outcomes=READ_OUTCOMES,
             auth=Auth.OPERATOR,
         ),
     ]
@@ -166,28 +168,48 @@ class RoomReads:
         self._keys = keys
 
     async def rooms(self, _call: Call) -> Answer:
-        return Reply(200, RoomList(await self._read(None)))
+        found = await self._read(None)
+        return Reply(
+            200,
+            RoomList(
+                [one for one in found if isinstance(one, RoomBody)],
+                [one for one in found if isinstance(one, UnreadableRoom)],
+            ),
+        )
 
     async def room(self, call: Call) -> Answer:
-        for body in await self._read(call.path["room"]):
-            return Reply(200, body, ((b"etag", f'"{body.version}"'.encode()),))
-        return Refusal(RoomSetupOutcome.UNKNOWN_ROOM)
+        body = await self._one(call.path["room"])
+        if isinstance(body, Refusal):
+            return body
+        return Reply(200, body, ((b"etag", f'"{body.version}"'.encode()),))
 
     async def gate_keys(self, call: Call) -> Answer:
-        for body in await self._read(call.path["room"]):
-            ed25519 = body.settings.pass_signature == "ed25519"  # noqa: S105 - an algorithm's name
-            return Reply(200, self._keys.gate_keys(body.room, ed25519))
+        body = await self._one(call.path["room"])
+        if isinstance(body, Refusal):
+            return body
+        ed25519 = body.settings.pass_signature == "ed25519"  # noqa: S105 - an algorithm's name
+        return Reply(200, self._keys.gate_keys(body.room, ed25519))
+
+    async def _one(self, room: int) -> RoomBody | Refusal:
+        for body in await self._read(room):
+            if isinstance(body, UnreadableRoom):
+                return Refusal(RoomSetupOutcome.ROOM_UNREADABLE, f"{body.fault}.")
+            return body
         return Refusal(RoomSetupOutcome.UNKNOWN_ROOM)
 
-    async def _read(self, room: int | None) -> list[RoomBody]:
+    async def _read(self, room: int | None) -> list[RoomBody | UnreadableRoom]:
         where = {"organisation": self._organisation, "room": room, "rows_max": ROOMS_MAX}
         async with self._engine.connect() as connection:
             found = await connection.execute(QUERIES["read_rooms"], where)
             return [_room_body(dict(row)) for row in found.mappings()]
 
 
-def _room_body(row: dict[str, Any]) -> RoomBody:
-    settings = decode_settings(row["settings"])
+def _room_body(row: dict[str, Any]) -> RoomBody | UnreadableRoom:
+    try:
+        settings = read_settings(row["settings"], row["now"])
+    except UnreadableSettingsError as error:
+        named = {name: row[name] for name in ("room", "version", "name", "sale")}
+        return UnreadableRoom(**named, fault=str(error))
     line = LineBody(**{name: row[name] for name in LineBody.__struct_fields__})
     situation = phase_at(settings, row["now"], line_is_empty=line.issued == line.serving)
     return RoomBody(

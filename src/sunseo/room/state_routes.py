@@ -6,6 +6,7 @@ not on the board.
 
 from typing import Any
 
+from sunseo.core.lane import LaterOutcome
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.room.board import RoomBoard
 from sunseo.room.state import STATE_HEADERS, SignedState
@@ -45,7 +46,7 @@ def state_endpoints(board: RoomBoard) -> list[Endpoint]:
             summary="Read how far the line is: the same signed bytes for everybody",
             handler=state,
             response=SignedState,
-            outcomes=StateOutcome,
+            outcomes=(*StateOutcome, LaterOutcome.UNREADABLE),
             description="Served from memory, whatever the query string. Answers 304 to a known "
             "ETag. Caches may keep it for a second.",
             **described,
@@ -55,7 +56,7 @@ def state_endpoints(board: RoomBoard) -> list[Endpoint]:
             path="/v1/rooms/{room:int}/events",
             summary="Be told of every change of a room's state, as server-sent events",
             handler=events,
-            outcomes=StreamOutcome,
+            outcomes=(*StreamOutcome, LaterOutcome.UNREADABLE),
             media=("text/event-stream",),
             description="An event `state` with every change, its data the state without its "
             "signature; a comment every 15 s in between.",

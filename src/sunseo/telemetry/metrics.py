@@ -212,6 +212,12 @@ class Metrics:
         self.loop_failures = self._counter(
             "loop_failures", "Turns of a background loop that ended in an error.", "loop"
         )
+        self.set_aside = self._gauge(
+            "set_aside",
+            "Parts that cannot be read and are set aside, by kind: rooms, sales and so on.",
+            "livemax",
+            "kind",
+        )
         self.disk_low = self._gauge(
             "disk_low", "1 while selling is paused because the disk is nearly full.", "livemax"
         )

@@ -24,14 +24,23 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether traffic should come here, and each check's result: `ok` or what is wrong."""
+    """Whether traffic should come here, and each check's result: `ok` or what is wrong.
+
+    `set_aside` names what cannot be read, as in `room 7`. All else is served, so that it is no
+    reason to keep traffic away.
+    """
 
     ready: bool
     checks: dict[str, str]
+    set_aside: list[str] = []
 
 
 def health_endpoints(
-    checks: Mapping[str, Check], metrics: Metrics, *, metrics_auth: Auth = Auth.PUBLIC
+    checks: Mapping[str, Check],
+    metrics: Metrics,
+    *,
+    metrics_auth: Auth = Auth.PUBLIC,
+    set_aside: Callable[[], list[str]] = list,
 ) -> list[Endpoint]:
     """The endpoints for orchestrators and Prometheus.
 
@@ -39,6 +48,7 @@ def health_endpoints(
         checks: what must be fine for this worker to be ready, by name.
         metrics: of this process; what it renders covers all processes.
         metrics_auth: PUBLIC, or OPERATOR where the port is open to the world.
+        set_aside: the names of what this worker cannot read.
     """
 
     async def live(_: Call) -> Answer:
@@ -47,7 +57,9 @@ def health_endpoints(
     async def ready(_: Call) -> Answer:
         results = await asyncio.gather(*(_result(check) for check in checks.values()))
         report = Readiness(
-            all(text == "ok" for text in results), dict(zip(checks, results, strict=True))
+            all(text == "ok" for text in results),
+            dict(zip(checks, results, strict=True)),
+            set_aside(),
         )
         if not report.ready:
             return Reply(503, report, (*_UNCACHED, _RETRY_AFTER))

@@ -151,7 +151,17 @@ async def test_ready_lists_every_check() -> None:
     assert broken.json == {
         "ready": False,
         "checks": {"database": "failed: RuntimeError", "disk": "2 % free", "lane": "not ready"},
+        "set_aside": [],
     }
+
+
+async def test_what_is_set_aside_is_named_and_keeps_no_traffic_away() -> None:
+    """A worker that cannot read one room serves all else: it is ready, and says what it lacks."""
+    rows = health_endpoints({}, Metrics(), set_aside=lambda: ["room 7"])
+    told = await ask(app_of(rows), "GET", "/readyz")
+
+    assert (told.status, told.json["ready"]) == (200, True)
+    assert told.json["set_aside"] == ["room 7"]
 
 
 async def test_live_and_metrics_answer() -> None:

@@ -110,7 +110,7 @@ def _installed_folders(environment: Mapping[str, str], root: Path) -> Iterator[P
 
 
 def _number_in(folder: Path) -> float:
-    found = re.search(r"(\d+(\.\d+)?)$", folder.parent.name)
+    found = re.search(r"([0-9]+(\.[0-9]+)?)$", folder.parent.name)
     return float(found[1]) if found else 0.0
 
 
@@ -141,7 +141,7 @@ def _version(postgres: Path, how: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EmbeddedServerError(f"{how} {postgres}, but it cannot be run: {error}") from error
-    if found := re.search(r"\(PostgreSQL\)\s+(\d+(?:\.\d+)*)", answer.stdout):
+    if found := re.search(r"\(PostgreSQL\)\s+([0-9]+(?:\.[0-9]+)*)", answer.stdout):
         return found[1]
     said = (answer.stderr or answer.stdout).strip().splitlines()
     raise EmbeddedServerError(

@@ -156,7 +156,7 @@ def refuse_for_target(specs: Sequence[FaultSpec]) -> None:
 
 
 _FAULT = re.compile(r"(?P<kind>[a-z-]+)@(?P<when>[^:]+)(?P<rest>(?::[^:]*)*)")
-_TIME = re.compile(r"(?P<number>\d{1,6}(?:\.\d{1,3})?)(?P<unit>ms|s|m)")
+_TIME = re.compile(r"(?P<number>[0-9]{1,6}(?:\.[0-9]{1,3})?)(?P<unit>ms|s|m)")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 

@@ -38,7 +38,7 @@ LIFETIME_S = 300  # a slow phone needs seconds; a form left open for a while ask
 SPENT_MAX = 200_000  # 59 MB in a worker when full: 666 unbound answers a second for their lifetime
 
 _SALT = re.compile(
-    r"[0-9a-f]{24}\?expires=(?P<expires>\d{1,12})&room=(?P<room>\d{1,19})"
+    r"[0-9a-f]{24}\?expires=(?P<expires>[0-9]{1,12})&room=(?P<room>[0-9]{1,19})"
     r"(?:&nonce=(?P<nonce>[0-9a-f]{32}))?&"
 )
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from sunseo.core.lane import LaterOutcome
 from sunseo.room.admission import Admission
 from sunseo.room.board import RoomBoard
 from sunseo.room.challenge.challenge import ChallengeBody
@@ -55,7 +56,7 @@ def challenge_endpoints(board: RoomBoard, keys: KeyRing, admission: Admission) -
             handler=read_challenge,
             query=ChallengeQuery,
             response=ChallengeBody,
-            outcomes=(JoinOutcome.UNKNOWN_ROOM,),
+            outcomes=(JoinOutcome.UNKNOWN_ROOM, LaterOutcome.UNREADABLE),
             urgency=Urgency.JOIN,
             cross_origin=True,
         )

@@ -16,7 +16,7 @@ COOKIE_S = 3600  # longer than any pass: an expired one still tells that its vis
 RETURN_CHARACTERS_MAX = 1800  # some proxies cut longer locations
 
 _HOST = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?"
+    r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
 )
 _KEPT = "/~!$&'()*+,=:@-._"  # of a path, when it is written again
 
