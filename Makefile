@@ -42,11 +42,12 @@ export UV_CACHE_DIR := .uv/cache
 export PIP_NO_CACHE_DIR := 1
 endif
 
-.PHONY: help demo test search node bench bench-room bench-crowd chaos chaos-room lint fmt clean
+.PHONY: help demo test pythons search node bench bench-room bench-crowd chaos chaos-room lint fmt clean
 
 help:  ## Say what can be made
 	@echo 'make demo    sell out a concert to a crowd, and check the result'
 	@echo 'make test    check style, types and layers, and run all tests'
+	@echo 'make pythons run the unit tests with every Python from 3.11 on that is found here'
 	@echo 'make search  run the property tests with new examples, TIMES=20 times over'
 	@echo 'make node    test the gate for Node with Express and its types (needs Node 18 and npm)'
 	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
@@ -64,6 +65,12 @@ demo: $(RUN_STAMP)  ## DEMO="--visitors 2000 --seats 200" gives options
 
 test: lint  ## TEST="tests/unit -k lane" chooses tests
 	$(RUN) -m pytest -n $(PYTEST_PROCESSES) --dist worksteal $(TEST)
+ifeq ($(TEST),)
+	@PYTEST_PROCESSES=$(PYTEST_PROCESSES) $(RUN) -m tests.pythons second
+endif
+
+pythons: $(ALL_STAMP)
+	@PYTEST_PROCESSES=$(PYTEST_PROCESSES) $(RUN) -m tests.pythons all
 
 TIMES ?= 20
 search: $(ALL_STAMP)  ## TIMES=5 TEST="tests/unit" chooses how often and which
@@ -102,7 +109,7 @@ fmt: $(ALL_STAMP)
 	$(RUN) -m ruff format
 
 clean:
-	rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .pythons .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf clients/node-gate/node_modules
 	find src tests bench chaos -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -33,7 +33,7 @@ from sunseo.core.loops import Repeat
 from sunseo.core.processes import exit_with_starter
 from sunseo.journal.log_sink import LogSink
 from sunseo.journal.tail import JournalTail
-from sunseo.operators.keys import find_digest
+from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.disk import DiskState, DiskWatch
 from sunseo.postgres.errors import fault_of, outage_of, sqlstate_class_of, trouble_of
@@ -61,6 +61,9 @@ from sunseo.web.server import heed_first_signal_only
 
 HOUSEKEEPING_EVERY_S = 1.0
 ROOM_CONNECTIONS = 2  # the board's and the leader's, which wait for nobody else
+URGENT_CONNECTIONS = 3  # two to stop and to go on with, one to find out whose key is shown
+URGENT_STATEMENT_S = 5.0
+URGENT_EVERY_S = 5.0  # one is kept open: PostgreSQL may have none to give when it is wanted
 ROOM_STATEMENT_S = 5.0  # a step that takes longer is overtaken by another leader's
 GC_THRESHOLDS = (10_000, 50, 100)  # Python's own are 700, 10, 10
 CONNECTIONS_MIN = 16_384  # accepted by a worker: most of them are idle, and one more hears nothing
@@ -94,6 +97,9 @@ class Worker:
         self._tally = Tally()
         self._waits: list[WaitWatch] = []
         self._engine = create_cold_engine(plan.dsn)
+        self._urgent_engine = create_cold_engine(
+            plan.dsn, size=URGENT_CONNECTIONS, statement_timeout_s=URGENT_STATEMENT_S
+        )
         self._tail_connection = self._connection()
         self._lane_connections = [self._connection() for _ in range(plan.settings.lanes)]
         self._lanes = InventoryLanes(
@@ -118,6 +124,7 @@ class Worker:
             plan.secret,
             metrics,
             cold=self._engine,
+            urgent=self._urgent_engine,
             engine=self._room_engine,
             lanes=[self._room_lane(*held) for held in enumerate(self._room_connections)],
             waits=self._waits,
@@ -129,9 +136,7 @@ class Worker:
 
     def app(self) -> App:
         settings = self._settings
-        operators = OperatorKeys(
-            lambda key_id: find_digest(self._engine, self._organisation, key_id)
-        )
+        operators = OperatorKeys(KeyFinder(self._urgent_engine, self._organisation).find)
         guests = GuestIssuer(self._plan.secret.encode(), lifetime_s=settings.guest_session_s)
         verifiers: list[PersonVerifier] = [guests]
         if settings.jwt_issuer is not None and settings.jwt_secret is not None:
@@ -170,7 +175,12 @@ class Worker:
         }
         return [
             *guest_endpoints(organisation, guests),
-            *setup_endpoints(Setup(self._engine, organisation), self._engine, organisation),
+            *setup_endpoints(
+                Setup(self._engine, organisation, self._urgent_engine),
+                self._engine,
+                organisation,
+                self._board,
+            ),
             *hold_endpoints(holds, self._board),
             *order_endpoints(OrderService(self._lanes, self._engine, organisation, doors)),
             *self._rooms.endpoints(),
@@ -199,6 +209,7 @@ class Worker:
             for connection in (*self._all_lane_connections(), self._tail_connection):
                 await connection.close()
             await self._room_engine.dispose()
+            await self._urgent_engine.dispose()
             await self._engine.dispose()
             self._logs.writer.close()
 
@@ -241,6 +252,7 @@ class Worker:
             self._loop("availability", self._board.run_once, settings.tail_every_s),
             self._loop("expirer", self._expirer.run_once, settings.expire_every_s),
             self._loop("housekeeping", self._keep_house, HOUSEKEEPING_EVERY_S),
+            self._loop("urgent_connection", self._keep_connected, URGENT_EVERY_S),
             *(self._loop(*turn) for turn in self._rooms.turns()),
         ]
         if settings.event_log is not None:
@@ -258,9 +270,15 @@ class Worker:
         in_use("tail").set(self._tail_connection.is_connected)
         in_use("cold").set(open_connections(self._engine))
         in_use("rooms").set(open_connections(self._room_engine))
+        in_use("urgent").set(open_connections(self._urgent_engine))
         if self._disk is not None:
             self._metrics.disk_low.set(self._disk.check() is DiskState.LOW)
         return False
+
+    async def _keep_connected(self) -> bool:
+        """Have a connection at hand for operators in a hurry; a broken one is replaced."""
+        async with self._urgent_engine.connect():
+            return False
 
     async def _sale_exists(self, sale: int) -> bool:
         return await self._board.look(sale) is not None

@@ -36,7 +36,7 @@ def endpoints() -> list[Endpoint]:
     nothing = cast("Any", None)  # endpoints are described, not called
     return [
         *guest_endpoints(1, nothing),
-        *setup_endpoints(nothing, nothing, 1),
+        *setup_endpoints(nothing, nothing, 1, nothing),
         *hold_endpoints(nothing, nothing),
         *order_endpoints(nothing),
     ]

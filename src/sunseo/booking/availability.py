@@ -74,6 +74,12 @@ class AvailabilityBoard:
             return None
         return await self._read_once(sale)
 
+    def forget(self, sale: int) -> None:
+        """Have the next look read the sale anew: something was changed just now."""
+        self._unknown.pop(sale, None)
+        self._watched.pop(sale, None)
+        self._reads.pop(sale, None)
+
     async def run_once(self) -> bool:
         """Catch up with the journal; returns whether there was more than one turn takes."""
         now = self._monotonic()
@@ -108,7 +114,7 @@ class AvailabilityBoard:
         if read is None:
             read = asyncio.ensure_future(self._read(sale, looked_at=self._monotonic()))
             self._reads[sale] = read
-            read.add_done_callback(lambda _done: self._reads.pop(sale, None))
+            read.add_done_callback(lambda done: self._note_read(sale, done))
         return await asyncio.shield(read)
 
     async def _read(self, sale: int, *, looked_at: float) -> Snapshot | None:
@@ -122,8 +128,15 @@ class AvailabilityBoard:
             self._watched.pop(sale, None)
             self._unknown[sale] = self._monotonic()
             return None
+        watched = self._watched.get(sale)
+        if watched is not None and watched.snapshot.version > snapshot.version:
+            return watched.snapshot
         self._watched[sale] = _Watched(snapshot, looked_at)
         return snapshot
+
+    def _note_read(self, sale: int, done: asyncio.Task[Snapshot | None]) -> None:
+        if self._reads.get(sale) is done:
+            del self._reads[sale]
 
     def _forget(self, now: float) -> None:
         for sale in [s for s, at in self._unknown.items() if at < now - UNKNOWN_FOR_S]:
@@ -151,4 +164,5 @@ async def read_snapshot(engine: AsyncEngine, organisation: int, sale: int) -> Sn
         [SeatMap(found.occasion, found.seats, found.states) for found in seats],
         [StockLevel(*found) for found in stocks],
         paused=row.paused,
+        catalogue_version=row.catalogue_version,
     )

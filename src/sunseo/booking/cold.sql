@@ -175,11 +175,18 @@ FROM sales AS s
 WHERE s.organisation = :organisation AND s.sale = :sale;
 
 -- name: read_seats
--- Read the seats of one occasion, in the order of the availability bitmap.
-SELECT s.seat, s.price_class, s.section, s.row_name, s.label, s.x, s.y
-FROM seats AS s
-WHERE s.organisation = :organisation AND s.sale = :sale AND s.occasion = :occasion
-ORDER BY s.seat;
+-- Write the seats of one occasion as JSON, in the order of the availability bitmap.
+SELECT
+    s.catalogue_version,
+    (SELECT COALESCE(string_agg(CAST(row_to_json(one) AS text), ',' ORDER BY one.seat), '')
+        FROM (
+            SELECT t.seat, t.price_class, t.section, t.row_name AS "row", t.label, t.x, t.y
+            FROM seats AS t
+            WHERE t.organisation = s.organisation AND t.sale = s.sale
+                AND t.occasion = :occasion
+        ) AS one) AS seats
+FROM sales AS s
+WHERE s.organisation = :organisation AND s.sale = :sale;
 
 -- name: read_holds
 -- Read a person's holds in a sale, the newest first, or the one that is asked for.
@@ -227,6 +234,6 @@ ORDER BY t.stock;
 
 -- name: read_version
 -- Read a sale's version, in the snapshot of the other reads.
-SELECT version, paused
+SELECT version, catalogue_version, paused
 FROM sales
 WHERE organisation = :organisation AND sale = :sale;

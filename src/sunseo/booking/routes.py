@@ -1,6 +1,8 @@
 """The HTTP face of holds and availability."""
 
+import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -14,13 +16,14 @@ from sunseo.booking.service import HoldService
 from sunseo.booking.setup import SetupOutcome
 from sunseo.booking.snapshot import Snapshot
 from sunseo.core.lane import Answer, LaterOutcome
+from sunseo.web.documents import Document, Shelf, Version, document_of, takes_gzip
 from sunseo.web.endpoint import Answer as WebAnswer
 from sunseo.web.endpoint import Auth, Call, Endpoint, Refusal, Reply, Urgency
 from sunseo.web.fields import Number32
 
 OCTETS = "application/octet-stream"
 PASS_HEADER = "sunseo-pass"  # noqa: S105 - a name, nothing secret
-MADE_MAX = 5_000  # answers kept at once; then all are made again
+MADE_BYTES_MAX = 32 * 1024 * 1024  # of answers that a worker keeps
 
 
 class StockAvailability(msgspec.Struct, frozen=True):
@@ -210,7 +213,7 @@ class AvailabilityHandlers:
 
     def __init__(self, board: AvailabilityBoard) -> None:
         self._board = board
-        self._made: dict[tuple[int, str, int | None], tuple[int, bytes]] = {}
+        self._made = Shelf[Document](MADE_BYTES_MAX)
 
     async def read(self, call: Call) -> WebAnswer:
         sale: int = call.path["sale"]
@@ -223,29 +226,29 @@ class AvailabilityHandlers:
         accepts_octets = OCTETS in (call.header("accept") or "")
         form = query.form or ("bitmap" if accepts_octets else "json")
 
-        etag = f'"{snapshot.version}-{form}-{query.occasion or 0}"'
         headers = [
-            (b"etag", etag.encode()),
             (b"cache-control", b"public, max-age=0, s-maxage=1"),
-            (b"vary", b"Accept"),
+            (b"content-type", OCTETS.encode() if form == "bitmap" else b"application/json"),
         ]
-        if etag in (call.header("if-none-match") or ""):
-            return Reply(304, None, headers)
-        if form == "bitmap":
-            headers.append((b"content-type", OCTETS.encode()))
-        else:
-            headers.append((b"content-type", b"application/json"))
-        return Reply(200, self._bytes_of(sale, snapshot, form, query.occasion), headers)
+        # Compressed only for those who take that: during a sale each answer lives for a moment.
+        packed = takes_gzip(call.header("accept-encoding"))
+        document = await self._made.find(
+            (sale, form, query.occasion, packed),
+            (snapshot.version,),
+            partial(_document, sale, snapshot, form, query.occasion, packed=packed),
+        )
+        return document.reply(call, headers, vary=b"Accept, Accept-Encoding")
 
-    def _bytes_of(self, sale: int, snapshot: Snapshot, form: str, occasion: int | None) -> bytes:
-        key = (sale, form, occasion)
-        made = self._made.get(key)
-        if made is None or made[0] != snapshot.version:
-            if len(self._made) >= MADE_MAX:
-                self._made.clear()
-            make = bitmap_of if form == "bitmap" else json_of
-            made = self._made[key] = (snapshot.version, make(sale, snapshot, occasion))
-        return made[1]
+
+async def _document(
+    sale: int, snapshot: Snapshot, form: str, occasion: int | None, *, packed: bool
+) -> tuple[Version, Document]:
+    version = snapshot.version
+    body = (bitmap_of if form == "bitmap" else json_of)(sale, snapshot, occasion)
+    tag = f"{version}-{form}-{occasion or 0}"
+    if not packed:
+        return (version,), Document(body, None, tag)
+    return (version,), await asyncio.to_thread(document_of, body, tag)
 
 
 def bitmap_of(_sale: int, snapshot: Snapshot, occasion: int | None) -> bytes:
@@ -275,8 +278,9 @@ def json_of(sale: int, snapshot: Snapshot, occasion: int | None) -> bytes:
             s.held,
             s.sold,
         )
-        for s in snapshot.stocks.values()
-        if occasion in (None, s.occasion)
+        for s in (
+            snapshot.stocks.values() if occasion is None else snapshot.stocks_of.get(occasion, ())
+        )
     ]
     body = Availability(sale, snapshot.version, snapshot.paused, occasions, stocks)
     return msgspec.json.encode(body)

@@ -46,11 +46,18 @@ SETUP_OUTCOMES: tuple[Outcome, ...] = (
 
 
 class Setup:
-    """What operators can do to sales; one organisation's, by one process."""
+    """What operators can do to sales; one organisation's, by one process.
 
-    def __init__(self, engine: AsyncEngine, organisation: int) -> None:
+    Args:
+        urgent: of what cannot wait until others are done, which is to stop and to go on.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, organisation: int, urgent: AsyncEngine | None = None
+    ) -> None:
         self._engine = engine
         self._organisation = organisation
+        self._urgent = urgent or engine
 
     async def create_sale(self, operator: str, key: str, body: NewSale) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -138,7 +145,7 @@ class Setup:
             )
             return {"sale": sale, "version": version, "paused": paused}
 
-        return await self._once((operator, key), sale, action, None, work)
+        return await self._once((operator, key), sale, action, None, work, engine=self._urgent)
 
     async def _once(
         self,
@@ -147,12 +154,14 @@ class Setup:
         action: str,
         body: msgspec.Struct | None,
         work: Work,
+        *,
+        engine: AsyncEngine | None = None,
     ) -> EffectAnswer:
         operator, key = by
         person = Person.named(self._organisation, OPERATOR_ISSUER, operator)
         effect = effect_id(person, sale, action, key)
         digest = request_digest(body)
-        return await once(self._engine, self._organisation, effect, digest, work)
+        return await once(engine or self._engine, self._organisation, effect, digest, work)
 
     async def _lock(self, connection: AsyncConnection, sale: int) -> "_Numbers":
         where = self._of(sale)

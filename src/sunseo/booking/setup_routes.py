@@ -1,17 +1,26 @@
 """The HTTP face of set-up: what operators change, and what everybody may read of a sale."""
 
-from datetime import datetime
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sunseo.booking.availability import AvailabilityBoard
 from sunseo.booking.setup import QUERIES, SETUP_OUTCOMES, Setup, SetupOutcome
 from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
+from sunseo.core.clock import Monotonic
 from sunseo.operators.effects import EffectAnswer
+from sunseo.web.documents import Document, Shelf, Version, document_of
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
 from sunseo.web.fields import Number32
 
+OFFER_S = 60  # then a sale is read again, be it only for the database's clock
+OFFERS_BYTES_MAX = 16 * 1024 * 1024
 IMPORT_BYTES_MAX = 16 * 1024 * 1024  # 50,000 seats told one by one
 
 
@@ -97,9 +106,15 @@ class SeatQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     occasion: Number32 = 1
 
 
-def setup_endpoints(setup: Setup, engine: AsyncEngine, organisation: int) -> list[Endpoint]:
-    handlers = SetupHandlers(setup)
-    reads = SaleReads(engine, organisation)
+def setup_endpoints(
+    setup: Setup,
+    engine: AsyncEngine,
+    organisation: int,
+    board: AvailabilityBoard,
+    monotonic: Monotonic = time.monotonic,
+) -> list[Endpoint]:
+    handlers = SetupHandlers(setup, board)
+    reads = SaleReads(engine, organisation, board, monotonic=monotonic)
     return [
         Endpoint(
             name="create_sale",
@@ -151,6 +166,7 @@ def setup_endpoints(setup: Setup, engine: AsyncEngine, organisation: int) -> lis
             outcomes=SETUP_OUTCOMES,
             auth=Auth.OPERATOR,
             idempotent_key=True,
+            urgency=Urgency.ALWAYS,  # wanted most when there is too much of everything
         ),
         Endpoint(
             name="resume_sale",
@@ -162,6 +178,7 @@ def setup_endpoints(setup: Setup, engine: AsyncEngine, organisation: int) -> lis
             outcomes=SETUP_OUTCOMES,
             auth=Auth.OPERATOR,
             idempotent_key=True,
+            urgency=Urgency.ALWAYS,  # wanted most when there is too much of everything
         ),
         Endpoint(
             name="read_sale",
@@ -188,24 +205,31 @@ def setup_endpoints(setup: Setup, engine: AsyncEngine, organisation: int) -> lis
 
 
 class SetupHandlers:
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, board: AvailabilityBoard) -> None:
         self._setup = setup
+        self._board = board
 
     async def create_sale(self, call: Call) -> Answer:
         answer = await self._setup.create_sale(call.operator, call.idempotency_key, call.body)
-        return _reply(answer, SaleCreated)
+        return self._changed(answer, SaleCreated)
 
     async def add_seats(self, call: Call) -> Answer:
         answer = await self._setup.add_seats(
             call.operator, call.idempotency_key, call.path["sale"], call.body
         )
-        return _reply(answer, SeatsAdded)
+        return self._changed(answer, SeatsAdded)
 
     async def add_stocks(self, call: Call) -> Answer:
         answer = await self._setup.add_stocks(
             call.operator, call.idempotency_key, call.path["sale"], call.body
         )
-        return _reply(answer, StocksAdded)
+        return self._changed(answer, StocksAdded)
+
+    def _changed(self, answer: EffectAnswer, body: type[msgspec.Struct]) -> Answer:
+        """Show what is on offer now at once; other workers do so with their board's next turn."""
+        if answer.result is not None:
+            self._board.forget(answer.result["sale"])
+        return _reply(answer, body)
 
     async def pause(self, call: Call) -> Answer:
         return await self._set_paused(call, paused=True)
@@ -226,31 +250,118 @@ def _reply(answer: EffectAnswer, body: type[msgspec.Struct]) -> Answer:
     return Reply(None, msgspec.convert(answer.result, body), outcome=answer.outcome)
 
 
+class Offer(msgspec.Struct, frozen=True):
+    """A sale as it was read: what hardly ever changes of it, ready to be put into a document.
+
+    Attributes:
+        fields: by their names in `SaleBody`; the long ones are JSON already.
+        ahead: the database's clock less ours, which is monotonic.
+    """
+
+    fields: Mapping[str, Any]
+    ahead: datetime
+    size: int
+
+    def is_open(self, monotonic_s: float) -> bool:
+        now = self.ahead + timedelta(seconds=monotonic_s)
+        closes_at = self.fields["closes_at"]
+        opened: bool = self.fields["opens_at"] <= now
+        return opened and (closes_at is None or closes_at > now)
+
+
 class SaleReads:
-    def __init__(self, engine: AsyncEngine, organisation: int) -> None:
+    """What everybody may read of a sale, kept in memory: the board tells when it has changed.
+
+    Guarantee   A sale's parts are read once a version of its catalogue, however many ask, and its
+                clock once a minute; whoever has a document already costs no query.
+    On failure  What could not be read is not kept, and the next one who asks begins anew.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        organisation: int,
+        board: AvailabilityBoard,
+        *,
+        monotonic: Monotonic = time.monotonic,
+    ) -> None:
         self._engine = engine
         self._organisation = organisation
+        self._board = board
+        self._monotonic = monotonic
+        self._offers = Shelf[Offer](OFFERS_BYTES_MAX)
+        self._documents = Shelf[Document]()
 
     async def sale(self, call: Call) -> Answer:
-        where = {"organisation": self._organisation, "sale": call.path["sale"]}
-        async with self._engine.connect() as connection:
-            found = (await connection.execute(QUERIES["read_sale"], where)).mappings().first()
-        if found is None:
+        sale: int = call.path["sale"]
+        snapshot = await self._board.look(sale)
+        if snapshot is None:
             return Refusal(SetupOutcome.UNKNOWN_SALE)
-        opened = found["opens_at"] <= found["now"]
-        closed = found["closes_at"] is not None and found["closes_at"] <= found["now"]
-        fields = dict(found) | {"is_open": opened and not closed and not found["paused"]}
-        body = SaleBody(**{name: fields[name] for name in SaleBody.__struct_fields__})
-        return Reply(200, body, ((b"etag", f'"{body.version}"'.encode()),))
+        version, paused = snapshot.version, snapshot.paused
+        minute = int(self._monotonic() // OFFER_S)
+        offer = await self._offers.find(
+            sale, (snapshot.catalogue_version, minute), partial(self._read_offer, sale, minute)
+        )
+        is_open = offer.is_open(self._monotonic()) and not paused
+        document = await self._documents.find(
+            ("sale", sale, is_open),
+            (version,),
+            partial(_sale_document, offer, version, paused=paused, is_open=is_open),
+        )
+        return document.reply(call)
 
     async def seats(self, call: Call) -> Answer:
-        occasion: int = call.query.occasion
-        where = {"organisation": self._organisation, "sale": call.path["sale"]}
-        async with self._engine.connect() as connection:
-            if (await connection.execute(QUERIES["read_version"], where)).first() is None:
-                return Refusal(SetupOutcome.UNKNOWN_SALE)
-            rows = await connection.execute(QUERIES["read_seats"], where | {"occasion": occasion})
-            seats = [SeatBody(*row) for row in rows]
+        sale, occasion = call.path["sale"], call.query.occasion
+        snapshot = await self._board.look(sale)
+        if snapshot is None:
+            return Refusal(SetupOutcome.UNKNOWN_SALE)
         # Seats are only ever added, so that a short time in a cache harms nobody.
         cached = ((b"cache-control", b"public, max-age=10"),)
-        return Reply(200, SeatList(call.path["sale"], occasion, seats), cached)
+        if occasion not in snapshot.seat_maps:
+            return document_of(_seat_list(sale, occasion, "")).reply(call, cached)
+        document = await self._documents.find(
+            ("seats", sale, occasion),
+            (snapshot.catalogue_version,),
+            partial(self._read_seats, sale, occasion),
+        )
+        return document.reply(call, cached)
+
+    async def _read_offer(self, sale: int, minute: int) -> tuple[Version, Offer]:
+        where = {"organisation": self._organisation, "sale": sale}
+        async with self._engine.connect() as connection:
+            row = dict((await connection.execute(QUERIES["read_sale"], where)).mappings().one())
+        ahead = row["now"] - timedelta(seconds=self._monotonic())
+        offer = await asyncio.to_thread(_offer, row, ahead)
+        return (row["catalogue_version"], minute), offer
+
+    async def _read_seats(self, sale: int, occasion: int) -> tuple[Version, Document]:
+        where = {"organisation": self._organisation, "sale": sale, "occasion": occasion}
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(QUERIES["read_seats"], where)).one()
+        document = await asyncio.to_thread(
+            lambda: document_of(_seat_list(sale, occasion, row.seats))
+        )
+        return (row.catalogue_version,), document
+
+
+def _offer(row: Mapping[str, Any], ahead: datetime) -> Offer:
+    fields = {name: row[name] for name in SaleBody.__struct_fields__ if name in row}
+    size = 0
+    for name, value in fields.items():
+        if isinstance(value, list):
+            fields[name] = msgspec.Raw(msgspec.json.encode(value))
+            size += len(fields[name])
+    return Offer(fields, ahead, size)
+
+
+async def _sale_document(
+    offer: Offer, version: int, *, paused: bool, is_open: bool
+) -> tuple[Version, Document]:
+    told = {"version": version, "paused": paused, "is_open": is_open}
+    body = msgspec.json.encode(SaleBody(**{**offer.fields, **told}))
+    return (version,), await asyncio.to_thread(document_of, body)
+
+
+def _seat_list(sale: int, occasion: int, seats: str) -> bytes:
+    """A `SeatList`, of seats that are JSON already."""
+    return f'{{"sale":{sale},"occasion":{occasion},"seats":[{seats}]}}'.encode()

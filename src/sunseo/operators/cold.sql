@@ -3,11 +3,12 @@
 INSERT INTO operator_keys (organisation, key_id, name, digest)
 VALUES (:organisation, :key_id, :name, :digest);
 
--- name: find_key
--- Find the digest of a key that has not been revoked.
-SELECT digest
+-- name: find_keys
+-- Find the digests of those of these keys that have not been revoked.
+SELECT key_id, digest
 FROM operator_keys
-WHERE organisation = :organisation AND key_id = :key_id AND revoked_at IS NULL;
+WHERE organisation = :organisation AND key_id = ANY(CAST(:key_ids AS text[]))
+    AND revoked_at IS NULL;
 
 -- name: claim_effect
 -- Be the first with this effect, or wait for the first to end and get nothing.

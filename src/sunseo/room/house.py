@@ -71,6 +71,7 @@ class RoomHouse:
 
     Args:
         cold: for operators, shared with the rest of the house.
+        urgent: for operators who stop a room or let it go on.
         engine: of the board and the leader alone.
         lanes: of joining and entering.
         waits: of all lanes whose waiting tells how this worker fares.
@@ -89,6 +90,7 @@ class RoomHouse:
         metrics: Metrics,
         *,
         cold: AsyncEngine,
+        urgent: AsyncEngine,
         engine: AsyncEngine,
         lanes: list[RoomLane],
         waits: list[WaitWatch],
@@ -124,7 +126,7 @@ class RoomHouse:
             nonce_window_s=settings.nonce_window_s,
         )
         self._draws = DrawStore(cold, organisation)
-        self._setup = RoomSetup(cold, organisation, outside.sale_exists)
+        self._setup = RoomSetup(cold, organisation, outside.sale_exists, urgent)
         leader = uuid4()
         self._worker_health = WorkerHealth(
             cold, organisation, name=leader.hex[:8], waits=waits, tally=tally

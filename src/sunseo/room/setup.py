@@ -70,12 +70,20 @@ class RoomSetup:
 
     Args:
         sale_exists: whether the organisation has such a sale.
+        urgent: of what cannot wait until others are done: to pause, to go on, to close.
     """
 
-    def __init__(self, engine: AsyncEngine, organisation: int, sale_exists: SaleExists) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        organisation: int,
+        sale_exists: SaleExists,
+        urgent: AsyncEngine | None = None,
+    ) -> None:
         self._engine = engine
         self._organisation = organisation
         self._sale_exists = sale_exists
+        self._urgent = urgent or engine
 
     async def create(self, operator: str, key: str, body: NewRoom) -> EffectAnswer:
         if body.sale is not None and not await self._sale_exists(body.sale):
@@ -166,7 +174,7 @@ class RoomSetup:
             await self._record(connection, by[0], action, locked.sale, {"room": room})
             return {"room": room, "version": version}
 
-        return await self._once(by, f"{action} {room}", None, work)
+        return await self._once(by, f"{action} {room}", None, work, engine=self._urgent)
 
     async def _refuse_fixed(
         self, connection: AsyncConnection, locked: LockedRoom, settings: RoomSettings
@@ -250,12 +258,18 @@ class RoomSetup:
         return EffectAnswer(EffectOutcome.DONE, void | {"epoch": row.epoch, "done": False})
 
     async def _once(
-        self, by: tuple[str, str], action: str, body: msgspec.Struct | None, work: Work
+        self,
+        by: tuple[str, str],
+        action: str,
+        body: msgspec.Struct | None,
+        work: Work,
+        *,
+        engine: AsyncEngine | None = None,
     ) -> EffectAnswer:
         operator, key = by
         person = Person.named(self._organisation, OPERATOR_ISSUER, operator)
-        effect = effect_id(person, 0, action, key)
-        return await once(self._engine, self._organisation, effect, request_digest(body), work)
+        effect, digest = effect_id(person, 0, action, key), request_digest(body)
+        return await once(engine or self._engine, self._organisation, effect, digest, work)
 
     async def _record(
         self,

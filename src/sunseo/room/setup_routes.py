@@ -23,7 +23,7 @@ from sunseo.room.setup_bodies import (
     UnreadableRoom,
 )
 from sunseo.room.stored import UnreadableSettingsError, read_settings
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
 
 ROOMS_MAX = 1000  # that one answer lists
 READ_OUTCOMES = (RoomSetupOutcome.UNKNOWN_ROOM, RoomSetupOutcome.ROOM_UNREADABLE)
@@ -121,6 +121,7 @@ def _action(name: str, verb: str, summary: str, handler: Any) -> Endpoint:
         outcomes=ROOM_SETUP_OUTCOMES,
         auth=Auth.OPERATOR,
         idempotent_key=True,
+        urgency=Urgency.ALWAYS,  # what is wanted most when there is too much of everything
     )
 
 

@@ -5,6 +5,7 @@ from html import escape
 
 import msgspec
 
+from sunseo.web.documents import document_of
 from sunseo.web.endpoint import Answer, Call, Endpoint, Reply, Urgency
 from sunseo.web.openapi import openapi_document
 from sunseo.web.problems import NO_SUCH_PATH, Catalogue, ProblemError, ProblemType
@@ -36,17 +37,16 @@ def describe(endpoints: Sequence[Endpoint], catalogue: Catalogue) -> list[Endpoi
         urgency=Urgency.POLL,
     )
     described = [*endpoints, problem, api]
-    document.encoded = msgspec.json.format(
-        msgspec.json.encode(openapi_document(described, catalogue)), indent=2
-    )
+    encoded = msgspec.json.encode(openapi_document(described, catalogue))
+    document.made = document_of(msgspec.json.format(encoded, indent=2))
     return [problem, api]
 
 
 class _Document:
-    encoded = b""
+    made = document_of(b"")
 
-    async def __call__(self, _: Call) -> Answer:
-        return Reply(200, self.encoded, ((b"cache-control", b"public, max-age=300"),))
+    async def __call__(self, call: Call) -> Answer:
+        return self.made.reply(call, ((b"cache-control", b"public, max-age=300"),))
 
 
 class _ProblemPages:
