@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from granian.constants import Interfaces, Loops
 from structlog.typing import FilteringBoundLogger
 
 from sunseo.core.processes import raise_file_limit
@@ -28,9 +27,8 @@ from sunseo.postgres.migrate import head_revision, upgrade
 from sunseo.settings import Settings
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import prepare
-from sunseo.web.limits import granian_options
-from sunseo.web.server import WorkerServer, make_mould
-from sunseo.wiring import WorkerPlan, limits_of, load_worker
+from sunseo.web.workers import Workers, preload
+from sunseo.wiring import WorkerPlan, serve_worker
 
 SECRET_FILE = "secret"  # noqa: S105 - the name of a file
 METRICS_FOLDER = "metrics"
@@ -50,16 +48,16 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         EmbeddedServerError: PostgreSQL cannot be started; one line says what to do.
         OSError: the port is taken.
     """
-    place = _free_place(settings.host, settings.port)
-    raise_file_limit()  # for the mould and the workers, who inherit it
-    make_mould("sunseo.wiring")  # while PostgreSQL starts
+    place = _take_place(settings.host, settings.port, settings.workers)
+    raise_file_limit()  # for the fork server and the workers, who inherit it
+    preload("sunseo.wiring")  # while PostgreSQL starts
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_starting)
     with closing(Logs(settings.log_level)) as logs, ExitStack() as stack:
         logs.take_over()
         plan = prepare_plan(settings, stack, announce)
         announce(f"Listening on {place.url}")
-        _serve_until_told(settings, place, plan, logs.logger("supervisor"))
+        _serve_until_told(place, plan, logs.logger("supervisor"))
 
 
 def prepare_plan(
@@ -95,10 +93,11 @@ def secret_of(settings: Settings) -> str:
 
 
 class Place(NamedTuple):
-    """Where to listen, as the kernel wants it."""
+    """Where we listen: a socket for each worker, all on one port, bound and not yet listening."""
 
     address: str
     port: int
+    listeners: tuple[socket.socket, ...]
 
     @property
     def url(self) -> str:
@@ -106,25 +105,16 @@ class Place(NamedTuple):
         return f"http://{host}:{self.port}"
 
 
-def _serve_until_told(
-    settings: Settings, place: Place, plan: WorkerPlan, logger: FilteringBoundLogger
-) -> None:
-    def on_death(pid: int, exit_code: int | None, age_s: float) -> None:
+def _serve_until_told(place: Place, plan: WorkerPlan, logger: FilteringBoundLogger) -> None:
+    def on_death(pid: int | None, exit_code: int | None, age_s: float) -> None:
         logger.error("worker_died", worker=pid, exit_code=exit_code, age_s=round(age_s, 3))
 
-    server = WorkerServer(
-        target="sunseo",  # of no use: the loader builds the application
-        address=place.address,
-        port=place.port,
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        workers=settings.workers,
-        workers_kill_timeout=WORKERS_KILL_TIMEOUT_S,
-        log_enabled=False,
+    Workers(
+        place.listeners,
+        partial(serve_worker, plan),
         on_death=on_death,
-        **granian_options(limits_of(settings)),
-    )
-    server.serve(target_loader=partial(load_worker, plan=plan))
+        kill_after_s=WORKERS_KILL_TIMEOUT_S,
+    ).run()
 
 
 def _stop_starting(_number: int, _frame: object) -> NoReturn:
@@ -132,7 +122,7 @@ def _stop_starting(_number: int, _frame: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def _free_place(host: str, port: int) -> Place:
+def _take_place(host: str, port: int, workers: int) -> Place:
     """Fail at once and clearly, before PostgreSQL is started for nothing.
 
     Raises:
@@ -144,25 +134,38 @@ def _free_place(host: str, port: int) -> Place:
         deadline = time.monotonic() + LEFTOVERS_S
         while True:
             try:
-                return Place(address, _try(family, address, port))
+                port = _try(family, address, port)
+                break
             except OSError as error:
                 if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
                     raise
                 # Workers share their port, as nearly nobody else does: these are a server's.
-                _try(family, address, port, shared=True)
+                _bind(family, address, port, shared=True).close()
             time.sleep(LEFTOVERS_POLL_S)
+        listeners = (_bind(family, address, port, shared=True) for _ in range(workers))
+        return Place(address, port, tuple(listeners))
     except OSError as error:
         raise OSError(
             error.errno, f"cannot listen on {host}, port {port}: {error.strerror or error}"
         ) from None
 
 
-def _try(family: int, address: str, port: int, *, shared: bool = False) -> int:
-    """Take a port and give it back; returns its number, which is a new one for zero."""
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        probe.bind((address, port))
+def _try(family: int, address: str, port: int) -> int:
+    """Take a port for us alone and give it back; returns its number, a new one for zero."""
+    with _bind(family, address, port, shared=False) as probe:
         bound: int = probe.getsockname()[1]
         return bound
+
+
+def _bind(family: int, address: str, port: int, *, shared: bool) -> socket.socket:
+    """A bound socket; those that are shared take connections in turn."""
+    bound = socket.socket(family)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind((address, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -7,6 +7,7 @@ On failure  A worker starts without the database and is not ready until the data
 """
 
 import gc
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -54,10 +55,10 @@ from sunseo.web.auth import Authenticator
 from sunseo.web.endpoint import Auth, Endpoint
 from sunseo.web.guests import guest_endpoints
 from sunseo.web.health import health_endpoints
+from sunseo.web.http_server import HttpServer
 from sunseo.web.limits import Limits
 from sunseo.web.operators import OperatorKeys
 from sunseo.web.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
-from sunseo.web.server import heed_first_signal_only
 
 HOUSEKEEPING_EVERY_S = 1.0
 ROOM_CONNECTIONS = 2  # the board's and the leader's, which wait for nobody else
@@ -364,19 +365,18 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def load_worker(_target: str, plan: WorkerPlan) -> App:
-    """Build a worker's application: called by the server in each worker process."""
+def serve_worker(plan: WorkerPlan, listener: socket.socket) -> None:
+    """Serve with all parts of a worker until SIGINT or SIGTERM: what each worker process does."""
     exit_with_starter()
     metrics = Metrics.open(plan.metrics_folder)
     logs = Logs(plan.settings.log_level)
     logs.writer.on_dropped = metrics.log_lines_dropped.inc
     logs.bridge()
     worker = Worker(plan, metrics, logs)
-    heed_first_signal_only(worker.drain)
     app = worker.app()
     # What is there now stays, and what requests leave behind has hardly any cycles: the collector
     # looks less often, and never through all of it, since that pauses everybody for tens of ms.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    return app
+    HttpServer(app, limits_of(plan.settings), worker.drain).run([listener])

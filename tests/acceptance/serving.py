@@ -154,7 +154,7 @@ class Serving:
             return []
         self.watch()
         found = []
-        for process in self.seen:  # not only those below it: workers outlive their mould
+        for process in self.seen:  # not only those below it: workers outlive their fork server
             with suppress(psutil.Error):
                 if any(held.laddr[1] == self.port for held in _listening(process)):
                     found.append(process.pid)

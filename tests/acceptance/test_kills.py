@@ -80,20 +80,20 @@ def test_workers_that_die_young_are_replaced_and_others_go_on(server: Serving) -
     assert [json.loads(line)["exit_code"] for line in deaths[-3:]] == [-signal.SIGKILL] * 3
 
 
-def test_workers_are_forked_from_their_mould(server: Serving) -> None:
+def test_workers_are_forked_from_the_fork_server(server: Serving) -> None:
     """A new worker comes from the same process as the old one; it has imported everything."""
     victim, neighbour = server.workers()
-    mould = psutil.Process(victim).ppid()
+    fork_server = psutil.Process(victim).ppid()
     os.kill(victim, signal.SIGKILL)
 
     until(lambda: len(set(server.workers()) - {victim}) == 2, "it is replaced")
     assert server.process is not None
-    assert mould != server.process.pid
-    assert {psutil.Process(pid).ppid() for pid in server.workers()} == {mould}
+    assert fork_server != server.process.pid
+    assert {psutil.Process(pid).ppid() for pid in server.workers()} == {fork_server}
     assert neighbour in server.workers()
 
 
-def test_mould_that_dies_is_replaced_with_its_workers(server: Serving) -> None:
+def test_fork_server_that_dies_is_replaced_with_its_workers(server: Serving) -> None:
     """Nobody goes on whom the supervisor cannot see."""
     before = server.workers()
     os.kill(psutil.Process(before[0]).ppid(), signal.SIGKILL)

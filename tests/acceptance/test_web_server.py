@@ -22,31 +22,37 @@ ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 import os
+import socket
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from granian import Granian
-from granian.constants import Interfaces, Loops
-
-from sunseo.core.processes import exit_with_parent
+from sunseo.core.processes import exit_with_starter
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics, prepare
 from sunseo.web.app import build_app
 from sunseo.web.auth import Authenticator
 from sunseo.web.health import health_endpoints
-from sunseo.web.limits import Limits, granian_options
+from sunseo.web.http_server import HttpServer
+from sunseo.web.limits import Limits
 from sunseo.web.operators import OperatorKeys
 from sunseo.web.persons import Persons, SharedSecretVerifier
+from sunseo.web.workers import Workers, preload
 from tests.unit.web_http.shop import ISSUER, SECRET, Shop
 
 FOLDER, PORT, WORKERS = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-LIMITS = Limits(head_timeout_s=1.0, body_timeout_s=1.0, body_bytes_max=20_000)
+LIMITS = Limits(
+    head_timeout_s=1.0,
+    body_timeout_s=1.0,
+    body_bytes_max=20_000,
+    concurrency_max=64,
+    connections_max=80,
+)
 
 
-def load():
-    exit_with_parent()
+def serve(listener):
+    exit_with_starter()
     shop = Shop()
     metrics = Metrics.open(FOLDER / "metrics")
     logs = Logs("info", LineWriter(os.open(FOLDER / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)))
@@ -60,7 +66,7 @@ def load():
     async def look_up(_):
         return None
 
-    return build_app(
+    app = build_app(
         [*shop.table(), *health_endpoints({}, metrics)],
         Authenticator(Persons(1, [SharedSecretVerifier(ISSUER, SECRET)]), OperatorKeys(look_up)),
         limits=LIMITS,
@@ -68,21 +74,19 @@ def load():
         logs=logs,
         lifespan=lifespan,
     )
+    HttpServer(app, LIMITS).run([listener])
 
 
 if __name__ == "__main__":
+    preload("sunseo.web.http_server", "tests.unit.web_http.shop")
     prepare(FOLDER / "metrics")
-    Granian(
-        "server:load",
-        address="127.0.0.1",
-        port=PORT,
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        workers=WORKERS,
-        factory=True,
-        working_dir=FOLDER,
-        **granian_options(LIMITS),
-    ).serve(target_loader=lambda *_: load())
+    listeners = []
+    for _ in range(WORKERS):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(("127.0.0.1", PORT))
+        listeners.append(listener)
+    Workers(listeners, serve, on_death=print, kill_after_s=10).run()
 """
 
 
@@ -107,7 +111,7 @@ class Server:
             writer.close()
 
     async def ready(self) -> "Server":
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 await self.exchange(GET_LIVE)
             except (OSError, asyncio.IncompleteReadError):
@@ -208,6 +212,101 @@ async def test_chunked_body_is_read(server: Server) -> None:
     assert answer.status == 200
 
 
+async def test_pieces_and_pipelines_get_the_same_answers(server: Server) -> None:
+    """A request in two pieces, and several in one piece, are answered in order, as one is alone."""
+    whole = post(b'{"seats":[1]}')
+
+    (alone,) = await server.exchange(whole)
+    (pieces,) = await server.exchange(whole[:40], whole[40:-3], whole[-3:])
+    piped = await server.exchange(whole + GET_LIVE + whole + whole, answers=4)
+
+    assert [a.status for a in piped] == [200, 200, 200, 200]
+    assert [a.body for a in (pieces, piped[0], piped[2], piped[3])] == [alone.body] * 4
+    assert without_variable(pieces) == without_variable(alone) == without_variable(piped[3])
+
+
+def without_variable(answer: "Answer") -> dict[str, str]:
+    return {k: v for k, v in answer.headers.items() if k not in ("date", "x-request-id")}
+
+
+async def test_head_has_the_headers_of_get(server: Server) -> None:
+    """HEAD tells the length of what GET sends, and sends nothing of it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(GET_LIVE.replace(b"GET", b"HEAD") + GET_LIVE)
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    answer = await read_answer(reader)
+    writer.close()
+
+    assert f"content-length: {answer.headers['content-length']}" in head
+    assert answer.status == 200
+
+
+async def test_old_clients_get_their_answer_and_the_end(server: Server) -> None:
+    """An answer to HTTP/1.0, or to `Connection: close`, is followed by the connection's end."""
+    for request in (
+        b"GET /livez HTTP/1.0\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(request)
+        answer = await read_answer(reader)
+
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert await asyncio.wait_for(reader.read(), 15) == b""
+        writer.close()
+
+
+async def test_silent_connection_is_ended(server: Server) -> None:
+    """A connection on which nothing ever comes is ended like one whose head stops coming."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    assert await asyncio.wait_for(reader.read(), 15) == b""
+    writer.close()
+
+
+async def test_health_is_told_though_connections_are_used_up(server: Server) -> None:
+    """Beyond the limit of connections health is still answered, and everything else refused."""
+    idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(90)]
+    try:
+        (live,) = await server.exchange(GET_LIVE)
+        (other,) = await server.exchange(post(b'{"seats":[1]}'))
+    finally:
+        for _, writer in idle:
+            writer.close()
+
+    assert live.status == 200
+    assert (other.status, other.headers["connection"]) == (503, "close")
+
+
+async def test_stop_answers_what_has_arrived(tmp_path: Path) -> None:
+    """Clients in mid-conversation get an answer to each request, the last one with `close`."""
+    server = await start(tmp_path, workers=2).ready()
+    answered, many = 0, asyncio.Event()
+
+    async def converse() -> str:
+        nonlocal answered
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        while True:
+            writer.write(GET_LIVE)
+            answer = await read_answer(reader)  # raises where the connection ends without one
+            answered += 1
+            if answered == 200:
+                many.set()
+            if answer.headers.get("connection") == "close":
+                writer.close()
+                return "close"
+
+    clients = [asyncio.create_task(converse()) for _ in range(32)]
+    try:
+        await asyncio.wait_for(many.wait(), 30)
+        server.process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(asyncio.gather(*clients), 30) == ["close"] * 32
+        assert server.process.wait(timeout=20) == 0
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
 async def test_refusals_keep_the_connection(server: Server) -> None:
     """After a refused body, the same connection serves the next request."""
     answers = await server.exchange(post(b"{"), post(b'{"a":1}'), GET_LIVE, answers=3)
@@ -248,7 +347,7 @@ async def test_slow_head_ends_in_time(server: Server) -> None:
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 501),
         (b"GET / SPDY/9\r\n\r\n", 400),
         (b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"GET /livez HTTP/1.1\r\nHost: x\r\nBad Header\r\n\r\n", 400),
@@ -263,7 +362,8 @@ async def test_slow_head_ends_in_time(server: Server) -> None:
         (b"GET /livez%0a HTTP/1.1\r\nHost: x\r\n\r\n", 404),
         (b"GET http://x/livez HTTP/1.1\r\nHost: x\r\n\r\n", 200),
         (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 404),
-        (b"BREW /livez HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"BREW /livez HTTP/1.1\r\nHost: x\r\n\r\n", 501),
+        (b"PROPFIND /livez HTTP/1.1\r\nHost: x\r\n\r\n", 405),
     ],
 )
 async def test_garbage_is_refused(server: Server, request_bytes: bytes, status: int) -> None:

@@ -156,7 +156,7 @@ def test_what_is_told_again_is_what_lanes_call_later() -> None:
 
 def test_importing_the_gate_is_cheap() -> None:
     """No database, no web framework, no event loop of ours comes into other people's apps."""
-    heavy = "sqlalchemy asyncpg starlette granian aiohttp prometheus_client structlog cryptography"
+    heavy = "sqlalchemy asyncpg starlette uvicorn aiohttp prometheus_client structlog cryptography"
     program = (
         "import sys; import sunseo.room.gate.asgi, sunseo.room.gate.wsgi;"
         f"print([name for name in {heavy.split()} if name in sys.modules])"

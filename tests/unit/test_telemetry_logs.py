@@ -180,13 +180,13 @@ def test_libraries_log_the_same_way(tmp_path: Path) -> None:
         try:
             int("broken")
         except ValueError:
-            logging.getLogger("granian").exception("it %s", "failed")
+            logging.getLogger("uvicorn").exception("it %s", "failed")
     finally:
         root.handlers[:], root.level = before
     logs.close()
 
     line = json.loads((tmp_path / "log").read_text())
-    assert (line["event"], line["logger"], line["level"]) == ("it failed", "granian", "error")
+    assert (line["event"], line["logger"], line["level"]) == ("it failed", "uvicorn", "error")
     assert "ValueError: invalid literal" in line["exception"]
 
 

@@ -75,7 +75,7 @@ class Logs:
             self.writer.hurry()
 
     def bridge(self) -> None:
-        """Send what libraries log with the standard library (Granian, asyncio) the same way."""
+        """Send what libraries log with the standard library (uvicorn, asyncio) the same way."""
         root = logging.getLogger()
         root.handlers[:] = [_Bridge(self.logger("root"))]
         root.setLevel(LEVELS[self.level])

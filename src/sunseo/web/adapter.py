@@ -13,7 +13,7 @@ from sunseo.telemetry.metrics import RouteMetrics
 from sunseo.web.auth import IDENTIFY, Authenticator
 from sunseo.web.bodies import BodyReader
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Header, Record, Reply, Stream
-from sunseo.web.limits import announced_length, read_body
+from sunseo.web.limits import announced_length, read_body, refuse_too_large
 from sunseo.web.paths import Template
 from sunseo.web.queries import FormReader, QueryReader
 from sunseo.web.requests import idempotency_key_of, refuse_other_forms, refuse_other_media
@@ -60,7 +60,7 @@ class Adapter:
             (_JSON_TYPE,) if endpoint.auth is Auth.PUBLIC else (_JSON_TYPE, _NO_STORE)
         )
 
-    async def answer(self, call: Call, query_string: bytes, receive: Receive) -> Answer:
+    async def answer(self, call: Call, query_string: bytes, body: Receive | bytes) -> Answer:
         """Read the request and have it handled. `call.path` comes as raw text.
 
         Raises:
@@ -77,7 +77,7 @@ class Adapter:
             call.idempotency_key = idempotency_key_of(headers)
         call.body = None
         if self._body is not None:
-            call.body = await self._read(self._body, call, receive)
+            call.body = await self._read(self._body, call, body)
         return await self._handler(call)
 
     def render(self, reply: Reply, record: Record) -> Rendered:
@@ -98,7 +98,9 @@ class Adapter:
             headers.append(header)
         return status, headers, encoded
 
-    async def _read(self, reader: BodyReader | FormReader, call: Call, receive: Receive) -> Any:
+    async def _read(
+        self, reader: BodyReader | FormReader, call: Call, source: Receive | bytes
+    ) -> Any:
         headers = call.headers
         announced = announced_length(headers)
         if announced == 0 and self._body_is_optional:
@@ -106,9 +108,11 @@ class Adapter:
         if announced != 0 and not self._body_is_optional:
             self._refuse_other_media(headers)
         body = b""
-        if announced != 0:
+        if isinstance(source, bytes):
+            body = refuse_too_large(source, self._body_bytes_max)
+        elif announced != 0:
             call.record.reading = True
-            body = await read_body(receive, announced, self._body_bytes_max)
+            body = await read_body(source, announced, self._body_bytes_max)
             call.record.reading = False
         if self._body_is_optional:
             if body:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.routing import Router
@@ -44,7 +44,7 @@ from sunseo.web.problems import (
     retry_after,
     type_of,
 )
-from sunseo.web.raw import RawAnswers
+from sunseo.web.raw import RawAnswers, ReadyAnswer
 from sunseo.web.requests import refuse_odd_headers, request_id_of
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
@@ -104,6 +104,14 @@ def build_app(
         raw=raw,
         on_write=on_write,
     )
+
+
+class Exchange(NamedTuple):
+    """A request that was answered, before anything of the answer is sent."""
+
+    record: Record
+    adapter: Adapter | None
+    rendered: Rendered | None  # none where the client left before its request had arrived
 
 
 class _Methods:
@@ -175,6 +183,29 @@ class App:
         if ready is not None and scope["method"] in ready.methods:
             await ready(scope, receive, send)
             return
+        exchange = await self.exchange(scope, receive)
+        if exchange.rendered is not None:
+            await _respond(send, exchange.rendered, exchange.record)
+        self.settle(exchange)
+
+    def ready(self, scope: Scope) -> ReadyAnswer | None:
+        """What is answered from memory, for whoever can send it without ASGI."""
+        ready = self._raw.get(scope["path"])
+        if isinstance(ready, ReadyAnswer) and scope["method"] in ready.methods:
+            return ready
+        return None
+
+    def is_raw(self, path: str) -> bool:
+        """Whether a path is answered ahead of the table, perhaps for as long as one listens."""
+        return path in self._raw
+
+    async def exchange(self, scope: Scope, body: Receive | bytes) -> "Exchange":
+        """Have a request answered; whoever asked sends the answer, then calls `settle`.
+
+        Args:
+            scope: ASGI's.
+            body: all of it, or where to receive it from.
+        """
         pairs = scope["headers"]
         headers = dict(pairs)
         method = scope["method"]
@@ -191,7 +222,7 @@ class App:
                 adapter, raw_path = self._find(scope["path"], method)
                 record.route = adapter.route
                 call = Call(record, headers, raw_path, scope)
-                rendered = await self._answer(adapter, call, scope["query_string"], receive)
+                rendered = await self._answer(adapter, call, scope["query_string"], body)
         except ProblemError as error:
             rendered = self._problem(error.problem, error.detail, record, error.members)
             rendered[1].extend(error.headers)
@@ -199,13 +230,12 @@ class App:
                 rendered = _for_people(adapter.endpoint, call, error.problem, rendered)
         except ClientGoneError:
             record.status = _CLIENT_GONE
-            self._settle(record, adapter)
-            return
+            return Exchange(record, adapter, None)
         if adapter is not None and adapter.endpoint.cross_origin:
             rendered[1].extend(CROSS_ORIGIN_HEADERS)
         record.status = rendered[0]
-        await _respond(send, rendered, record)
-        self._settle(record, adapter)
+        rendered[1].append((b"x-request-id", record.request_id.encode()))
+        return Exchange(record, adapter, rendered)
 
     def _find(self, path: str, method: str) -> tuple[Adapter, dict[str, str]]:
         found = self._paths.find(path)
@@ -230,7 +260,7 @@ class App:
         return 204, preflight_headers(crossing), b""
 
     async def _answer(
-        self, adapter: Adapter, call: Call, query_string: bytes, receive: Receive
+        self, adapter: Adapter, call: Call, query_string: bytes, body: Receive | bytes
     ) -> Rendered:
         record = call.record
         if not self._patrol.has_room(adapter.urgency):
@@ -238,7 +268,7 @@ class App:
             raise ProblemError(OVERLOADED)
         self._patrol.enter(record)
         try:
-            answer = await adapter.answer(call, query_string, receive)
+            answer = await adapter.answer(call, query_string, body)
             if isinstance(answer, Refusal):
                 return self._refusal(answer, record)
             return adapter.render(answer, record)
@@ -289,8 +319,9 @@ class App:
         body = _encode(document(problem, detail, record.request_id, members))
         return problem.status, headers, body
 
-    def _settle(self, record: Record, adapter: Adapter | None) -> None:
+    def settle(self, exchange: "Exchange") -> None:
         """Count and log what a request has been."""
+        record, adapter, _ = exchange
         duration_s = time.monotonic() - record.started
         route = self._unrouted if adapter is None else adapter.metrics
         if adapter is not None and adapter.urgency is Urgency.WRITE:
@@ -336,11 +367,15 @@ def _for_people(
     return status, kept, endpoint.problem_page(call, problem.code, status)
 
 
+def may_have_length(status: int) -> bool:
+    """Whether an answer of this status says how long its body is."""
+    return status not in (204, 304)
+
+
 async def _respond(send: Send, rendered: Rendered, record: Record) -> None:
     status, headers, body = rendered
-    headers.append((b"x-request-id", record.request_id.encode()))
-    size = body.size if isinstance(body, Stream) else len(body)
-    if record.method == "HEAD" or isinstance(body, Stream):
+    if may_have_length(status):
+        size = body.size if isinstance(body, Stream) else len(body)
         headers.append((b"content-length", str(size).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if isinstance(body, Stream):

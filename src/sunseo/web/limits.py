@@ -17,7 +17,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from granian.http import HTTP1Settings
 from starlette.types import Receive
 
 from sunseo.web.endpoint import Record, Urgency
@@ -83,10 +82,21 @@ async def read_body(receive: Receive, announced: int | None, limit: int) -> byte
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
-        # Granian announces more after the last byte, too; asking again would cost a turn.
+        # A server may announce more after the last byte, too; asking again would cost a turn.
         if size == announced or not message.get("more_body", False):
             return b"".join(chunks) + chunk if chunks else chunk
         chunks.append(chunk)
+
+
+def refuse_too_large(body: bytes, limit: int) -> bytes:
+    """A body that has arrived as a whole, where it is of at most `limit` bytes.
+
+    Raises:
+        ProblemError: it is longer.
+    """
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
 
 
 def announced_length(headers: dict[bytes, bytes]) -> int | None:
@@ -157,24 +167,3 @@ class Patrol:
         self._sweep_due = bool(self._under_way)
         if self._sweep_due:
             asyncio.get_running_loop().call_later(SWEEP_INTERVAL_S, self._sweep_on_time)
-
-
-def granian_options(limits: Limits) -> dict[str, Any]:
-    """Granian's own limits, as keyword arguments of its server.
-
-    Its `backpressure` counts open connections, idle ones too, and beyond it connections are left
-    unanswered; so it must lie above our own cap, which answers. `header_read_timeout` also ends
-    idle keep-alive connections. hyper refuses more than 100 headers and a head above the buffer
-    with 431 by itself.
-    """
-    return {
-        "backlog": 4096,  # the kernel cuts it to net.core.somaxconn
-        "backpressure": limits.connections_max,
-        "http1_settings": HTTP1Settings(
-            header_read_timeout=int(limits.head_timeout_s * 1000),
-            max_buffer_size=max(8192, 2 * limits.header_bytes_max),
-        ),
-        "respawn_failed_workers": True,  # else one killed worker stops the whole service
-        "respawn_interval": 0.5,
-        "websockets": False,
-    }

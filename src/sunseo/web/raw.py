@@ -7,11 +7,9 @@ is looked at, and there is nothing to decode. Whoever owns such an answer counts
 from collections.abc import Mapping
 from typing import Protocol
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from sunseo.web.endpoint import Header
-
-_NO_BODY: Message = {"type": "http.response.body", "body": b""}
 
 
 class RawAnswer(Protocol):
@@ -37,7 +35,7 @@ class ReadyAnswer:
         served: what came before, to count on from.
     """
 
-    __slots__ = ("_etag", "_full", "_start", "_unchanged", "body", "served")
+    __slots__ = ("_etag", "_headers", "_unchanged", "body", "served")
 
     methods = frozenset({"GET", "HEAD"})
 
@@ -45,22 +43,18 @@ class ReadyAnswer:
         self.body = body
         self.served = served
         self._etag = b'"' + etag + b'"'
-        told: list[Header] = [*headers, (b"etag", self._etag)]
-        length = (b"content-length", str(len(body)).encode())
-        self._start: Message = _start(200, [*told, length])
-        self._unchanged: Message = _start(304, told)
-        self._full: Message = {"type": "http.response.body", "body": body}
+        self._unchanged: list[Header] = [*headers, (b"etag", self._etag)]
+        self._headers = [*self._unchanged, (b"content-length", str(len(body)).encode())]
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    def answer(self, scope: Scope) -> tuple[int, list[Header], bytes]:
+        """Status, headers and body for a request; it counts as served."""
         self.served += 1
         for name, value in scope["headers"]:
             if name == b"if-none-match" and (self._etag in value or value == b"*"):
-                await send(self._unchanged)
-                await send(_NO_BODY)
-                return
-        await send(self._start)
-        await send(self._full if scope["method"] == "GET" else _NO_BODY)
+                return 304, self._unchanged, b""
+        return 200, self._headers, self.body if scope["method"] == "GET" else b""
 
-
-def _start(status: int, headers: list[Header]) -> Message:
-    return {"type": "http.response.start", "status": status, "headers": headers}
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        status, headers, body = self.answer(scope)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

@@ -1,32 +1,19 @@
 """One ASGI app, served by this process alone until SIGINT or SIGTERM."""
 
-import asyncio
-import signal
+import socket
 
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server.embed import Server
 from starlette.types import ASGIApp
 
-BACKLOG = 1024
+from sunseo.web.http_server import HttpServer
+from sunseo.web.limits import Limits
 
 
 async def serve_alone(app: ASGIApp, host: str, port: int, *, connections_max: int) -> None:
     """Serve until a signal asks to stop.
 
-    Of connections beyond `connections_max`, idle ones counted, none is accepted.
+    On connections beyond `connections_max`, idle ones counted, only health checks are answered.
     """
-    server = Server(
-        app,
-        address=host,
-        port=port,
-        interface=Interfaces.ASGI,
-        websockets=False,
-        backlog=BACKLOG,
-        backpressure=connections_max,
-        log_level=LogLevels.error,
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve()
+    limits = Limits(connections_max=connections_max, concurrency_max=connections_max - 1)
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.create_server(address[:2], family=family)
+    await HttpServer(app, limits).serve([listener])

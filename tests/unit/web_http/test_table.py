@@ -13,7 +13,7 @@ from sunseo.web.bodies import UnboundedRequestError, check_request_type
 from sunseo.web.endpoint import Auth, Endpoint, Reply, Urgency
 from sunseo.web.fields import Number32
 from sunseo.web.health import health_endpoints
-from sunseo.web.limits import Limits, granian_options
+from sunseo.web.limits import Limits
 from sunseo.web.paths import BadTemplateError, Template
 from sunseo.web.problems import Catalogue, ConflictingProblemsError
 from tests.asgi import Response, ask
@@ -117,14 +117,6 @@ def test_limits_are_checked_value_against_value(changes: dict[str, Any]) -> None
     """Limits that would undo each other stop the start."""
     with pytest.raises(ValueError):
         Limits(**changes)
-
-
-def test_server_accepts_more_than_we_refuse() -> None:
-    """Granian's backpressure lies above our cap, so that the surplus gets an answer."""
-    options = granian_options(Limits())
-
-    assert options["backpressure"] > Limits().concurrency_max
-    assert options["respawn_failed_workers"] is True
 
 
 async def ask_health(path: str, **results: Any) -> Response:
