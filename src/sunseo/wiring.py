@@ -132,6 +132,7 @@ class Worker:
             tally=self._tally,
             outside=Outside(self._sale_exists, self._stock_of),
             aside=self._aside,
+            on_clock=ClockGuard(self._note_step_back).observe,
         )
         self._loops = self._make_loops()
 

@@ -63,6 +63,23 @@ def test_replayed_document_changes_nothing(room: Room, watcher: Watcher) -> None
     assert watcher.state.revoked == {ticket.pass_id}
 
 
+def test_room_whose_clock_went_back_is_followed_once_its_line_moves(
+    room: Room, watcher: Watcher
+) -> None:
+    """A document of an earlier time in which the line has come further is a newer one."""
+    room.members |= {"issued": 9, "serving": 5}
+    assert watcher.look_once()
+    room.now_ms -= 3_600_000
+    assert watcher.look_once()
+    assert watcher.state is not None
+    assert watcher.state.now == room.now_ms + 3_600_000
+
+    room.members["serving"] = 6
+    assert watcher.look_once()
+    assert (watcher.state.now, watcher.state.serving) == (room.now_ms, 6)
+    assert abs(watcher.clock.now_ms(monotonic_ms()) - room.now_ms) < 60_000
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sunseo.postgres.migrate import applied_revision
-from sunseo.postgres.pool import create_cold_engine
+from sunseo.postgres.migrate import head_revision
 from sunseo.settings import Settings
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
@@ -20,11 +19,10 @@ SPOILED = """UPDATE rooms SET settings = '{"time_zone": "Mars/Olympus"}' WHERE r
 @pytest.fixture
 async def worker(database_dsn: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """A worker that is built and not started, so that nothing is read but by the test."""
-    engine = create_cold_engine(database_dsn, size=1)
-    revision = await applied_revision(engine)
-    await engine.dispose()
     settings = Settings(secret="a secret that only the tests know")
-    plan = WorkerPlan(settings, database_dsn, settings.secret or "", tmp_path, None, revision)
+    plan = WorkerPlan(
+        settings, database_dsn, settings.secret or "", tmp_path, None, head_revision()
+    )
     built = Worker(plan, Metrics(), Logs("error"))
     try:
         yield built

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +17,10 @@ from sunseo.room.gate.verifier import (
     OFFSET_WINDOW_MS,
     PassVerifier,
     RoomClock,
+    RoomState,
     StateError,
     gate_keys,
+    is_older,
 )
 from sunseo.room.keys import KeyRing
 from sunseo.room.tokens import TokenError
@@ -147,6 +150,29 @@ def test_clock_takes_the_least_delayed_document() -> None:
     late = 3_000 + OFFSET_WINDOW_MS
     clock.learn(T0 + late - 500, late)  # the first is forgotten: the second counts no more either
     assert clock.now_ms(late) == T0 + late - 500
+
+
+def test_clock_goes_back_when_the_rooms_does() -> None:
+    """Where what was learnt is known to be of another time, the next document tells the time."""
+    clock = RoomClock(T0, 0)
+    clock.learn(T0 + 1_000, 1_000)
+    clock.forget()
+    clock.learn(T0 + 2_000 - 3_600_000, 2_000)
+    assert clock.now_ms(3_000) == T0 + 3_000 - 3_600_000
+
+
+def test_line_that_has_come_further_is_newer_whatever_the_time() -> None:
+    """After the room's clock went back gates follow the line; a replay still changes nothing."""
+    known = RoomState(1, 1, "open", "fifo", T0, issued=9, serving=5)
+    replace = msgspec.structs.replace
+    back = replace(known, now=T0 - 3_600_000)
+    assert not is_older(replace(back, serving=6), known)
+    assert not is_older(replace(back, issued=10), known)
+    assert is_older(back, known)
+    assert is_older(replace(back, serving=4, issued=10), known)
+    assert is_older(replace(back, epoch=0, serving=6), known)
+    assert not is_older(replace(known, now=T0 + 1, serving=4), known)
+    assert not is_older(replace(back, epoch=2, serving=0), known)
 
 
 def test_what_is_told_again_is_what_lanes_call_later() -> None:

@@ -36,6 +36,11 @@ class RoomClock {
     this.offset = seen[0].offset;
   }
 
+  /** Begin anew with the next document: the room's own clock has gone back. */
+  forget() {
+    this.seen = [];
+  }
+
   nowMs() {
     return this.monotonicMs() + this.offset;
   }
@@ -84,6 +89,7 @@ class Watcher {
     const state = this.verifier.readState(answer.body);
     if (state === null) throw new Error("the document is not signed by this room");
     if (this.state && isOlder(state, this.state)) return; // a cache, or another server, is behind
+    if (this.state && state.epoch === this.state.epoch && state.now < this.state.now) this.clock.forget();
     this.clock.learn(state.now);
     this.state = state;
     this.revoked = new Set(state.revoked);
@@ -108,7 +114,11 @@ class Watcher {
 }
 
 function isOlder(state, known) {
-  return state.epoch < known.epoch || (state.epoch === known.epoch && state.now < known.now);
+  if (state.epoch !== known.epoch || state.now >= known.now) return state.epoch < known.epoch;
+  // With an earlier time it is the newer one only if its line has come further: then the room's clock
+  // has gone back. Where the line stands still nobody can tell that from a replay.
+  if (state.serving !== known.serving) return state.serving < known.serving;
+  return state.issued <= known.issued;
 }
 
 module.exports = { RoomClock, Watcher };

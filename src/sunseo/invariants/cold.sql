@@ -965,7 +965,8 @@ WHERE p.followed_by IS DISTINCT FROM p.next_number
     );
 
 -- name: room_pass_times
--- Find passes whose times contradict each other.
+-- Find passes whose times contradict each other. Moments of different decisions are not compared:
+-- between them the clock may have gone back.
 SELECT
     CAST(NULL AS bigint) AS sale, q.room, q.epoch, q.number, q.state,
     q.entered_at, q.renewed_at, q.expires_at, q.slot_until, q.session_until, q.ended_at
@@ -973,7 +974,6 @@ FROM room_passes AS q
 WHERE q.organisation = :organisation
     AND (
         q.expires_at > q.slot_until OR q.expires_at > q.session_until
-        OR q.renewed_at < q.entered_at OR q.ended_at < q.entered_at
         OR q.renewal < 0
     );
 

@@ -182,7 +182,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "room-pass-times",
-        "No pass outlasts its slot or its session, and none ends before it began.",
+        "No pass outlasts its slot or its session.",
         Scope.ORGANISATION,
     ),
     Invariant(

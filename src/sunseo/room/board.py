@@ -4,8 +4,10 @@ State       A room is on the board from the first tick after it was made. Before
             nobody knows which rooms there are.
 Guarantee   One statement a tick reads all rooms, however many poll; a poll reads nothing. Settings
             are decoded again only when their version has changed. `serving` and `issued` of an
-            epoch never go back on one worker.
-Clock       PostgreSQL's, as of the tick; documents tell it.
+            epoch never go back on one worker. Which of two readings is the newer is told by them
+            and by which was begun later, never by the clock.
+Clock       PostgreSQL's, as of the tick; documents tell it, and `on_clock` hears it.
+            It may go back.
 On failure  The board stays as it was, and its documents say by their `now` how old they are. Who
             asks before it was ever read is told that, and not that there is no such room. A room
             that cannot be read is set aside with its document, so that gates fall back on their
@@ -68,6 +70,7 @@ class RoomView(msgspec.Struct, frozen=True):
         now: when it was read, by the database's clock.
         void: passes that have not expired, and yet are over: revoked ones, and in the room of a
             sale also those given back, whose slots others may have by now.
+        reading: which of this board's it is, in the order in which they were begun.
     """
 
     room: int
@@ -90,6 +93,7 @@ class RoomView(msgspec.Struct, frozen=True):
     content: bytes
     answer: ReadyAnswer
     void: frozenset[UUID] = frozenset()
+    reading: int = 0
 
     @property
     def is_active(self) -> bool:
@@ -112,6 +116,7 @@ class RoomBoard:
         answers: where the state documents are put by their path, for the app to serve.
         on_change: told of every room whose document changed by more than its time.
         aside: where rooms that cannot be read are named and counted.
+        on_clock: hears the database's time with every reading that counts.
     """
 
     def __init__(
@@ -123,7 +128,10 @@ class RoomBoard:
         on_change: OnChange = lambda _view: None,
         *,
         aside: SetAside | None = None,
+        on_clock: Callable[[Instant], None] = lambda _now: None,
     ) -> None:
+        self._on_clock = on_clock
+        self._readings = 0
         self._engine = engine
         self._organisation = organisation
         self._keys = keys
@@ -176,24 +184,27 @@ class RoomBoard:
     async def run_once(self) -> bool:
         """Read all rooms and renew their documents."""
         known = {str(room): view.version for room, view in self._views.items()}
+        self._readings += 1
+        reading = self._readings
         for row in await self._read(known):
             if row.sale is not None:
                 self._rooms_of_sales[row.sale] = row.room
             try:
-                self._take(row)
+                self._take(row, reading)
             except Exception as error:  # noqa: BLE001 - one room's fault stops nobody else's
                 self._set_aside(row.room, error)
         self._is_read = True
         return False
 
-    def _take(self, row: Any) -> None:
+    def _take(self, row: Any, reading: int) -> None:
         """Renew one room's view and document."""
         if row.epoch is None:
             raise LookupError("the room has no line")
         before = self._views.get(row.room)
-        view = self._view(row, before)
+        view = self._view(row, before, reading)
         if view is None:
             return
+        self._on_clock(view.now)
         self._views[row.room] = view
         self._answers[state_path(row.room)] = view.answer
         self._unreadable.discard(row.room)
@@ -236,9 +247,9 @@ class RoomBoard:
         self._aside.take_back("room_pacing", row.room)
         return shown
 
-    def _view(self, row: Any, before: RoomView | None) -> RoomView | None:
+    def _view(self, row: Any, before: RoomView | None, reading: int) -> RoomView | None:
         """A room as it was read, or none where a fresher reading is there already."""
-        if before is not None and _age_of(row) < _age_of(before):
+        if before is not None and (*_age_of(row), reading) < (*_age_of(before), before.reading):
             return None
         settings = before.settings if before is not None else RoomSettings()
         if row.settings is not None:
@@ -269,6 +280,7 @@ class RoomBoard:
             content=content_of(state),
             answer=ready_state(state, self._keys, ed25519=ed25519, served=served),
             void=frozenset(row.void or row.revoked or ()),
+            reading=reading,
         )
 
 
@@ -276,9 +288,9 @@ def state_path(room: int) -> str:
     return f"/v1/rooms/{room}/state"
 
 
-def _age_of(read: Any) -> tuple[Any, ...]:
-    """Grows from one reading of a room to the next; two loops may read at once."""
-    return read.version, read.epoch, read.serving, read.issued, read.now
+def _age_of(read: Any) -> tuple[int, ...]:
+    """Never falls from one reading of a room to the next; two loops may read at once."""
+    return read.version, read.epoch, read.serving, read.issued
 
 
 def _state(row: Any, settings: RoomSettings, shown: Shown, situation: Situation) -> RoomState:

@@ -73,10 +73,11 @@ ORDER BY r.room
 LIMIT :rows_max;
 
 -- name: forget_signals
--- Drop sources that have been silent for long, so that their names are free again.
+-- Drop sources that have been silent for long, so that their names are free again; what was said at
+-- a time that is yet to come was said before the clock went back.
 DELETE FROM room_signals
 WHERE organisation = :organisation AND room = :room
-    AND at < clock_timestamp() - make_interval(secs => :silent_s);
+    AND abs(extract(epoch FROM clock_timestamp() - at)) > :silent_s;
 
 -- name: take_signal
 -- Keep the last word of a source, if there is room for another source.
@@ -127,7 +128,8 @@ WHERE r.organisation = :organisation
 ORDER BY r.room;
 
 -- name: hold_lease
--- Take the lead where nobody has it, or keep it; the fence grows with every change of leader.
+-- Take the lead where nobody has it, or keep it; the fence grows with every change of leader. A lease
+-- that ends further away than one lasts is nobody's: it was given before the clock went back.
 INSERT INTO room_leases (organisation, role, leader, fence, lease_until)
 VALUES (:organisation, :role, :leader, 1, clock_timestamp() + make_interval(secs => :lease_s))
 ON CONFLICT (organisation, role) DO UPDATE SET
@@ -136,6 +138,7 @@ ON CONFLICT (organisation, role) DO UPDATE SET
         + CASE WHEN room_leases.leader = excluded.leader THEN 0 ELSE 1 END,
     lease_until = excluded.lease_until
 WHERE room_leases.leader = excluded.leader OR room_leases.lease_until < clock_timestamp()
+    OR room_leases.lease_until > clock_timestamp() + make_interval(secs => :lease_s)
 RETURNING fence;
 
 -- name: drop_lease
@@ -173,10 +176,30 @@ CROSS JOIN LATERAL (
     WHERE ARRAY[p.organisation, p.room, p.epoch]
             = ARRAY[CAST(:organisation AS integer), g.room, g.epoch]
         AND p.number > 0 AND p.entered_at > to_timestamp(g.since)
+        -- Later ones were counted before the clock went back, or will be with the next step.
+        AND p.entered_at <= statement_timestamp()
     ORDER BY p.entered_at
     LIMIT :rows_max
 ) AS e
 GROUP BY g.room;
+
+-- name: shorten_passes
+-- Have passes that were renewed at a time that is yet to come, before the clock went back, last from
+-- now on: else they would keep their slots for as long as it went back.
+UPDATE room_passes AS p
+SET
+    renewed_at = at.now,
+    expires_at = least(
+        p.expires_at, at.now + make_interval(secs => least(g.ttl_s, g.session_s))
+    ),
+    slot_until = least(p.slot_until, at.now + make_interval(secs => g.slot_s)),
+    session_until = least(p.session_until, at.now + make_interval(secs => g.session_s))
+FROM jsonb_to_recordset(CAST(:rooms AS jsonb))
+    AS g (room bigint, epoch integer, ttl_s integer, slot_s integer, session_s integer)
+CROSS JOIN (SELECT clock_timestamp() AS now) AS at
+WHERE ARRAY[p.organisation, p.room, p.epoch]
+        = ARRAY[CAST(:organisation AS integer), g.room, g.epoch]
+    AND p.state = 'live' AND p.renewed_at > at.now;
 
 -- name: lock_moving_lines
 -- Lock the lines that are about to move, in the order in which lanes lock them.
@@ -239,11 +262,12 @@ WHERE l.organisation = :organisation AND l.live > 0 AND EXISTS (
 ORDER BY l.room;
 
 -- name: read_signals
--- Read what sources lately said about the health of rooms; room 0 is the server itself.
+-- Read what sources lately said about the health of rooms; room 0 is the server itself. What was
+-- said at a time that is yet to come does not stay fresh for as long as the clock went back.
 SELECT room, source, measured, target
 FROM room_signals
 WHERE organisation = :organisation
-    AND at > statement_timestamp() - make_interval(secs => :fresh_s);
+    AND abs(extract(epoch FROM statement_timestamp() - at)) < :fresh_s;
 
 -- name: tell_worker_signals
 -- Keep what a worker finds of its own health, under room 0.

@@ -5,7 +5,9 @@ State       A process FOLLOWS until it gets the lease, then LEADS until it loses
 Guarantee   Only the holder of the newest fence moves a line: each step proves, under a lock on the
             lease, that nobody has followed it, and no line takes a fence below the one it has. A
             leader that was stopped and wakes up late changes nothing. `serving` never falls.
-Clock       PostgreSQL's, for the lease and for pacing.
+Clock       PostgreSQL's, for the lease and for pacing. When it goes back, the lease is anybody's,
+            what was remembered of a time that is yet to come counts as of now, and passes last
+            from now on.
 On failure  A step rolls back whole, and the next one counts anew from what is stored. When the
             leader dies, another process leads within the lease and one step. A room for which no
             step can be decided stays as it is, and the step of all others is taken.
@@ -20,9 +22,10 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sunseo.postgres.errors import is_outage
+from sunseo.postgres.errors import outage_of
 from sunseo.room.board import RoomBoard, RoomView
 from sunseo.room.pacing import Advance, Census, PacingLimits, PacingState, buy_share, tick
+from sunseo.room.setback import Setback
 from sunseo.room.settings import RoomSettings
 from sunseo.room.setup import QUERIES
 from sunseo.room.state import Shown, ShownSpeed, Slowed
@@ -133,6 +136,7 @@ class Controller:
         self._kept: dict[int, _Kept] = {}
         self._steps = 0
         self._read_at_s: float | None = None
+        self._setback = Setback(engine, organisation)
 
     @property
     def leads(self) -> bool:
@@ -149,6 +153,7 @@ class Controller:
             return False
 
         await self._board.run_once()
+        await self._setback.make_good(list(self._board.views()))
         steps = await self._decide([view for view in self._board.views() if view.is_active])
         called = await self._write(fence, steps)
         self._on_step(StepReport(leads=True, called=called, lag_s=self._lag_s()))
@@ -178,7 +183,7 @@ class Controller:
             try:
                 steps.append(await self._step(view, entered.get(view.room, [])))
             except Exception as error:
-                if is_outage(error):
+                if outage_of(error) is not None:
                     raise
                 self._aside.put("room_step", view.room, error)
             else:
@@ -213,7 +218,7 @@ class Controller:
             {
                 "room": view.room,
                 "epoch": view.epoch,
-                "since": self._kept[view.room].memory.entered_until_s
+                "since": min(self._kept[view.room].memory.entered_until_s, view.now.timestamp())
                 - (OVERLAP_S if self._kept[view.room].shown is not None else 0.0),
             }
             for view in views
@@ -254,8 +259,9 @@ class Controller:
             open=view.situation.phase in ("open", "draining") and not view.awaits_draw,
         )
         pacing, advance = tick(memory.pacing, _limits_of(view.settings), census)
-        until_s = max((at_s for _, at_s in entered), default=memory.entered_until_s)
-        after = Memory(pacing, view.departed, max(until_s, memory.entered_until_s), sold_before)
+        before_s = min(memory.entered_until_s, census.now_s)  # the clock may have gone back
+        until_s = max((before_s, *(at_s for _, at_s in entered)))
+        after = Memory(pacing, view.departed, until_s, sold_before)
         shown = _shown(advance, census)
         recent = {
             number: at_s
@@ -322,6 +328,7 @@ class Controller:
 
     def _forget(self) -> None:
         self._kept.clear()
+        self._setback.begin()
         self._read_at_s = None
 
     def _lag_s(self) -> float:

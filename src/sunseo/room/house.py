@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sunseo.core.clock import Instant
 from sunseo.room.admission import Admission
 from sunseo.room.board import RoomBoard, RoomView
 from sunseo.room.challenge.altcha import Altcha
@@ -77,6 +78,7 @@ class RoomHouse:
         waits: of all lanes whose waiting tells how this worker fares.
         tally: of what this worker answers.
         aside: of what cannot be read.
+        on_clock: hears the database's time with every look at the rooms.
         secret: the current master secret.
 
     Attributes:
@@ -97,6 +99,7 @@ class RoomHouse:
         tally: Tally,
         outside: Outside,
         aside: SetAside,
+        on_clock: Callable[[Instant], None] = lambda _now: None,
     ) -> None:
         self._settings = settings
         self._cold = cold
@@ -106,7 +109,13 @@ class RoomHouse:
         self.answers: dict[str, RawAnswer] = {}
         self.streams = Streams(self.answers, settings.room_streams_max)
         self.board = RoomBoard(
-            engine, organisation, self.keys, self.answers, self._publish, aside=aside
+            engine,
+            organisation,
+            self.keys,
+            self.answers,
+            self._publish,
+            aside=aside,
+            on_clock=on_clock,
         )
         self._lanes = RoomLanes(lanes)
         self.store = CountingStore(self._lanes)

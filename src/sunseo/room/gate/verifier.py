@@ -55,6 +55,8 @@ class RoomState(msgspec.Struct, frozen=True):
     phase: str
     mode: str
     now: int
+    issued: int = 0
+    serving: int = 0
     fail_mode: str = "closed"
     open_rate_max: float | None = None
     revoked: frozenset[UUID] = frozenset()
@@ -184,5 +186,20 @@ class RoomClock:
         seen.append((monotonic_ms, offset))
         self._offset = seen[0][1]
 
+    def forget(self) -> None:
+        """Begin anew with the next document: the room's own clock has gone back."""
+        self._seen.clear()
+
     def now_ms(self, monotonic_ms: float) -> float:
         return monotonic_ms + self._offset
+
+
+def is_older(state: RoomState, known: RoomState) -> bool:
+    """Whether a document may have been signed before another one.
+
+    One with an earlier time is the newer one only if its line has come further: then the room's
+    clock has gone back. Where the line stands still nobody can tell that from a replay.
+    """
+    if state.epoch != known.epoch or state.now >= known.now:
+        return state.epoch < known.epoch
+    return (state.serving, state.issued) <= (known.serving, known.issued)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 from sunseo.room.gate.origin import LOST, Origin
-from sunseo.room.gate.verifier import PassVerifier, RoomClock, RoomState, StateError
+from sunseo.room.gate.verifier import PassVerifier, RoomClock, RoomState, StateError, is_older
 
 log = logging.getLogger("sunseo.gate")
 
@@ -72,8 +72,10 @@ class Watcher:
             raise StateError(f"Sunseo answered {answered.status}")
         state = self._verifier.state(answered.body)
         known = self.state
-        if known is not None and (state.epoch, state.now) < (known.epoch, known.now):
+        if known is not None and is_older(state, known):
             return  # a cache, or another server, is behind
+        if known is not None and state.epoch == known.epoch and state.now < known.now:
+            self.clock.forget()
         self.clock.learn(state.now, clock_ms())
         self.state = state
         self._etag = answered.headers.get("etag")

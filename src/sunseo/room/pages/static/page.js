@@ -85,9 +85,9 @@
     }
 
     function learn(document_) {
-      if (state && (document_.epoch < state.epoch || (document_.epoch === state.epoch && document_.now < state.now))) return;
+      if (state && rules.isOlder(document_, state)) return;
       state = document_;
-      offsetMs = Math.max(offsetMs, state.now - Date.now());
+      offsetMs = rules.offset(offsetMs, state.now - Date.now());
       if (state.epoch !== line.epoch) return location.reload();
       if (state.sold_out) return end(texts.sold_out, texts.sold_out_more);
       if (state.phase === "closed") return end(texts.closed, texts.closed_more);

@@ -26,6 +26,7 @@
   const CHALLENGES_MAX = 3; // in one join: an answer may have come too late
   const HASHES_A_TURN = 2000; // a few milliseconds, then the page may draw and answer clicks
   const SECRET_BYTES = 32;
+  const STEP_MS = 30000; // no cache keeps a document for so long: a clock was set
   const VOID_MAX = 5; // so often in a row a place may be void before we give up
 
   const home = originOf(root.document && root.document.currentScript && root.document.currentScript.src);
@@ -94,6 +95,22 @@
       const expectedS = promised.toS - (nowMs - promised.atMs) / 1000;
       const grew = estimate.to === null || estimate.to > expectedS * GREW_SHARE + GREW_S;
       return grew ? why || "slowed" : null;
+    },
+
+    /** Whether one document is older than another. A clock may go back: with an earlier time it is
+     *  the newer one if its line has come further, or stands still and no cache would be so old. */
+    isOlder(state, known) {
+      if (state.epoch !== known.epoch || state.now >= known.now) return state.epoch < known.epoch;
+      if (state.serving !== known.serving) return state.serving < known.serving;
+      if (state.issued !== known.issued) return state.issued < known.issued;
+      return known.now - state.now < STEP_MS;
+    },
+
+    /** The room's time less ours: an answer is younger than its `now` says, never older, so that the
+     *  largest difference is the best, unless a clock was set. */
+    offset(knownMs, offsetMs) {
+      const isSet = knownMs === null || Math.abs(offsetMs - knownMs) > STEP_MS;
+      return isSet ? offsetMs : Math.max(knownMs, offsetMs);
     },
 
     /** What the room's phase and stock say to everybody who has no pass, or null. */
@@ -298,12 +315,9 @@
       this.askedAtMs = nowMs;
       this.lookAgain = false;
       const known = this.state;
-      if (known && (state.epoch < known.epoch || (state.epoch === known.epoch && state.now < known.now))) return;
+      if (known && rules.isOlder(state, known)) return;
       this.state = state;
-      // An answer is younger than its `now` says, never older: the largest difference is the best.
-      const offsetMs = state.now - nowMs;
-      const jumped = this.offsetMs !== null && Math.abs(offsetMs - this.offsetMs) > 30000;
-      this.offsetMs = this.offsetMs === null || jumped ? offsetMs : Math.max(this.offsetMs, offsetMs);
+      this.offsetMs = rules.offset(this.offsetMs, state.now - nowMs);
       const record = this.record.read();
       if (record.place && record.epoch < state.epoch) this.drop("reset");
       this.measure();
