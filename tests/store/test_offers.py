@@ -14,7 +14,7 @@ from sunseo.booking.lanes import InventoryLanes
 from sunseo.booking.routes import json_of
 from sunseo.booking.rules import HoldAnswer
 from sunseo.booking.service import HoldService
-from sunseo.booking.setup_bodies import NewSale, NewStocks
+from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.ids import Person
 from sunseo.operators.effects import EffectOutcome
 from sunseo.web.bodies import BodyReader
@@ -165,6 +165,12 @@ A_SALE: dict[str, Any] = {
 }
 
 
+SEAT = {"occasion": 1, "price_class": 1, "section": "가", "row": "1", "label": "1"}
+BLOCK = {"occasion": 1, "price_class": 1, "section": "가", "rows": 1, "seats_per_row": 3}
+STOCK = {"occasion": 1, "name": "Dr Kim", "capacity": 1}
+PRODUCT = {"name": "Dr Kim", "price": 0, "draws": [{"stock": 1}]}
+
+
 async def test_a_sale_of_what_is_past_is_not_created(market: Market) -> None:
     """An occasion that has begun when the sale is made is refused with its field."""
     occasions = [*A_SALE["occasions"], {"name": "Thursday", "starts_at": OPENING}]
@@ -193,3 +199,29 @@ def test_a_limit_says_who_counts_as_a_person(limit: str) -> None:
     for persons in ("accounts", "guests"):
         assert msgspec.convert(A_SALE | {limit: 4, "persons": persons}, NewSale).persons == persons
     assert msgspec.convert(A_SALE | {"order_limit": 4}, NewSale).persons is None
+
+
+@pytest.mark.parametrize("name", ["A ", "\tA", " ", "\u1100\u1161", "e\u0301"])
+@pytest.mark.parametrize(
+    ("kind", "body", "field"),
+    [
+        (NewSeats, {"seats": [SEAT]}, "seats[0].label"),
+        (NewSeats, {"seats": [SEAT]}, "seats[0].row"),
+        (NewSeats, {"blocks": [BLOCK]}, "blocks[0].section"),
+        (NewStocks, {"stocks": [STOCK]}, "stocks[0].name"),
+        (NewStocks, {"products": [PRODUCT]}, "products[0].name"),
+        (NewSale, A_SALE, "occasions[0].name"),
+        (NewSale, A_SALE, "price_classes[0].name"),
+    ],
+)
+def test_a_name_that_only_looks_like_another_is_refused(
+    kind: type[msgspec.Struct], body: dict[str, Any], field: str, name: str
+) -> None:
+    """White space at the ends and letters in pieces would make a second seat A-12."""
+    parts, last = field.split("[0].")
+    spoilt = body | {parts: [body[parts][0] | {last: name}]}
+    with pytest.raises(ProblemError) as refusal:
+        BodyReader(kind).read(msgspec.json.encode(spoilt))
+
+    assert refusal.value.members["field"] == field
+    assert isinstance(BodyReader(kind).read(msgspec.json.encode(body)), kind)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal
+from unicodedata import is_normalized
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -24,12 +25,18 @@ class NewOccasion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     starts_at: Moment
 
+    def __post_init__(self) -> None:
+        _refuse_untidy(name=self.name)
+
 
 class NewPriceClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A price that seats share, in minor units of the sale's currency."""
 
     name: Name
     price: MinorUnits
+
+    def __post_init__(self) -> None:
+        _refuse_untidy(name=self.name)
 
 
 class NewSale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -76,6 +83,9 @@ class NewSeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     x: Coordinate = 0.0
     y: Coordinate = 0.0
 
+    def __post_init__(self) -> None:
+        _refuse_untidy(section=self.section, row=self.row, label=self.label)
+
 
 class SeatBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A rectangle of seats: rows and seats are labelled from 1 and laid out on a grid."""
@@ -85,6 +95,9 @@ class SeatBlock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     section: Label
     rows: Annotated[int, Meta(ge=1, le=IMPORT_SEATS_MAX)]
     seats_per_row: Annotated[int, Meta(ge=1, le=IMPORT_SEATS_MAX)]
+
+    def __post_init__(self) -> None:
+        _refuse_untidy(section=self.section)
 
     def seats(self) -> list[NewSeat]:
         return [
@@ -129,6 +142,7 @@ class NewStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ends_at: Moment | None = None
 
     def __post_init__(self) -> None:
+        _refuse_untidy(name=self.name)
         if (self.starts_at is None) != (self.ends_at is None):
             raise ValueError("starts_at and ends_at stand together")
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
@@ -150,6 +164,7 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     draws: Annotated[tuple[Draw, ...], Meta(min_length=1, max_length=100)]
 
     def __post_init__(self) -> None:
+        _refuse_untidy(name=self.name)
         stocks = sorted(draw.stock for draw in self.draws)
         if any(one == other for one, other in pairwise(stocks)):
             raise ValueError("draws name each stock once")
@@ -167,6 +182,20 @@ class NewStocks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         slots = [(s.occasion, s.name, s.starts_at) for s in self.stocks]
         _refuse_repeats("stocks", "occasion, name and starts_at", slots)
         _refuse_repeats("products", "name", [p.name for p in self.products])
+
+
+def _refuse_untidy(**names: str) -> None:
+    """Refuse names that look like another one on paper and are not the same to a computer.
+
+    Raises:
+        ValueError: names the field.
+    """
+    for field, name in names.items():
+        if name != name.strip() or not is_normalized("NFC", name):
+            raise ValueError(
+                f"{field} must have no white space at its ends, and be in Unicode's composed form"
+                " (NFC): it would look like another one"
+            )
 
 
 def _refuse_repeats(parts: str, known_by: str, names: Sequence[Any]) -> None:
