@@ -190,3 +190,26 @@ def recount(sale: SaleState) -> None:
         assert level.held + level.sold <= level.capacity
     for use in sale.uses.values():
         assert 0 <= use.units <= use.units_max
+
+
+KIM, LEE = person(1), person(2)
+BODY = UUID(int=77)
+
+
+def place(
+    number: int,
+    who: UUID = KIM,
+    *,
+    seats: tuple[int, ...] = (),
+    products: tuple[tuple[int, int], ...] = (),
+    digest: UUID = BODY,
+) -> PlaceHold:
+    return PlaceHold(SALE, UUID(int=number), who, seats, products, digest)
+
+
+def held(lane: PaperLane, command: PlaceHold) -> Hold:
+    answer = lane.ask(command, OPENING)
+    assert isinstance(answer, HoldAnswer)
+    assert answer.outcome is PlaceHoldOutcome.HELD
+    assert answer.hold is not None
+    return answer.hold

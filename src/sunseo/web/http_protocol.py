@@ -76,7 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     # The connection
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's
         super().connection_made(transport)
         self._waiting_since = self.loop.time()
         self._is_surplus = len(self.connections) > self.server_state.limits.connections_max
@@ -161,7 +161,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self._body = None
-        request = self.cycle = WholeRequest(self._keeps_alive())  # type: ignore[assignment]
+        request = self.cycle = WholeRequest(self._keeps_alive())  # type: ignore[assignment]  # its stand-in
         if ready is not None:
             self._write(*ready.answer(scope), request)
             return
