@@ -17,7 +17,7 @@ from sunseo.booking.commands import (
     ReleaseHold,
     RenewHold,
 )
-from sunseo.booking.hall import WHOLE_SALE, HoldState, SaleState, Seat, Stock, Terms, Use
+from sunseo.booking.hall import WHOLE_SALE, Hold, HoldState, SaleState, Seat, Stock, Terms, Use
 from sunseo.booking.rules import AskAgain, HoldAnswer
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.rules import OrderAnswer, OrderBook, place_order
