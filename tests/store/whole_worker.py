@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-from sunseo import wiring
 from sunseo.core.signing import encode_base64url
+from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.migrate import head_revision
 from sunseo.room.pages.cookies import Visit, cookie_of
 from sunseo.settings import Settings
@@ -160,10 +160,10 @@ async def open_worker(
 ) -> AsyncIterator[WholeWorker]:
     """A worker whose lanes run, with everything set up; it knows its operator without asking."""
 
-    async def digest_of(_engine: Any, _organisation: int, _key_id: str) -> bytes:
+    async def digest_of(_finder: KeyFinder, _key_id: str) -> bytes:
         return OPERATOR.digest
 
-    monkeypatch.setattr(wiring, "find_digest", digest_of)
+    monkeypatch.setattr(KeyFinder, "find", digest_of)
     opened = WholeWorker(dsn, folder)
     worker = opened.worker
     worker._lanes.start()
@@ -176,8 +176,8 @@ async def open_worker(
         await worker._lanes.stop()
         for connection in (*worker._all_lane_connections(), worker._tail_connection):
             await connection.close()
-        await worker._room_engine.dispose()
-        await worker._engine.dispose()
+        for engine in (worker._room_engine, worker._urgent_engine, worker._engine):
+            await engine.dispose()
 
 
 def _filled(body: Any, known: dict[str, Any]) -> Any:
