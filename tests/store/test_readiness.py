@@ -21,7 +21,8 @@ SPOILED = """UPDATE rooms SET settings = '{"time_zone": "Mars/Olympus"}' WHERE r
 async def worker(database_dsn: str, tmp_path: Path) -> AsyncIterator[Worker]:
     """A worker that is built and not started, so that nothing is read but by the test."""
     engine = create_cold_engine(database_dsn, size=1)
-    revision = await applied_revision(engine)
+    async with engine.connect() as connection:
+        revision = await applied_revision(connection)
     await engine.dispose()
     settings = Settings(secret="a secret that only the tests know")
     plan = WorkerPlan(settings, database_dsn, settings.secret or "", tmp_path, None, revision)

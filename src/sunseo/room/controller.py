@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sunseo.postgres.errors import is_outage
+from sunseo.postgres.errors import outage_of
 from sunseo.room.board import RoomBoard, RoomView
 from sunseo.room.pacing import Advance, Census, PacingLimits, PacingState, buy_share, tick
 from sunseo.room.settings import RoomSettings
@@ -178,7 +178,7 @@ class Controller:
             try:
                 steps.append(await self._step(view, entered.get(view.room, [])))
             except Exception as error:
-                if is_outage(error):
+                if outage_of(error) is not None:
                     raise
                 self._aside.put("room_step", view.room, error)
             else:
