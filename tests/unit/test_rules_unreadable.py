@@ -1,27 +1,11 @@
 """What is stored of a room or a seat and cannot be read: the rules answer for that part alone."""
 
-from uuid import UUID
-
 import msgspec
 
-from sunseo.booking.commands import Admission, PlaceHold, PlaceHoldOutcome
-from sunseo.booking.hall import Hold
+from sunseo.booking.commands import Admission, PlaceHoldOutcome
 from sunseo.booking.rules import HoldAnswer
 from sunseo.core.lane import LaterOutcome
-from tests.paper_hall import OPENING, SALE, PaperLane, make_sale, person, standing
-
-KIM, BODY = person(1), UUID(int=77)
-
-
-def place(number: int, *, seats: tuple[int, ...]) -> PlaceHold:
-    return PlaceHold(SALE, UUID(int=number), KIM, seats, (), BODY)
-
-
-def held(lane: PaperLane, command: PlaceHold) -> Hold:
-    answer = lane.ask(command, OPENING)
-    assert isinstance(answer, HoldAnswer)
-    assert answer.hold is not None
-    return answer.hold
+from tests.paper_hall import OPENING, PaperLane, held, make_sale, place, standing
 
 
 def test_where_the_room_cannot_be_read_nobody_is_told_to_queue_up() -> None:
