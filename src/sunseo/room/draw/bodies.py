@@ -57,6 +57,7 @@ class DrawStep(msgspec.Struct, frozen=True):
     state: DrawState
     entrants: int | None = None
     list_hash: str | None = None
+    commitment: str | None = None
 
 
 class DrawStatus(msgspec.Struct, frozen=True, kw_only=True):

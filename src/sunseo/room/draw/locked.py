@@ -74,8 +74,8 @@ async def promise_draw(
 
 async def write_commitment(
     connection: AsyncConnection, locked: LockedDraw, actor: str, given: Commitment
-) -> str:
-    """Keep a commitment in place of the one before; returns the draw's state.
+) -> tuple[str, str]:
+    """Keep a commitment in place of the one before; returns the draw's state, and the commitment.
 
     A secret of the server's own is made in the database and stays there: the log, the audit log and
     everything that an operator can read know its hash only.
@@ -105,8 +105,7 @@ async def write_commitment(
     }
     written = await connection.execute(QUERIES["commit_draw"], locked.where | row)
     await record_step(connection, locked, actor, "commit_draw", entry)
-    state: str = written.scalar_one()
-    return state
+    return written.scalar_one(), commitment.hex()
 
 
 def encode_entry(entry: dict[str, Any]) -> str:

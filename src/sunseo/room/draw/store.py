@@ -59,7 +59,8 @@ class DrawStore:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             locked = await self._lock(connection, room)
             _refuse_commitment(locked)
-            return _step(locked, await write_commitment(connection, locked, operator, commitment))
+            state, promised = await write_commitment(connection, locked, operator, commitment)
+            return _step(locked, state) | {"commitment": promised}
 
         return await self._once((operator, key), f"commit_draw {room}", body, work)
 
