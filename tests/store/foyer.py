@@ -119,8 +119,9 @@ class Foyer:
         """Give the room a draw that stands so."""
         await self.lobby.rows(
             "INSERT INTO room_draws (organisation, room, epoch, state, commitment, committer,"
-            " independent, kept, committed_at) SELECT organisation, room, epoch, $2, $3, 'A notary',"
-            " $4, $5, clock_timestamp() FROM room_lines WHERE room = $1"
+            " independent, kept, committed_at)"
+            " SELECT organisation, room, epoch, $2, $3, 'A notary', $4, $5, clock_timestamp()"
+            " FROM room_lines WHERE room = $1"
             " ON CONFLICT (organisation, room, epoch) DO UPDATE SET state = excluded.state",
             room,
             state,

@@ -47,7 +47,7 @@ def commit_draw(
 ) -> None:
     """Commit to a secret, before anybody registers.
 
-    Without options the server makes and keeps one, as it does when the room is made: the weaker kind.
+    Without options the server makes and keeps one, as when the room is made: the weaker kind.
     """
     body: dict[str, Any] = {}
     if commitment is not None or committer is not None or independent:
@@ -183,11 +183,10 @@ def _take_step(url: str, key: str, room: int, verb: str, body: Any, *, as_json: 
 def _secret_in(file: Path) -> str:
     try:
         return bytes.fromhex(file.read_text("ascii")).hex()
-    except (OSError, ValueError) as error:
-        fail(
-            f"{file}: {getattr(error, 'strerror', None) or 'a secret is hexadecimal digits'}",
-            MISUSE,
-        )
+    except OSError as error:
+        fail(f"{file}: {error.strerror}", MISUSE)
+    except ValueError:
+        fail(f"{file}: a secret is written in hexadecimal digits", MISUSE)
 
 
 def _ids(path: Path) -> list[bytes]:

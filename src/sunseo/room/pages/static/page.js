@@ -229,6 +229,8 @@
       show(byId("countdown-row"), true);
     }
 
+    const file = byId("draw-file"); // to be noted down, and read on another computer
+    if (file) say(file, location.origin + file.textContent);
     byId("enter").addEventListener("submit", (event) => {
       entering = true;
       const button = event.target.querySelector("button");
