@@ -314,7 +314,7 @@ def shown_draw(row: Any, settings: RoomSettings) -> ShownDraw | None:
     )
 
 
-def _slowed(phase: Phase, halted: Halted | None, shown: Shown) -> Slowed | None:
+def slowed_of(phase: Phase, halted: Halted | None, shown: Shown) -> Slowed | None:
     """Why the line moves less than it could: only a line that is there can be slow."""
     if phase == "paused":
         return "paused"
@@ -338,7 +338,7 @@ def _state(
         issued=row.issued,
         serving=row.serving,
         speed=shown.speed,
-        slowed=_slowed(situation.phase, halted, shown),
+        slowed=slowed_of(situation.phase, halted, shown),
         halted=halted,
         draw=draw,
         units_left=shown.units_left,
