@@ -43,8 +43,8 @@ class Draws:
 
     async def room(self, **settings: Any) -> int:
         """A room that draws, before its opening unless it says otherwise."""
-        given = {"mode": "random", "opens_at": later(), "join_early_s": 86_400} | settings
-        return await self.house.room(**given)
+        given: dict[str, Any] = {"mode": "random", "opens_at": later(), "join_early_s": 86_400}
+        return await self.house.room(**given | settings)
 
     async def register(self, room: int, people: int) -> list[UUID]:
         holders = [uuid4() for _ in range(people)]

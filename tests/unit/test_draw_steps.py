@@ -40,7 +40,7 @@ class Clerk:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
-    def run(self, *arguments: str | Path, url: str | None = None) -> tuple[int, str, str]:
+    def run(self, *arguments: str | int | Path, url: str | None = None) -> tuple[int, str, str]:
         given = [*map(str, arguments), "--key", "k", "--url", url or self.url]
         told = CliRunner().invoke(draw, given)
         return told.exit_code, told.stdout, told.stderr
