@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -44,6 +45,8 @@ STANDINGS = (
     Shown(sold_out=True, units_left=0),
 )
 
+OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+
 # What only somebody with a number has; a number that is still to come is nothing that she has.
 OF_A_PLACE = re.compile(r"[Yy]our place|순번은 그대로|순번을 받았습니다|뒤의 순번")
 OF_A_RECEIPT = re.compile(r"You (still )?take part|You had registered|참여했습니다|참여는|참여하셨")
@@ -52,7 +55,7 @@ OF_A_RECEIPT = re.compile(r"You (still )?take part|You had registered|참여했�
 def state_of(
     phase: Phase, mode: Mode, draw: ShownDraw | None, shown: Shown, *, paused: bool
 ) -> RoomState:
-    settings = RoomSettings(mode=mode, paused=paused)
+    settings = RoomSettings(mode=mode, paused=paused, opens_at=OPENED)
     halted = halted_of(settings, phase, draw, shown)
     return RoomState(
         room=1,

@@ -29,11 +29,22 @@ def halted_of(
     if phase == "before":
         return "before"
     if draw is not None and draw.is_awaited:
-        return _awaited(draw)
+        return _awaited(settings, draw)
     return "stock" if shown.stock_holds and settings.mode != "passthrough" else None
 
 
-def _awaited(draw: ShownDraw) -> Halted:
+def has_list(settings: RoomSettings, draw: ShownDraw) -> bool:
+    """Whether an opening ends the registration for a draw, or somebody waits for one.
+
+    A room that was never closed draws as soon as somebody has registered: up to then nobody waits,
+    and its operator may still set an opening.
+    """
+    return draw.entrants > 0 or bool(settings.opens_at or settings.schedule)
+
+
+def _awaited(settings: RoomSettings, draw: ShownDraw) -> Halted | None:
     if draw.state == "withheld":
         return "draw_withheld"
-    return "draw_due" if draw.keeper == "server" or draw.state != "sealed" else "draw_secret"
+    if draw.state == "sealed":
+        return "draw_due" if draw.keeper == "server" else "draw_secret"
+    return "draw_due" if has_list(settings, draw) else None

@@ -17,6 +17,7 @@ from sunseo.room.board import RoomView
 from sunseo.room.draw.bodies import Reveal
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.store import DrawStore
+from sunseo.room.halted import has_list
 
 ACTOR = "sunseo"  # in the audit log, in place of an operator
 DRAWING_PHASES = ("open", "draining")
@@ -91,14 +92,10 @@ class Drawer:
 
 
 def is_due(view: RoomView) -> bool:
-    """Whether the opening has come, and there is something left to do by itself.
-
-    A room that never opens, since it was never closed, draws as soon as somebody has registered: up
-    to then its operator may still set an opening.
-    """
+    """Whether the opening has come, and there is something left to do by itself."""
     draw = view.draw
     if draw is None or view.situation.phase not in DRAWING_PHASES:
         return False
     if draw.state in ("none", "committed"):
-        return draw.entrants > 0 or bool(view.settings.opens_at or view.settings.schedule)
+        return has_list(view.settings, draw)
     return draw.state == "sealed" and draw.keeper == "server"
