@@ -25,10 +25,12 @@ WHERE organisation = :organisation AND room = :room
 FOR NO KEY UPDATE;
 
 -- name: read_draw_state
--- Read how far the draw of an epoch is, if there is one.
+-- Read how far the draw of an epoch is, if there is one on which anybody has relied: a secret that the
+-- server promised by itself binds nobody before somebody has registered, which the line tells.
 SELECT state
 FROM room_draws
-WHERE organisation = :organisation AND room = :room AND epoch = :epoch;
+WHERE organisation = :organisation AND room = :room AND epoch = :epoch
+    AND NOT (kept AND state = 'committed');
 
 -- name: change_room
 -- Write a locked room's name and settings.

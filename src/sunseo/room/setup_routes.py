@@ -217,7 +217,6 @@ def _room_body(read: Any) -> RoomBody | UnreadableRoom:
     line = LineBody(**{name: row[name] for name in LineBody.__struct_fields__})
     situation = phase_at(settings, row["now"], line_is_empty=line.issued == line.serving)
     draw = shown_draw(read, settings)
-    shown = decode_shown(read.shown) if read.shown is not None else Shown()
     return RoomBody(
         room=row["room"],
         version=row["version"],
@@ -225,10 +224,18 @@ def _room_body(read: Any) -> RoomBody | UnreadableRoom:
         sale=row["sale"],
         created_at=row["created_at"],
         phase=situation.phase,
-        halted=halted_of(settings, situation.phase, draw, shown),
+        halted=halted_of(settings, situation.phase, draw, _shown(read.shown)),
         opens_at=situation.opens_at,
         next_change=situation.next_change,
         line=line,
         draw=draw,
         settings=settings,
     )
+
+
+def _shown(stored: str | None) -> Shown:
+    """What the leader last said; where that cannot be read, nothing, as on the board."""
+    try:
+        return Shown() if stored is None else decode_shown(stored)
+    except msgspec.DecodeError:
+        return Shown()

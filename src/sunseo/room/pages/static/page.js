@@ -123,7 +123,7 @@
 
     /** Who has nothing can join now, or the number of who is registered has been drawn. */
     function canGetNumber() {
-      if (line.has === "registered") return Boolean(state.draw) && state.draw.state === "revealed";
+      if (line.has === "registered") return !state.draw || state.draw.state === "revealed";
       return line.has === "nothing" && (state.phase !== "before" || Boolean(line.joins_at && nowMs() >= line.joins_at));
     }
 
