@@ -321,6 +321,24 @@ async def test_every_way_to_a_draw_brings_a_commitment(draws: Draws) -> None:
     assert (status.keeper, [entry["registered"] for entry in status.log]) == ("server", [2])
 
 
+async def test_a_promise_of_the_servers_own_binds_nobody_yet(draws: Draws) -> None:
+    """Until somebody has registered, a room may change its mind about drawing, and back."""
+    house = draws.house
+    room = await draws.room()
+    commitment = (await draws.status(room)).commitment
+    await house.change(room, mode="fifo", **OPEN)
+    await draws.turn()
+    plain = (await house.looked(room)).state.draw, await draws.halted(room)
+    await house.change(room, mode="random", opens_at=later())
+    people = await draws.register(room, 2)
+    await house.change(room, **OPEN)
+    await draws.turn()
+
+    assert plain == (None, None)
+    assert sorted(n for n in await draws.numbers(room, *people) if n) == [1, 2]
+    assert (await draws.status(room)).commitment == commitment
+
+
 async def test_a_draw_that_cannot_be_held_stops_no_other(draws: Draws) -> None:
     """A list that was changed after its seal is told of, and the other rooms draw all the same."""
     broken, sound = await draws.room(), await draws.room()

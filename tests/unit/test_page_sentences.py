@@ -81,10 +81,11 @@ def state_of(
 
 
 def draws_of(mode: Mode) -> list[ShownDraw | None]:
-    if mode != "random":
-        return [None]
     pairs = product(get_args(DrawState), KEEPERS)
-    return [ShownDraw(state=state, keeper=keeper) for state, keeper in pairs]  # type: ignore[arg-type]  # from above
+    draws = [ShownDraw(state=state, keeper=keeper) for state, keeper in pairs]  # type: ignore[arg-type]  # from above
+    if mode == "random":
+        return [*draws]
+    return [None, *(draw for draw in draws if mode == "closed" or draw.state == "revealed")]
 
 
 def states() -> Iterator[RoomState]:

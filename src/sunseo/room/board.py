@@ -50,6 +50,8 @@ REVOKED_MAX = 1000  # passes that one document lists, those that last longest fi
 VOID_MAX = 20_000  # of a sale's room: more than end in a minute behind any room of ours
 REVOKED_LISTED_S = 60 + 5  # after expiry: a gate's clock may be late by the largest skew
 
+DRAWING_MODES = ("random", "closed")  # a room that is closed keeps its draw, to go on with it
+
 decode_shown = msgspec.json.Decoder(Shown).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -300,11 +302,11 @@ def _age_of(read: Any) -> tuple[int, ...]:
 
 
 def shown_draw(row: Any, settings: RoomSettings) -> ShownDraw | None:
-    """How the draw stands of a room that was read; none where nothing is drawn."""
-    if settings.mode != "random":
-        return None
+    """How the draw stands of a room that was read; none where nothing is or has been drawn."""
     if row.draw is None:
-        return ShownDraw(entrants=row.entrants)
+        return ShownDraw(entrants=row.entrants) if settings.mode == "random" else None
+    if settings.mode not in DRAWING_MODES and row.draw != "revealed":
+        return None  # nobody has registered, or the mode could not have been changed
     return ShownDraw(
         state=row.draw,
         keeper=keeper_of(kept=row.kept, independent=row.independent),
