@@ -56,6 +56,19 @@ export interface Update {
   position: number | null;
   /** Seconds, from the fast case to the slow one; `to` is null when the slow one never ends. */
   eta: { from: number; to: number | null } | null;
+  /** Why nobody is admitted at the moment; null while the line can move. */
+  halted:
+    | "closed"
+    | "sold_out"
+    | "paused"
+    | "before"
+    | "draw_due"
+    | "draw_secret"
+    | "draw_withheld"
+    | "stock"
+    | null;
+  /** Of the draw in which she takes part: show it, so that she can check the draw. */
+  receipt: string | null;
   /** Why the estimate has grown. */
   delay: "paused" | "slowed" | "unhealthy" | null;
   unitsLeft: number | null;

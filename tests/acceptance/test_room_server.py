@@ -199,7 +199,7 @@ def test_the_line_moves_on_when_the_leader_dies(server: Serving, operator: str) 
 
 
 def test_operators_work_from_a_terminal(server: Serving, operator: str) -> None:
-    """A room is made, changed and shown by commands; a refusal is one line and exit code 1."""
+    """A room is made, changed and shown by commands; wrong use is one line and exit code 2."""
     at = ("--key", operator, "--url", server.url)
     made = server.run("room", "create", "콘서트", "capacity=5", "time_zone=Asia/Seoul", *at)
     room = str(json.loads(made.stdout)["room"])
@@ -213,7 +213,8 @@ def test_operators_work_from_a_terminal(server: Serving, operator: str) -> None:
     assert (shown["name"], shown["phase"], settings["capacity"]) == ("콘서트", "paused", 7)
     assert (settings["time_zone"], settings["message"]) == ("Asia/Seoul", {"ko": "곧", "en": ""})
     assert (told["done"], told["epoch"]) == (False, 1)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (shown["halted"], shown["draw"]) == ("paused", None)
+    assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == (
         "sunseo: `settings.capacity` must be a whole number >= 1. (invalid_field)\n"
     )

@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from sunseo.room.draw.command import draw
+from sunseo.room.draw.outcomes import DRAW_OUTCOMES
 from sunseo.room.draw.routes import draw_endpoints
-from sunseo.room.draw.store import DRAW_OUTCOMES, DrawStore
+from sunseo.room.draw.store import DrawStore
 from sunseo.web.endpoint import Endpoint
 from tests.docs.pages import ROOT, blocks_of, text_of
 

@@ -10,8 +10,9 @@ from sunseo.core.outcome import Outcome
 from sunseo.drawcheck.verifier import Notes, Verdict, verify
 from sunseo.room.commands import RoomKey
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
+from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import commitment_of
-from sunseo.room.draw.store import DrawOutcome, DrawStore
+from sunseo.room.draw.store import DrawStore
 from tests.store.lobby import ORGANISATION, Lobby
 
 SECRET = bytes(range(32))

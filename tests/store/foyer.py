@@ -39,6 +39,7 @@ from tests.store.lobby import ORGANISATION, Lobby
 
 SECRET = b"a secret of at least 32 bytes!!!"
 SHOP = "https://shop.example"
+COMMITMENT = bytes.fromhex("630dcd2966c4336691125448bbb25b4ff412a49c732db2c8abc1b8581bd710dd")
 
 
 class Foyer:
@@ -110,6 +111,25 @@ class Foyer:
         await self.lobby.rows(
             "UPDATE room_lines SET sealed = true, issued = entrants WHERE room = $1", room
         )
+        await self.promise(room, state="revealed")
+
+    async def promise(
+        self, room: int, *, state: str = "committed", kept: bool = False, independent: bool = False
+    ) -> None:
+        """Give the room a draw that stands so."""
+        await self.lobby.rows(
+            "INSERT INTO room_draws (organisation, room, epoch, state, commitment, committer,"
+            " independent, kept, committed_at)"
+            " SELECT organisation, room, epoch, $2, $3, 'A notary', $4, $5, clock_timestamp()"
+            " FROM room_lines WHERE room = $1"
+            " ON CONFLICT (organisation, room, epoch) DO UPDATE SET state = excluded.state",
+            room,
+            state,
+            COMMITMENT,
+            independent,
+            kept,
+        )
+        await self.board.run_once()
 
     async def sell_out(self, room: int) -> None:
         """Have the controller say that nothing is left."""

@@ -78,6 +78,8 @@ async def test_the_document_is_signed_as_published(house: House) -> None:
         "serving",
         "speed",
         "slowed",
+        "halted",
+        "draw",
         "units_left",
         "sold_out",
         "message",

@@ -186,13 +186,9 @@ async def test_a_paused_room_calls_nobody(house: House) -> None:
 async def test_a_room_that_awaits_its_draw_calls_nobody(house: House) -> None:
     """Numbers that are still to be drawn belong to nobody yet: calling them would waste them."""
     room = await house.room(mode="random")
-    await house.rows("UPDATE room_lines SET sealed = true, entrants = 0")
+    await house.rows("UPDATE room_lines SET sealed = true")
+    await house.rows("UPDATE room_draws SET state = 'sealed'")
     await house.join(room, 5)
-    await house.rows(
-        "INSERT INTO room_draws (organisation, room, epoch, state, commitment, committer,"
-        " independent, committed_at) VALUES (1, $1, 1, 'sealed', '', 'op', false, now())",
-        room,
-    )
 
     await stepped(house)
     waiting = (await house.line(room))["serving"]

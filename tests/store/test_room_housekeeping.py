@@ -1,6 +1,7 @@
 """What runs beside a room: slots that come back by themselves, and what is counted."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -62,6 +63,7 @@ async def test_who_does_not_lead_leaves_them_alone(house: House) -> None:
 async def test_rooms_are_counted_and_shown(house: House) -> None:
     """Answers by command and outcome, polls, the line, and who leads."""
     room = await with_a_lapsed_pass(house)
+    await house.room(opens_at=datetime.now(UTC) + timedelta(hours=1))
     await house.board.run_once()
     metrics, store = Metrics(), CountingStore(house)
     reporter = RoomReporter(
@@ -84,6 +86,9 @@ async def test_rooms_are_counted_and_shown(house: House) -> None:
         "sunseo_room_polls_total 3.0",
         "sunseo_room_called_total 2.0",
         "sunseo_room_leads 1.0",
+        'sunseo_room_halted{reason="paused",room="1"} 0.0',
+        'sunseo_room_halted{reason="before",room="2"} 1.0',
+        'sunseo_room_halted{reason="draw_due",room="2"} 0.0',
         "sunseo_room_step_lag_seconds 1.0",
         'sunseo_room_issued{room="1"} 2.0',
         'sunseo_room_waiting{room="1"} 0.0',

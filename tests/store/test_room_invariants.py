@@ -114,6 +114,21 @@ CORRUPTIONS = (
         """UPDATE rooms SET settings = '{"time_zone": "Mars"}' WHERE room = 2""",
         {"room": 2, "name": "Room", "fault": "settings: time_zone must be a name like Asia/Seoul"},
     ),
+    Corruption(
+        "room-draw-secrets",
+        "INSERT INTO room_draws (organisation, room, epoch, state, commitment, committer,"
+        " independent, kept, committed_at)"
+        " VALUES (1, 1, 1, 'committed', '', 'x', false, true, now())",
+        {"room": 1, "state": "committed", "has_secret": False},
+    ),
+    Corruption(
+        "room-draw-secrets",
+        "INSERT INTO room_draws (organisation, room, epoch, state, commitment, committer,"
+        " independent, kept, committed_at)"
+        " VALUES (1, 1, 1, 'committed', sha256('one'), 'x', false, true, now());"
+        "INSERT INTO room_draw_secrets VALUES (1, 1, 1, 'other')",
+        {"room": 1, "state": "committed", "has_secret": True},
+    ),
 )
 
 

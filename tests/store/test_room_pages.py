@@ -365,6 +365,7 @@ async def test_result_of_a_draw_is_awaited_with_patience(foyer: Foyer) -> None:
     await browser.arrive()
     assert '"joins_at":null' in browser.page.data["data-line"]
     await foyer.lobby.rows("UPDATE room_lines SET sealed = true, issued = entrants")
+    await foyer.promise(room, state="sealed", independent=True)
     past = datetime.now(UTC) - timedelta(seconds=5)
     await foyer.change(room, mode="random", opens_at=past)
     await browser.refresh()

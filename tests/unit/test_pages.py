@@ -181,8 +181,11 @@ def test_language_stays_within_the_rooms_own() -> None:
 def test_visit_survives_its_cookie() -> None:
     """What is written is read again, whole."""
     visit = Visit(Visit.fresh("n").secret, "nonce", "place", 7, 3)
+    entrant = visit.registered(2, "receipt")
 
     assert Visit.read(visit.write()) == visit
+    assert Visit.read(entrant.write()) == entrant
+    assert (entrant.is_registered_in(2), entrant.is_registered_in(1)) == (True, False)
     assert len(visit.binding) == 16
     assert re.fullmatch(r"[A-Za-z0-9_.-]+", visit.write())
 

@@ -40,6 +40,8 @@ def view(serving: int) -> RoomView:
         serving=serving,
         speed=None,
         slowed=None,
+        halted=None,
+        draw=None,
         units_left=None,
         sold_out=False,
         message=None,

@@ -860,6 +860,8 @@ FROM (
         SELECT e.organisation, e.room, 'room_entrants' FROM room_entrants AS e
         UNION ALL
         SELECT d.organisation, d.room, 'room_draws' FROM room_draws AS d
+        UNION ALL
+        SELECT s.organisation, s.room, 'room_draw_secrets' FROM room_draw_secrets AS s
     ) AS part
     LEFT JOIN rooms AS r ON r.organisation = part.organisation AND r.room = part.room
     WHERE part.organisation = :organisation AND r.room IS NULL
@@ -994,6 +996,24 @@ FROM (
         AND p.number <= d.entrants
     WHERE d.organisation = :organisation AND d.state = 'revealed'
 ) AS left_out;
+
+-- name: room_draw_secrets
+-- Find draws of which the server keeps another secret than was promised, one of somebody else's, or
+-- none although it is to reveal one. The secret itself is not told.
+SELECT CAST(NULL AS bigint) AS sale, fault.*
+FROM (
+    SELECT
+        COALESCE(d.room, s.room) AS room, COALESCE(d.epoch, s.epoch) AS epoch, d.state, d.kept,
+        s.secret IS NOT NULL AS has_secret
+    FROM (
+        SELECT * FROM room_draws WHERE room_draws.organisation = :organisation
+    ) AS d
+    FULL JOIN (
+        SELECT * FROM room_draw_secrets WHERE room_draw_secrets.organisation = :organisation
+    ) AS s ON s.room = d.room AND s.epoch = d.epoch
+    WHERE (d.kept AND d.state <> 'revealed') IS DISTINCT FROM (s.secret IS NOT NULL)
+        OR sha256(s.secret) <> d.commitment
+) AS fault;
 
 -- name: bound_faults
 -- Wrap any of the statements above: the first few rows at fault of each sale, and their number.

@@ -196,6 +196,12 @@ INVARIANTS: tuple[Invariant, ...] = (
         Scope.ORGANISATION,
         in_python=True,
     ),
+    Invariant(
+        "room-draw-secrets",
+        "Of each draw that the server is to reveal it keeps the secret that was promised, and no"
+        " other secret.",
+        Scope.ORGANISATION,
+    ),
     # The organisation as a whole.
     Invariant("known-sales", "Every row belongs to a sale that exists.", Scope.ORGANISATION),
     Invariant(

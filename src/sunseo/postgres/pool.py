@@ -28,6 +28,7 @@ def create_cold_engine(
         pool_size=size,
         max_overflow=0,
         pool_timeout=CHECKOUT_TIMEOUT_S,
+        hide_parameters=True,  # what fails is logged, and what it was about may be a secret
         pool_pre_ping=True,  # PostgreSQL may have been restarted between two operators' calls
         connect_args={
             "timeout": CHECKOUT_TIMEOUT_S,

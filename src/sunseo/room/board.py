@@ -23,13 +23,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.clock import Instant
 from sunseo.core.lane import LaterOutcome
+from sunseo.room.draw.rules import keeper_of
+from sunseo.room.halted import halted_of
 from sunseo.room.keys import KeyRing
-from sunseo.room.schedule import Situation, phase_at
+from sunseo.room.schedule import Phase, Situation, phase_at
 from sunseo.room.settings import RoomSettings
 from sunseo.room.setup import QUERIES
 from sunseo.room.state import (
+    Halted,
     RoomState,
     Shown,
+    ShownDraw,
+    Slowed,
     content_of,
     moment_of,
     pass_terms_of,
@@ -45,7 +50,9 @@ REVOKED_MAX = 1000  # passes that one document lists, those that last longest fi
 VOID_MAX = 20_000  # of a sale's room: more than end in a minute behind any room of ours
 REVOKED_LISTED_S = 60 + 5  # after expiry: a gate's clock may be late by the largest skew
 
-_decode_shown = msgspec.json.Decoder(Shown).decode
+DRAWING_MODES = ("random", "closed")  # a room that is closed keeps its draw, to go on with it
+
+decode_shown = msgspec.json.Decoder(Shown).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -84,7 +91,7 @@ class RoomView(msgspec.Struct, frozen=True):
     live: int
     departed: int
     capacity: int
-    draw: str | None
+    draw: ShownDraw | None
     shown: Shown
     situation: Situation
     revoked: tuple[UUID, ...]
@@ -103,7 +110,7 @@ class RoomView(msgspec.Struct, frozen=True):
     @property
     def awaits_draw(self) -> bool:
         """Whether the first numbers are still to be drawn, so that nobody can be called."""
-        return self.draw in ("committed", "sealed")
+        return self.draw is not None and self.draw.is_awaited
 
 
 OnChange = Callable[[RoomView], None]
@@ -240,7 +247,7 @@ class RoomBoard:
         if row.shown is None:
             return Shown()
         try:
-            shown = _decode_shown(row.shown)
+            shown = decode_shown(row.shown)
         except msgspec.DecodeError as error:
             self._aside.put("room_pacing", row.room, error)
             return Shown()
@@ -256,7 +263,8 @@ class RoomBoard:
             settings = read_settings(row.settings, row.now)
         shown = self._shown(row)
         situation = phase_at(settings, row.now, line_is_empty=row.issued == row.serving)
-        state = _state(row, settings, shown, situation)
+        draw = shown_draw(row, settings)
+        state = _state(row, settings, draw, shown, situation)
         ed25519 = settings.pass_signature == "ed25519"  # noqa: S105 - an algorithm's name
         served = before.answer.served if before is not None else 0
         return RoomView(
@@ -271,7 +279,7 @@ class RoomBoard:
             live=row.live,
             departed=row.departed,
             capacity=row.capacity,
-            draw=row.draw,
+            draw=draw,
             shown=shown,
             situation=situation,
             revoked=tuple(row.revoked or ()),
@@ -293,9 +301,37 @@ def _age_of(read: Any) -> tuple[int, ...]:
     return read.version, read.epoch, read.serving, read.issued
 
 
-def _state(row: Any, settings: RoomSettings, shown: Shown, situation: Situation) -> RoomState:
-    paused = situation.phase == "paused"
-    held = situation.phase in ("open", "draining") and row.draw in ("committed", "sealed")
+def shown_draw(row: Any, settings: RoomSettings) -> ShownDraw | None:
+    """How the draw stands of a room that was read; none where nothing is or has been drawn."""
+    if row.draw is None:
+        return ShownDraw(entrants=row.entrants) if settings.mode == "random" else None
+    if settings.mode not in DRAWING_MODES and row.draw != "revealed":
+        return None  # nobody has registered, or the mode could not have been changed
+    return ShownDraw(
+        state=row.draw,
+        keeper=keeper_of(kept=row.kept, independent=row.independent),
+        committer=row.committer,
+        commitment=row.commitment.hex(),
+        entrants=row.entrants,
+    )
+
+
+def slowed_of(phase: Phase, halted: Halted | None, shown: Shown) -> Slowed | None:
+    """Why the line moves less than it could: only a line that is there can be slow."""
+    if phase == "paused":
+        return "paused"
+    # What the controller said of a line that stood still is over when the line moves again.
+    return None if halted is not None or shown.slowed == "paused" else shown.slowed
+
+
+def _state(
+    row: Any,
+    settings: RoomSettings,
+    draw: ShownDraw | None,
+    shown: Shown,
+    situation: Situation,
+) -> RoomState:
+    halted = halted_of(settings, situation.phase, draw, shown)
     return RoomState(
         room=row.room,
         epoch=row.epoch,
@@ -304,7 +340,9 @@ def _state(row: Any, settings: RoomSettings, shown: Shown, situation: Situation)
         issued=row.issued,
         serving=row.serving,
         speed=shown.speed,
-        slowed="paused" if paused or held else shown.slowed,
+        slowed=slowed_of(situation.phase, halted, shown),
+        halted=halted,
+        draw=draw,
         units_left=shown.units_left,
         sold_out=shown.sold_out,
         message=settings.message,

@@ -25,10 +25,12 @@ WHERE organisation = :organisation AND room = :room
 FOR NO KEY UPDATE;
 
 -- name: read_draw_state
--- Read how far the draw of an epoch is, if there is one.
+-- Read how far the draw of an epoch is, if there is one on which anybody has relied: a secret that the
+-- server promised by itself binds nobody before somebody has registered, which the line tells.
 SELECT state
 FROM room_draws
-WHERE organisation = :organisation AND room = :room AND epoch = :epoch;
+WHERE organisation = :organisation AND room = :room AND epoch = :epoch
+    AND NOT (kept AND state = 'committed');
 
 -- name: change_room
 -- Write a locked room's name and settings.
@@ -65,9 +67,14 @@ RETURNING version;
 SELECT
     r.room, r.name, r.sale, r.version, r.settings::text AS settings, r.created_at,
     l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity, l.entrants, l.sealed,
+    d.state AS draw, d.kept, d.independent, d.committer, d.commitment,
+    CASE WHEN p.epoch = l.epoch THEN CAST(p.state -> 'shown' AS text) END AS shown,
     clock_timestamp() AS now
 FROM rooms AS r
 JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
+LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
+LEFT JOIN room_draws AS d
+    ON d.organisation = l.organisation AND d.room = l.room AND d.epoch = l.epoch
 WHERE r.organisation = :organisation AND (CAST(:room AS bigint) IS NULL OR r.room = :room)
 ORDER BY r.room
 LIMIT :rows_max;
@@ -100,9 +107,8 @@ SELECT
     r.room, r.version, r.name, r.sale,
     CASE WHEN CAST(:known AS jsonb) ->> CAST(r.room AS text) = CAST(r.version AS text) THEN NULL
         ELSE CAST(r.settings AS text) END AS settings,
-    l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity,
-    (SELECT d.state FROM room_draws AS d
-        WHERE d.organisation = l.organisation AND d.room = l.room AND d.epoch = l.epoch) AS draw,
+    l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity, l.entrants,
+    d.state AS draw, d.kept, d.independent, d.committer, d.commitment,
     CASE WHEN p.epoch = l.epoch THEN CAST(p.state -> 'shown' AS text) END AS shown,
     (SELECT array_agg(v.pass_id ORDER BY v.pass_id) FROM (
         SELECT s.pass_id
@@ -124,6 +130,8 @@ SELECT
 FROM rooms AS r
 LEFT JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
 LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
+LEFT JOIN room_draws AS d
+    ON d.organisation = l.organisation AND d.room = l.room AND d.epoch = l.epoch
 WHERE r.organisation = :organisation
 ORDER BY r.room;
 

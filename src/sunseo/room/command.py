@@ -9,6 +9,9 @@ from uuid import uuid4
 import typer
 
 FAILED = 1
+MISUSE = 2
+UNREACHABLE = 3
+MISUSES = frozenset({400, 401, 404, 422})  # no such room, no such field, no such key
 PATIENCE_S = 30.0
 
 UrlOption = Annotated[str, typer.Option(help="Where the server listens.")]
@@ -97,7 +100,7 @@ def read_settings(given: list[str]) -> dict[str, Any]:
     for pair in given:
         name, found, value = pair.partition("=")
         if not found:
-            fail(f"{pair}: settings are written name=value")
+            fail(f"{pair}: settings are written name=value", MISUSE)
         try:
             settings[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -112,25 +115,27 @@ def ask(url: str, key: str, method: str, path: str, body: Any = None) -> Any:
         headers["Idempotency-Key"] = str(uuid4())
     data = None if body is None else json.dumps(body).encode()
     if not url.startswith(("http://", "https://")):
-        fail(f"{url} is no http URL")
+        fail(f"{url} is no http URL", MISUSE)
     request = urllib.request.Request(url + path, data, headers, method=method)  # noqa: S310 - http only, see above
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - as above
             return json.load(answer)
     except urllib.error.HTTPError as refused:
         with refused:
-            fail(_words_of(refused.read(), refused.code))
+            code = MISUSE if refused.code in MISUSES else FAILED
+            fail(_words_of(refused.read(), refused.code), code)
     except OSError as error:
-        fail(f"{url} does not answer: {getattr(error, 'reason', error)}")
+        fail(f"{url} does not answer: {getattr(error, 'reason', error)}", UNREACHABLE)
 
 
 def show(answer: Any) -> None:
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
 
 
-def fail(line: str) -> NoReturn:
+def fail(line: str, code: int = FAILED) -> NoReturn:
+    """Say in one line what was wrong: refused, misused, or out of reach."""
     typer.echo(f"sunseo: {line}", err=True)
-    raise typer.Exit(FAILED)
+    raise typer.Exit(code)
 
 
 def _words_of(problem: bytes, status: int) -> str:

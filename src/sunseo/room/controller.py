@@ -371,6 +371,7 @@ def _shown(advance: Advance, census: Census) -> Shown:
         slowed=slowed,
         units_left=census.units_left,
         sold_out=advance.sold_out,
+        stock_holds=advance.reason == "stock" and not advance.sold_out,
     )
 
 

@@ -7,6 +7,7 @@ from sunseo.core.lane import Answer
 from sunseo.room.board import RoomBoard
 from sunseo.room.commands import RoomCommand
 from sunseo.room.controller import StepReport
+from sunseo.room.halted import HALTED
 from sunseo.room.health import SiteHealth
 from sunseo.room.lanes import RoomStore, StoreAnswer
 from sunseo.room.streams import Streams
@@ -74,6 +75,9 @@ class RoomReporter:
             self._metrics.room_waiting.labels(room).set(view.issued - view.serving)
             self._metrics.room_live.labels(room).set(view.live)
             self._metrics.room_capacity.labels(room).set(view.capacity)
+            for reason in HALTED:
+                is_why = view.state.halted == reason
+                self._metrics.room_halted.labels(room, reason).set(is_why)
             if self._leads:
                 health = self._health.of(view)
                 shown = health if isfinite(health) else HEALTH_SHOWN_MAX

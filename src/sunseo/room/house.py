@@ -20,6 +20,7 @@ from sunseo.room.challenge.challenge import Challenge
 from sunseo.room.challenge.routes import challenge_endpoints
 from sunseo.room.controller import Controller, StepReport, StockOf
 from sunseo.room.counts import CountingStore, RoomReporter
+from sunseo.room.draw.drawer import Drawer
 from sunseo.room.draw.routes import draw_endpoints
 from sunseo.room.draw.store import DrawStore
 from sunseo.room.expirer import PassExpirer
@@ -153,6 +154,7 @@ class RoomHouse:
             aside=aside,
         )
         self._expirer = PassExpirer(engine, organisation, self.store, lambda: self.controller.leads)
+        self._drawer = Drawer(self._draws, self.board.views, lambda: self.controller.leads)
         self._reporter = RoomReporter(
             metrics, self.board, store=self.store, streams=self.streams, health=self._site_health
         )
@@ -180,6 +182,7 @@ class RoomHouse:
         return [
             Turn("room_board", self.board.run_once, self._settings.room_tick_s),
             Turn("room_controller", self._control, control_s),
+            Turn("room_drawer", self._drawer.run_once, control_s),
             Turn("room_expirer", self._expirer.run_once, EXPIRE_EVERY_S),
             Turn("room_health", self._worker_health.run_once, control_s),
             Turn("room_reporter", self._reporter.run_once, REPORT_EVERY_S),

@@ -22,6 +22,7 @@ from sunseo.operators import audit
 from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work, once
 from sunseo.postgres.clock import read_clock
 from sunseo.postgres.queries import load_cold_queries
+from sunseo.room.draw.locked import promise_draw
 from sunseo.room.fixed import Standing, may_be_refused, refuse_change, stage_of
 from sunseo.room.settings import RoomSettings, changed_settings, encode_settings
 from sunseo.room.setup_bodies import NewRoom, ResetRoom, RoomChange, told
@@ -98,6 +99,7 @@ class RoomSetup:
             room = await self._insert(connection, body, settings, changes)
             details = {"room": room, "name": body.name, "settings": _plain(changes)}
             await self._record(connection, operator, "create_room", body.sale, details)
+            await self._promise(connection, operator, room, settings)
             return {"room": room, "version": 1}
 
         return await self._once((operator, key), "create_room", body, work)
@@ -113,6 +115,7 @@ class RoomSetup:
             version = await self._write(connection, locked, name, settings, changes)
             details = {"room": room, "name": name, "settings": _plain(changes)}
             await self._record(connection, operator, "change_room", locked.sale, details)
+            await self._promise(connection, operator, room, settings)
             return {"room": room, "version": version}
 
         return await self._once((operator, key), f"change_room {room}", body, work)
@@ -146,6 +149,7 @@ class RoomSetup:
             await self._record(
                 connection, operator, "reset_room", locked.sale, void | {"epoch": epoch}
             )
+            await self._promise(connection, operator, room, locked.settings)
             return void | {"epoch": epoch, "done": True}
 
         return await self._once((operator, key), f"reset_room {room}", body, work)
@@ -163,6 +167,13 @@ class RoomSetup:
             raise Refused(RoomSetupOutcome.UNKNOWN_ROOM)
         settings = _settings_of(row, mending or {})
         return LockedRoom(row.room, row.name, row.sale, row.version, settings, row.now)
+
+    async def _promise(
+        self, connection: AsyncConnection, operator: str, room: int, settings: RoomSettings
+    ) -> None:
+        """See that a room that draws has a commitment before anybody can register."""
+        if settings.mode == "random":
+            await promise_draw(connection, self._organisation, room, operator)
 
     async def _settle(
         self, by: tuple[str, str], room: int, action: str, change: Change

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from sunseo.room.schedule import Phase
 from sunseo.room.settings import RoomSettings
+from sunseo.room.state import Halted, ShownDraw
 from sunseo.web.fields import Name, Number32, Number64
 
 MEASURED_MAX = 1e6  # a signal's value and target: whatever the unit, more is a mistake
@@ -125,7 +126,7 @@ class LineBody(msgspec.Struct, frozen=True):
 
 
 class RoomBody(msgspec.Struct, frozen=True):
-    """A room as its operators see it."""
+    """A room as its operators see it; `halted` is why it admits nobody at the moment."""
 
     room: int
     version: int
@@ -133,9 +134,11 @@ class RoomBody(msgspec.Struct, frozen=True):
     sale: int | None
     created_at: datetime
     phase: Phase
+    halted: Halted | None
     opens_at: datetime | None
     next_change: datetime | None
     line: LineBody
+    draw: ShownDraw | None
     settings: RoomSettings
 
 

@@ -6,7 +6,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.operators.effects import EffectAnswer
-from sunseo.room.board import RoomBoard
+from sunseo.room.board import RoomBoard, decode_shown, shown_draw
+from sunseo.room.halted import halted_of
 from sunseo.room.keys import GateKeys, KeyRing
 from sunseo.room.schedule import phase_at
 from sunseo.room.setup import QUERIES, ROOM_SETUP_OUTCOMES, RoomSetup, RoomSetupOutcome
@@ -22,6 +23,7 @@ from sunseo.room.setup_bodies import (
     RoomReset,
     UnreadableRoom,
 )
+from sunseo.room.state import Shown
 from sunseo.room.stored import UnreadableSettingsError, read_settings
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
 
@@ -202,10 +204,11 @@ class RoomReads:
         where = {"organisation": self._organisation, "room": room, "rows_max": ROOMS_MAX}
         async with self._engine.connect() as connection:
             found = await connection.execute(QUERIES["read_rooms"], where)
-            return [_room_body(dict(row)) for row in found.mappings()]
+            return [_room_body(row) for row in found]
 
 
-def _room_body(row: dict[str, Any]) -> RoomBody | UnreadableRoom:
+def _room_body(read: Any) -> RoomBody | UnreadableRoom:
+    row = read._mapping  # noqa: SLF001 - documented, and underscored only to keep clear of columns
     try:
         settings = read_settings(row["settings"], row["now"])
     except UnreadableSettingsError as error:
@@ -213,6 +216,7 @@ def _room_body(row: dict[str, Any]) -> RoomBody | UnreadableRoom:
         return UnreadableRoom(**named, fault=str(error))
     line = LineBody(**{name: row[name] for name in LineBody.__struct_fields__})
     situation = phase_at(settings, row["now"], line_is_empty=line.issued == line.serving)
+    draw = shown_draw(read, settings)
     return RoomBody(
         room=row["room"],
         version=row["version"],
@@ -220,8 +224,18 @@ def _room_body(row: dict[str, Any]) -> RoomBody | UnreadableRoom:
         sale=row["sale"],
         created_at=row["created_at"],
         phase=situation.phase,
+        halted=halted_of(settings, situation.phase, draw, _shown(read.shown)),
         opens_at=situation.opens_at,
         next_change=situation.next_change,
         line=line,
+        draw=draw,
         settings=settings,
     )
+
+
+def _shown(stored: str | None) -> Shown:
+    """What the leader last said; where that cannot be read, nothing, as on the board."""
+    try:
+        return Shown() if stored is None else decode_shown(stored)
+    except msgspec.DecodeError:
+        return Shown()

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from sunseo.core.clock import Instant, to_millis
+from sunseo.room.draw.rules import Keeper
 from sunseo.room.keys import KeyRing
 from sunseo.room.schedule import Phase
 from sunseo.room.settings import FailMode, Message, Mode, RoomSettings
@@ -17,6 +18,17 @@ from sunseo.web.endpoint import Header
 from sunseo.web.raw import ReadyAnswer
 
 Slowed = Literal["paused", "slowed", "unhealthy"]
+Halted = Literal[
+    "closed",  # its time is over, or its mode says so
+    "sold_out",  # nothing is left, and those who wait are told so
+    "paused",  # by its operator
+    "before",  # its opening is still to come
+    "draw_due",  # the server is about to hold the draw
+    "draw_secret",  # the draw waits for the secret of whoever promised it
+    "draw_withheld",  # the secret did not come; another commitment is waited for
+    "stock",  # those inside could buy all that is left
+]
+DrawState = Literal["none", "committed", "sealed", "withheld", "revealed"]
 
 STATE_HEADERS: list[Header] = [
     (b"content-type", b"application/json"),
@@ -45,12 +57,34 @@ class Shown(msgspec.Struct, frozen=True):
     Attributes:
         slowed: why the line moves less than it could; None when it moves as usual.
         units_left: not yet sold; None where no stock is behind the room.
+        stock_holds: those inside could buy all that is left, so that nobody is called.
     """
 
     speed: ShownSpeed | None = None
     slowed: Slowed | None = None
     units_left: int | None = None
     sold_out: bool = False
+    stock_holds: bool = False
+
+
+class ShownDraw(msgspec.Struct, frozen=True, kw_only=True):
+    """The draw of a room in mode `random`, as everybody may see it.
+
+    Attributes:
+        keeper: who keeps the secret until it is revealed.
+        entrants: registered so far; once the list is sealed, drawn.
+    """
+
+    state: DrawState = "none"
+    keeper: Keeper = "server"
+    committer: str | None = None
+    commitment: str | None = None  # hexadecimal
+    entrants: int = 0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the first numbers are still to be drawn, so that nobody can be called."""
+        return self.state != "revealed"
 
 
 class Poll(msgspec.Struct, frozen=True):
@@ -79,6 +113,8 @@ class RoomState(msgspec.Struct, frozen=True, kw_only=True):
     serving: int
     speed: ShownSpeed | None
     slowed: Slowed | None
+    halted: Halted | None
+    draw: ShownDraw | None
     units_left: int | None
     sold_out: bool
     message: Message | None

@@ -272,6 +272,13 @@ class Metrics:
             "livemin",
             "room",
         )
+        self.room_halted = self._gauge(
+            "room_halted",
+            "1 for the reason why a room admits nobody at the moment, 0 for all others.",
+            "livemax",
+            "room",
+            "reason",
+        )
         self.room_leads = self._gauge(
             "room_leads", "1 in the one process that calls the next in line.", "livesum"
         )

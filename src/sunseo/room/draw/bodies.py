@@ -1,11 +1,12 @@
 """What operators send to a draw, and what everybody may read of it. Bytes are hexadecimal."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from sunseo.room.draw.rules import SECRET_BYTES_MAX, SECRET_BYTES_MIN
+from sunseo.room.draw.rules import SECRET_BYTES_MAX, SECRET_BYTES_MIN, Keeper
+from sunseo.room.state import DrawState
 from sunseo.web.fields import Name, Number32
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
@@ -15,25 +16,25 @@ Secret = Annotated[
         pattern="^([0-9a-f]{2})+$", min_length=2 * SECRET_BYTES_MIN, max_length=2 * SECRET_BYTES_MAX
     ),
 ]
-DrawState = Literal["none", "committed", "sealed", "withheld", "revealed"]
 
 
 class NewCommitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SHA-256 of a secret, and who keeps the secret.
 
     `independent` says whether that is somebody else than the operator: a promise to the public,
-    which stands in the published file.
+    which stands in the published file. All three are given, or none of them: then the server makes
+    a secret, keeps it and reveals it at the opening, which is the weaker kind and labelled so.
     """
 
-    commitment: Digest
-    committer: Name
-    independent: bool
+    commitment: Digest | None = None
+    committer: Name | None = None
+    independent: bool | None = None
 
 
 class Reveal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The secret that was promised."""
+    """The secret that was promised; absent, the one that the server keeps."""
 
-    secret: Secret
+    secret: Secret | None = None
 
 
 class Withholding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,6 +57,7 @@ class DrawStep(msgspec.Struct, frozen=True):
     state: DrawState
     entrants: int | None = None
     list_hash: str | None = None
+    commitment: str | None = None
 
 
 class DrawStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,7 @@ class DrawStatus(msgspec.Struct, frozen=True, kw_only=True):
     commitment: str | None = None
     committer: str | None = None
     independent: bool | None = None
+    keeper: Keeper | None = None
     entrants: int | None = None
     list_hash: str | None = None
     secret: str | None = None

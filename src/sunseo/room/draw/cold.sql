@@ -24,8 +24,8 @@ FOR NO KEY UPDATE;
 -- name: read_draw
 -- Read the draw of an epoch.
 SELECT
-    state, commitment, committer, independent, committed_at, sealed_at, list_hash, entrants, secret,
-    revealed_at, log
+    state, commitment, committer, independent, kept, committed_at, sealed_at, list_hash, entrants,
+    secret, revealed_at, log
 FROM room_draws
 WHERE organisation = :organisation AND room = :room AND epoch = :epoch;
 
@@ -33,8 +33,8 @@ WHERE organisation = :organisation AND room = :room AND epoch = :epoch;
 -- Read a room with the newest draw that it has had, if any, and with who has registered now.
 SELECT
     l.epoch, l.entrants AS registered, d.epoch AS drawn_epoch, d.state, d.commitment, d.committer,
-    d.independent, d.committed_at, d.sealed_at, d.list_hash, d.entrants, d.secret, d.revealed_at,
-    d.log
+    d.independent, d.kept, d.committed_at, d.sealed_at, d.list_hash, d.entrants, d.secret,
+    d.revealed_at, d.log
 FROM room_lines AS l
 LEFT JOIN room_draws AS d
     ON d.organisation = l.organisation AND d.room = l.room
@@ -44,19 +44,43 @@ WHERE l.organisation = :organisation AND l.room = :room;
 -- name: commit_draw
 -- Keep a commitment; a new one takes the place of one that was withheld or never used.
 INSERT INTO room_draws (
-    organisation, room, epoch, state, commitment, committer, independent, committed_at, log
+    organisation, room, epoch, state, commitment, committer, independent, kept, committed_at, log
 )
 VALUES (
-    :organisation, :room, :epoch, 'committed', :commitment, :committer, :independent, :now,
+    :organisation, :room, :epoch, 'committed', :commitment, :committer, :independent, :kept, :now,
     CAST(:entry AS jsonb)
 )
 ON CONFLICT (organisation, room, epoch) DO UPDATE
 SET
     state = CASE WHEN room_draws.sealed_at IS NULL THEN 'committed' ELSE 'sealed' END,
     commitment = excluded.commitment, committer = excluded.committer,
-    independent = excluded.independent, committed_at = excluded.committed_at,
+    independent = excluded.independent, kept = excluded.kept, committed_at = excluded.committed_at,
     log = room_draws.log || excluded.log
 RETURNING state;
+
+-- name: keep_secret
+-- Make a secret and keep it; only what may be published of it leaves the database. PostgreSQL makes
+-- it from its source of strong random numbers: what is no parameter cannot stand in anybody's log.
+INSERT INTO room_draw_secrets (organisation, room, epoch, secret)
+VALUES (
+    :organisation, :room, :epoch,
+    sha256(
+        uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+    )
+)
+ON CONFLICT (organisation, room, epoch) DO UPDATE SET secret = excluded.secret
+RETURNING sha256(secret) AS commitment;
+
+-- name: read_secret
+-- Read the secret that the server keeps, to reveal it.
+SELECT secret
+FROM room_draw_secrets
+WHERE organisation = :organisation AND room = :room AND epoch = :epoch;
+
+-- name: drop_secret
+-- Forget a secret that was revealed, or whose commitment another one has followed.
+DELETE FROM room_draw_secrets
+WHERE organisation = :organisation AND room = :room AND epoch = :epoch;
 
 -- name: hash_entrants
 -- Hash the sorted ids of all who have registered, one after another, and count them.

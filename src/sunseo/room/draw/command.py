@@ -1,12 +1,16 @@
-"""`sunseo draw`: make a secret, draw a list without a server, check a published draw."""
+"""`sunseo draw`: the steps of a room's draw over a running server's API; and without a server make
+a secret, draw a list, check a published draw.
+"""
 
+import json
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sunseo.drawcheck.verifier import run as check
+from sunseo.room.command import HOME, MISUSE, KeyOption, Room, UrlOption, ask, fail
 from sunseo.room.draw.file import DrawHeader, drawn_lines, gzip_compressor, header_line
 from sunseo.room.draw.rules import (
     ENTRANT_BYTES,
@@ -23,6 +27,70 @@ LINES_AT_ONCE = 10_000
 draw = typer.Typer(help="Draws that anyone can check.", no_args_is_help=True)
 
 SecretFile = Annotated[Path, typer.Argument(help="File with the secret in hexadecimal.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@draw.command("commit")
+def commit_draw(
+    room: Room,
+    *,
+    commitment: Annotated[
+        str | None, typer.Option(help="SHA-256 of a secret that is kept elsewhere.")
+    ] = None,
+    committer: Annotated[str | None, typer.Option(help="Who keeps that secret.")] = None,
+    independent: Annotated[
+        bool, typer.Option("--independent", help="The committer is not the operator.")
+    ] = False,
+    as_json: JsonOption = False,
+    key: KeyOption,
+    url: UrlOption = HOME,
+) -> None:
+    """Commit to a secret, before anybody registers.
+
+    Without options the server makes and keeps one, as when the room is made: the weaker kind.
+    """
+    body: dict[str, Any] = {}
+    if commitment is not None or committer is not None or independent:
+        body = {"commitment": commitment, "committer": committer, "independent": independent}
+    _take_step(url, key, room, "commit", body, as_json=as_json)
+
+
+@draw.command("seal")
+def seal_draw(
+    room: Room, *, as_json: JsonOption = False, key: KeyOption, url: UrlOption = HOME
+) -> None:
+    """End registration and publish the list's hash; the server does so at the opening."""
+    _take_step(url, key, room, "seal", None, as_json=as_json)
+
+
+@draw.command("reveal")
+def reveal_draw(
+    room: Room,
+    secret_file: Annotated[
+        Path | None,
+        typer.Argument(help="File with the secret in hexadecimal; else the server's own."),
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+    key: KeyOption,
+    url: UrlOption = HOME,
+) -> None:
+    """Reveal the secret of a sealed list, which gives everybody her number."""
+    body = {} if secret_file is None else {"secret": _secret_in(secret_file)}
+    _take_step(url, key, room, "reveal", body, as_json=as_json)
+
+
+@draw.command("withhold")
+def withhold_draw(
+    room: Room,
+    reason: Annotated[str, typer.Argument(help="Why, as everybody is told.")],
+    *,
+    as_json: JsonOption = False,
+    key: KeyOption,
+    url: UrlOption = HOME,
+) -> None:
+    """Log that the secret did not come, so that another commitment may take its place."""
+    _take_step(url, key, room, "withhold", {"reason": reason}, as_json=as_json)
 
 
 @draw.command("verify")
@@ -95,6 +163,30 @@ def run_draw(
             out.write(squeeze.compress(drawn_lines(part)))
         out.write(squeeze.flush())
     typer.echo(f"{sealed.total} entrants are drawn. Seed: {seed.hex()}")
+
+
+def _take_step(url: str, key: str, room: int, verb: str, body: Any, *, as_json: bool) -> None:
+    step = ask(url, key, "POST", f"/v1/rooms/{room}/draw/{verb}", body)
+    if as_json:
+        typer.echo(json.dumps(step))
+        return
+    typer.echo(f"The draw of room {step['room']}, epoch {step['epoch']}, is {step['state']}.")
+    for name, label in (
+        ("commitment", "Commitment"),
+        ("entrants", "Entrants"),
+        ("list_hash", "List hash"),
+    ):
+        if step.get(name) is not None:
+            typer.echo(f"{label}: {step[name]}")
+
+
+def _secret_in(file: Path) -> str:
+    try:
+        return bytes.fromhex(file.read_text("ascii")).hex()
+    except OSError as error:
+        fail(f"{file}: {error.strerror}", MISUSE)
+    except ValueError:
+        fail(f"{file}: a secret is written in hexadecimal digits", MISUSE)
 
 
 def _ids(path: Path) -> list[bytes]:

@@ -19,7 +19,8 @@ from typing import IO, Any
 
 from sunseo.room.draw.bodies import DrawStatus
 from sunseo.room.draw.file import CHUNK_BYTES, Squeeze, gzip_compressor
-from sunseo.room.draw.store import DrawOutcome, DrawStore
+from sunseo.room.draw.outcomes import DrawOutcome
+from sunseo.room.draw.store import DrawStore
 
 FILES_MAX = 16
 

@@ -14,8 +14,9 @@ from sunseo.room.draw.bodies import (
     Withholding,
 )
 from sunseo.room.draw.file import MEDIA_TYPE
+from sunseo.room.draw.outcomes import DRAW_OUTCOMES, DrawOutcome
 from sunseo.room.draw.published import PublishedDraws
-from sunseo.room.draw.store import DRAW_OUTCOMES, DrawOutcome, DrawStore
+from sunseo.room.draw.store import DrawStore
 from sunseo.web.endpoint import (
     Answer,
     Auth,

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sunseo.core.signing import pads_of
 
@@ -21,6 +21,10 @@ DOMAIN = b"sunseo:draw:v1"
 ENTRANT_BYTES = 16
 SECRET_BYTES_MIN = 32  # 256 bits: nobody finds the secret from its commitment
 SECRET_BYTES_MAX = 1024
+
+
+Keeper = Literal["server", "operator", "second_party"]
+"""Of a draw's secret. With the first two the draw is weaker, and says so wherever it is told."""
 
 
 class DrawError(ValueError):
@@ -33,6 +37,13 @@ class SealedList(NamedTuple):
     entrants: Sequence[bytes]
     list_hash: bytes
     total: int
+
+
+def keeper_of(*, kept: bool, independent: bool) -> Keeper:
+    """Who keeps the secret: this server by itself, its operator, or somebody else."""
+    if kept:
+        return "server"
+    return "second_party" if independent else "operator"
 
 
 def new_secret() -> bytes:

@@ -15,7 +15,6 @@ On failure  A step rolls back whole and can be taken again. Only that registrati
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
-from enum import unique
 from typing import Any
 
 import msgspec
@@ -23,49 +22,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.core.clock import Instant
 from sunseo.core.ids import Person, effect_id, request_digest
-from sunseo.core.outcome import Kind, Outcome
 from sunseo.core.signing import pads_of
-from sunseo.operators import audit
-from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work, once
-from sunseo.postgres.queries import load_cold_queries
+from sunseo.operators.effects import EffectAnswer, Refused, Work, once
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.file import DrawHeader, header_line, moment_text
-from sunseo.room.draw.rules import commitment_of, seed_of
-
-QUERIES = load_cold_queries("sunseo.room.draw")
+from sunseo.room.draw.locked import (
+    QUERIES,
+    Commitment,
+    LockedDraw,
+    encode_entry,
+    lock_draw,
+    promise_draw,
+    record_step,
+    write_commitment,
+)
+from sunseo.room.draw.outcomes import DrawOutcome
+from sunseo.room.draw.rules import commitment_of, keeper_of, seed_of
+from sunseo.web.problems import INVALID_FIELD, ProblemError
 
 OPERATOR_ISSUER = "sunseo:operator"
 LONG_STATEMENT_MS = 600_000  # millions of places are written in one statement
-
-_encode = msgspec.json.Encoder().encode
-
-
-@unique
-class DrawOutcome(Outcome):
-    """What the steps of a draw can be answered besides `EffectOutcome`."""
-
-    UNKNOWN_ROOM = Kind.ABSENT, "There is no such room."
-    NO_DRAW = Kind.ABSENT, "The room has no draw in this epoch."
-    NOT_COMMITTED = Kind.CONFLICT, "Nobody has committed to a secret yet."
-    COMMITMENT_STANDS = Kind.CONFLICT, "A commitment stands, and others have relied on it."
-    NOT_SEALED = Kind.CONFLICT, "The list of entrants is not sealed yet."
-    ALREADY_SEALED = Kind.CONFLICT, "The list of entrants is sealed already."
-    ALREADY_REVEALED = Kind.CONFLICT, "The secret is revealed already."
-    WRONG_SECRET = Kind.REFUSED, "This is not the secret that was committed to."
-    LIST_CHANGED = Kind.CONFLICT, "The stored entrants are not those whose list was sealed."
-
-
-DRAW_OUTCOMES: tuple[Outcome, ...] = (*EffectOutcome, *DrawOutcome)
-
-
-class _Room(msgspec.Struct, frozen=True):
-    """A room whose row is locked, and its draw as it stands."""
-
-    where: dict[str, Any]  # organisation, room, epoch
-    sale: int | None
-    registered: int
-    draw: Any  # a row of room_draws, or none
-    now: Instant
 
 
 class DrawStore:
@@ -78,31 +54,13 @@ class DrawStore:
 
     async def commit(self, operator: str, key: str, room: int, body: NewCommitment) -> EffectAnswer:
         """Keep a commitment. It should come before anybody registers; the log tells if not."""
+        commitment = commitment_in(body)
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             locked = await self._lock(connection, room)
             _refuse_commitment(locked)
-            entry = _entry(
-                locked,
-                "committed",
-                commitment=body.commitment,
-                committer=body.committer,
-                independent=body.independent,
-                registered=locked.registered,
-            )
-            kept = await connection.execute(
-                QUERIES["commit_draw"],
-                locked.where
-                | {
-                    "commitment": bytes.fromhex(body.commitment),
-                    "committer": body.committer,
-                    "independent": body.independent,
-                    "now": locked.now,
-                    "entry": _encode([entry]).decode(),
-                },
-            )
-            await self._record(connection, operator, "commit_draw", locked, entry)
-            return _step(locked, kept.scalar_one())
+            state, promised = await write_commitment(connection, locked, operator, commitment)
+            return _step(locked, state) | {"commitment": promised}
 
         return await self._once((operator, key), f"commit_draw {room}", body, work)
 
@@ -117,7 +75,7 @@ class DrawStore:
                 raise Refused(DrawOutcome.ALREADY_SEALED)
             await self._allow_long_statements(connection)
             list_hash, total = await self._hash_list(connection, locked)
-            entry = _entry(locked, "sealed", entrants=total, list_hash=list_hash.hex())
+            entry = locked.entry("sealed", entrants=total, list_hash=list_hash.hex())
             await connection.execute(
                 QUERIES["seal_draw"],
                 locked.where
@@ -125,10 +83,10 @@ class DrawStore:
                     "now": locked.now,
                     "list_hash": list_hash,
                     "entrants": total,
-                    "entry": _encode([entry]).decode(),
+                    "entry": encode_entry(entry),
                 },
             )
-            await self._record(connection, operator, "seal_draw", locked, entry)
+            await record_step(connection, locked, operator, "seal_draw", entry)
             return _step(locked, "sealed", total, list_hash)
 
         await self._end_registration(room)
@@ -140,40 +98,45 @@ class DrawStore:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             locked = await self._lock(connection, room)
             draw = _sealed(locked)
-            entry = _entry(locked, "withheld", committer=draw.committer, reason=body.reason)
+            entry = locked.entry("withheld", committer=draw.committer, reason=body.reason)
             await connection.execute(
-                QUERIES["withhold_draw"], locked.where | {"entry": _encode([entry]).decode()}
+                QUERIES["withhold_draw"], locked.where | {"entry": encode_entry(entry)}
             )
-            await self._record(connection, operator, "withhold_draw", locked, entry)
+            await record_step(connection, locked, operator, "withhold_draw", entry)
             return _step(locked, "withheld", draw.entrants, draw.list_hash)
 
         return await self._once((operator, key), f"withhold_draw {room}", body, work)
 
     async def reveal(self, operator: str, key: str, room: int, body: Reveal) -> EffectAnswer:
-        """Take the secret and turn the list into places."""
-        secret = bytes.fromhex(body.secret)
+        """Take the secret, or the one that the server keeps, and turn the list into places."""
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             locked = await self._lock(connection, room)
             draw = _sealed(locked)
+            secret = await _secret_in(connection, locked, body)
             if commitment_of(secret) != draw.commitment:
                 raise Refused(DrawOutcome.WRONG_SECRET)
             await self._allow_long_statements(connection)
             if await self._hash_list(connection, locked) != (draw.list_hash, draw.entrants):
                 raise Refused(DrawOutcome.LIST_CHANGED)
             await self._give_numbers(connection, locked, secret)
-            entry = _entry(locked, "revealed")
+            await connection.execute(QUERIES["drop_secret"], locked.where)
+            entry = locked.entry("revealed")
             await connection.execute(
                 QUERIES["reveal_draw"],
-                locked.where
-                | {"now": locked.now, "secret": secret, "entry": _encode([entry]).decode()},
+                locked.where | {"now": locked.now, "secret": secret, "entry": encode_entry(entry)},
             )
-            await self._record(connection, operator, "reveal_draw", locked, entry)
+            await record_step(connection, locked, operator, "reveal_draw", entry)
             return _step(locked, "revealed", draw.entrants, draw.list_hash)
 
         return await self._to_its_end(
             self._once((operator, key), f"reveal_draw {room}", body, work)
         )
+
+    async def promise(self, room: int, actor: str) -> None:
+        """Have the server keep the secret of a draw that nobody has committed to."""
+        async with self._engine.begin() as connection:
+            await promise_draw(connection, self._organisation, room, actor)
 
     async def status(self, room: int, epoch: int | None = None) -> DrawStatus | DrawOutcome:
         """A room's draw, of the epoch that counts now or of a named one."""
@@ -230,21 +193,8 @@ class DrawStore:
             return DrawOutcome.NO_DRAW
         return row
 
-    async def _lock(self, connection: AsyncConnection, room: int) -> _Room:
-        """Lock a room, and read the draw that it has.
-
-        Raises:
-            Refused: there is no such room.
-        """
-        where = {"organisation": self._organisation, "room": room}
-        locked = (await connection.execute(QUERIES["lock_drawn_room"], where)).first()
-        if locked is None:
-            raise Refused(DrawOutcome.UNKNOWN_ROOM)
-        found = (await connection.execute(QUERIES["read_drawn_line"], where)).one()
-        where = where | {"epoch": found.epoch}
-        draw = (await connection.execute(QUERIES["read_draw"], where)).first()
-        now = (await connection.execute(QUERIES["read_draw_clock"])).scalar_one()
-        return _Room(where, locked.sale, found.entrants, draw, now)
+    async def _lock(self, connection: AsyncConnection, room: int) -> LockedDraw:
+        return await lock_draw(connection, self._organisation, room)
 
     async def _end_registration(self, room: int) -> None:
         """Register nobody any more, if there is a draw to be sealed."""
@@ -258,12 +208,14 @@ class DrawStore:
             if found is not None and found.sealed_at is None:
                 await connection.execute(QUERIES["seal_line"], where)
 
-    async def _hash_list(self, connection: AsyncConnection, locked: _Room) -> tuple[bytes, int]:
+    async def _hash_list(
+        self, connection: AsyncConnection, locked: LockedDraw
+    ) -> tuple[bytes, int]:
         found = (await connection.execute(QUERIES["hash_entrants"], locked.where)).one()
         return found.list_hash, found.total
 
     async def _give_numbers(
-        self, connection: AsyncConnection, locked: _Room, secret: bytes
+        self, connection: AsyncConnection, locked: LockedDraw, secret: bytes
     ) -> None:
         where, draw = locked.where, locked.draw
         seed = seed_of(where["room"], where["epoch"], secret, draw.list_hash, draw.entrants)
@@ -293,27 +245,8 @@ class DrawStore:
         effect = effect_id(person, 0, action, key)
         return await once(self._engine, self._organisation, effect, request_digest(body), work)
 
-    async def _record(
-        self,
-        connection: AsyncConnection,
-        operator: str,
-        action: str,
-        locked: _Room,
-        entry: dict[str, Any],
-    ) -> None:
-        told = {name: value for name, value in entry.items() if name not in ("at", "event")}
-        await audit.append(
-            connection,
-            self._organisation,
-            actor=operator,
-            action=action,
-            sale=locked.sale,
-            details={"room": locked.where["room"], "epoch": locked.where["epoch"], **told},
-            now=locked.now,
-        )
 
-
-def _refuse_commitment(locked: _Room) -> None:
+def _refuse_commitment(locked: LockedDraw) -> None:
     """A commitment stands once others have relied on it: until it is withheld."""
     draw = locked.draw
     if draw is None or draw.state == "withheld":
@@ -325,7 +258,41 @@ def _refuse_commitment(locked: _Room) -> None:
     )
 
 
-def _sealed(locked: _Room) -> Any:
+def commitment_in(body: NewCommitment) -> Commitment:
+    """What an operator promises: a hash that somebody sent, or a secret of the server's own.
+
+    Raises:
+        ProblemError: a part of a promise is missing.
+    """
+    if body.commitment is not None and body.committer is not None and body.independent is not None:
+        return Commitment(body.committer, body.independent, bytes.fromhex(body.commitment))
+    missing = [name for name in body.__struct_fields__ if getattr(body, name) is None]
+    if len(missing) < len(body.__struct_fields__):
+        raise ProblemError(
+            INVALID_FIELD,
+            f"A commitment stands with who made it: {missing[0]} is missing.",
+            field=missing[0],
+            expected="commitment, committer and independent together, or none of them",
+        )
+    return Commitment()
+
+
+async def _secret_in(connection: AsyncConnection, locked: LockedDraw, body: Reveal) -> bytes:
+    """The secret that was sent, or else the one that the server keeps.
+
+    Raises:
+        Refused: none was sent, and somebody else keeps it.
+    """
+    if body.secret is not None:
+        return bytes.fromhex(body.secret)
+    kept = await connection.execute(QUERIES["read_secret"], locked.where)
+    secret: bytes | None = kept.scalar_one_or_none()
+    if secret is None:
+        raise Refused(DrawOutcome.SECRET_ELSEWHERE, f"It is kept by {locked.draw.committer}.")
+    return secret
+
+
+def _sealed(locked: LockedDraw) -> Any:
     """The draw of a room, sealed and waiting for its secret.
 
     Raises:
@@ -341,13 +308,8 @@ def _sealed(locked: _Room) -> Any:
     return draw
 
 
-def _entry(locked: _Room, event: str, **details: Any) -> dict[str, Any]:
-    """One line of the public log."""
-    return {"at": moment_text(locked.now), "event": event, **details}
-
-
 def _step(
-    locked: _Room, state: str, entrants: int | None = None, list_hash: bytes | None = None
+    locked: LockedDraw, state: str, entrants: int | None = None, list_hash: bytes | None = None
 ) -> dict[str, Any]:
     return {
         "room": locked.where["room"],
@@ -370,6 +332,7 @@ def _status(room: int, row: Any) -> DrawStatus:
         commitment=row.commitment.hex(),
         committer=row.committer,
         independent=row.independent,
+        keeper=keeper_of(kept=row.kept, independent=row.independent),
         entrants=row.entrants,
         list_hash=_hex(row.list_hash),
         secret=_hex(row.secret),

@@ -5,11 +5,14 @@ from importlib.resources import files
 
 import msgspec
 
+from sunseo.room.pages import sentences
 from sunseo.web.endpoint import Answer, Call, Endpoint, Header, Reply, Urgency
 from sunseo.web.problems import NO_SUCH_PATH, ProblemError
 
 FOLDER = "/assets/room"
 SCRIPT_PATH = "/sunseo.js"
+FILES = ("page.css", "page.js", "sunseo.js")
+SENTENCES = "sentences.js"  # which is written out of the table
 
 _TYPES = {"css": b"text/css; charset=utf-8", "js": b"text/javascript; charset=utf-8"}
 _NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
@@ -42,8 +45,9 @@ class Assets:
         folder = files("sunseo.room.pages") / "static"
         self._by_path: dict[str, Asset] = {}
         self._by_name: dict[str, Asset] = {}
-        for name in ("page.css", "page.js", "sunseo.js"):
-            content = (folder / name).read_bytes()
+        contents = {name: (folder / name).read_bytes() for name in FILES}
+        contents[SENTENCES] = sentences.script()
+        for name, content in contents.items():
             asset = Asset(name, content, sha256(content).hexdigest()[:16])
             self._by_name[name] = self._by_path[asset.path] = asset
 

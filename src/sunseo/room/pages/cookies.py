@@ -1,6 +1,6 @@
 """What a visitor's browser keeps for her: her place in each room, a guest session, a language.
 
-    sunseo_room_<room>   version.nonce.secret.place.began.served
+    sunseo_room_<room>   version.nonce.secret.place.began.served, and .receipt after a draw's join
     sunseo_guest         the token of a guest session
     sunseo_language      ko or en
 
@@ -25,7 +25,7 @@ LANGUAGE = "sunseo_language"
 KEPT_S = 86_400  # as long as a guest session lasts by default
 LANGUAGE_KEPT_S = 180 * 86_400
 SECRET_BYTES = 32
-COOKIE_BYTES_MAX = 1000  # a full one has about 330
+COOKIE_BYTES_MAX = 1000  # a full one has about 500
 COOKIES_MAX = 100  # that are read of one request
 
 _VERSION = "1"
@@ -41,6 +41,7 @@ class Visit(msgspec.Struct, frozen=True):
         place: sealed; empty before there is one; `-` and the epoch while a draw decides on it.
         began: how many were ahead when she joined; for the progress.
         served: the highest number that she has seen called: what is shown to her never rises.
+        receipt: sealed, of the draw in which she takes or took part; for her to check it with.
     """
 
     secret: str
@@ -48,6 +49,7 @@ class Visit(msgspec.Struct, frozen=True):
     place: str = ""
     began: int = 0
     served: int = 0
+    receipt: str = ""
 
     @classmethod
     def fresh(cls, nonce: str) -> "Visit":
@@ -57,18 +59,19 @@ class Visit(msgspec.Struct, frozen=True):
     def read(cls, value: str | None) -> "Visit | None":
         """From a cookie's value; None where it is not one that we wrote."""
         parts = (value or "").split(".")
-        if len(parts) != 6 or parts[0] != _VERSION:
+        if len(parts) not in (6, 7) or parts[0] != _VERSION:
             return None
-        _, nonce, secret, place, began, served = parts
+        _, nonce, secret, place, began, served, *receipt = parts
         try:
             if len(decode_base64url(secret)) != SECRET_BYTES:
                 return None
         except ValueError:
             return None
-        return cls(secret, nonce, place, _number(began), _number(served))
+        return cls(secret, nonce, place, _number(began), _number(served), "".join(receipt))
 
     def write(self) -> str:
-        fields = (_VERSION, self.nonce, self.secret, self.place, self.began, self.served)
+        fields = [_VERSION, self.nonce, self.secret, self.place, self.began, self.served]
+        fields += [self.receipt] if self.receipt else []
         return ".".join(str(field) for field in fields)
 
     @property
@@ -82,9 +85,9 @@ class Visit(msgspec.Struct, frozen=True):
         digest = sha256(_CSRF_DOMAIN + decode_base64url(self.secret)).digest()
         return encode_base64url(digest[:BINDING_BYTES])
 
-    def registered(self, epoch: int) -> "Visit":
+    def registered(self, epoch: int, receipt: str) -> "Visit":
         """The same, taking part in the draw of an epoch; the nonce will fetch the number."""
-        return Visit(self.secret, self.nonce, f"-{epoch}")
+        return Visit(self.secret, self.nonce, f"-{epoch}", receipt=receipt)
 
     def is_registered_in(self, epoch: int) -> bool:
         return self.place == f"-{epoch}" and self.nonce != ""

@@ -22,7 +22,10 @@ class Joined(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """Takes part in the draw; the number comes later, with the same nonce."""
+    """Takes part in the draw, as the sealed receipt says; the number comes with the same nonce."""
+
+    epoch: int
+    receipt: str
 
 
 class Entered(msgspec.Struct, frozen=True):
@@ -71,7 +74,10 @@ class Desk:
         if result.place is not None:
             sealed = self.service.seal_place(room, result.epoch, result.place)
             return Joined(sealed, result.epoch, result.place.number, result.serving)
-        return Registered() if result.entrant is not None else Declined(result.outcome)
+        if result.entrant is None:
+            return Declined(result.outcome)
+        receipt = self.service.seal_receipt(room, result.epoch, result.entrant)
+        return Registered(result.epoch, receipt)
 
     async def enter(
         self, call: Call, room: int, body: EnterBody, person: Person | None

@@ -22,6 +22,7 @@ from sunseo.room.challenge.challenge import ChallengeBody
 from sunseo.room.commands import EnterOutcome, JoinOutcome
 from sunseo.room.pages.cookies import Visit, cookie_of
 from sunseo.room.pages.desk import Declined, Desk, Entered, Joined, Registered, Waits
+from sunseo.room.pages.drawn import UNSEALED, DrawSection, section_of
 from sunseo.room.pages.notices import (
     ACCOUNTS_ONLY,
     BAD_RETURN,
@@ -29,6 +30,9 @@ from sunseo.room.pages.notices import (
     COOKIES_OFF,
     INSIDE,
     JOINING,
+    JOINING_DRAW,
+    JOINING_OVER,
+    PAUSED,
     SOLD_OUT,
     Said,
     said_of,
@@ -46,7 +50,9 @@ from sunseo.room.pages.screen import (
     serving_shown,
     time_text,
     wait_text,
+    words_in_line,
 )
+from sunseo.room.pages.sentences import facts_of, words_of
 from sunseo.room.pages.visitor import Reception, Visitor
 from sunseo.room.schedule import takes_joins
 from sunseo.web.endpoint import Header, Reply
@@ -95,15 +101,15 @@ class Journey:
             return self.notice(visitor, CLOSED)
         if visitor.place is not None:
             return self._line(visitor, visitor.standing())
+        if visitor.awaits_draw:
+            return self._line(visitor, visitor.standing())
         if view.settings.holders == "accounts":
             return self._accounts_only(visitor)
-        if not takes_joins(view.settings, view.now):
+        if not takes_joins(view.settings, view.now) and not visitor.is_registered:
             is_early = view.situation.phase == "before"
-            return self._line(visitor, Standing()) if is_early else self.notice(visitor, CLOSED)
-        if visitor.is_registered and view.situation.phase == "before":
-            return self._line(visitor, Standing())
+            return self._line(visitor, Standing()) if is_early else self._not_now(visitor)
         if visitor.is_quiet:
-            return self.notice(visitor, JOINING)
+            return self.notice(visitor, self._joining(visitor))
         return await self._come_in(visitor)
 
     async def join(self, visitor: Visitor, challenge: str) -> Reply:
@@ -158,13 +164,13 @@ class Journey:
         page = self._renderer.notice(
             visitor.frame,
             getattr(texts, said.heading),
-            getattr(texts, f"{said.heading}_more"),
+            getattr(texts, said.explanation),
             link=link,
             form=form,
             here=here,
             refresh_s=refresh_s,
             message=visitor.message if said in (CLOSED, SOLD_OUT) else "",
-            busy=said.heading == JOINING.heading,
+            busy=said in (JOINING, JOINING_DRAW),
         )
         retry: tuple[Header, ...] = ()
         if said.status in (429, 503) and refresh_s is not None:
@@ -183,7 +189,7 @@ class Journey:
         if isinstance(answer, Declined):
             return await self._not_joined(visitor, answer)
         if isinstance(answer, Registered):
-            return self._line(visitor, Standing())
+            return self._line(visitor, Standing(is_registered=True))
         return self._line(visitor, Standing(answer.number, answer.number - answer.serving))
 
     async def _begin(self, visitor: Visitor) -> Reply:
@@ -196,7 +202,8 @@ class Journey:
         visitor.keep(Visit.fresh(nonce))
         await self._reception.person_of(visitor)
         here = visitor.frame.href(began="1", reset="1" if visitor.was_reset else None)
-        return self.notice(visitor, JOINING, here=here, refresh_s=SECOND_REQUEST_S)
+        said = self._joining(visitor)
+        return self.notice(visitor, said, here=here, refresh_s=SECOND_REQUEST_S)
 
     async def _join(
         self, visitor: Visitor, challenge: str | None
@@ -211,10 +218,17 @@ class Journey:
         if isinstance(answer, Joined):
             began = max(0, answer.number - answer.serving)
             visitor.keep(
-                Visit(visit.secret, "", answer.place, began, min(answer.serving, answer.number))
+                Visit(
+                    visit.secret,
+                    "",
+                    answer.place,
+                    began,
+                    min(answer.serving, answer.number),
+                    visit.receipt,
+                )
             )
         elif isinstance(answer, Registered):
-            visitor.keep(visit.registered(visitor.view.epoch))
+            visitor.keep(visit.registered(answer.epoch, answer.receipt))
         return answer
 
     async def _not_joined(self, visitor: Visitor, answer: Declined) -> Reply:
@@ -262,22 +276,22 @@ class Journey:
         view, texts = visitor.view, visitor.frame.texts
         if visitor.is_held and is_turn(view, standing):
             standing = msgspec.structs.replace(standing, held_s=view.settings.poll_floor_s)
-        if standing.number == 0 and visitor.is_registered:
-            standing = msgspec.structs.replace(standing, is_registered=True)
         if visitor.goes_in_circles:
             standing = msgspec.structs.replace(standing, enters_alone=False)
         if standing.number and not visitor.is_quiet:
             visitor.has_seen(min(serving_shown(view, standing), standing.number))
-        heading, more = self._said_in_line(visitor, standing)
+        words = words_in_line(view, standing)
         language = visitor.frame.language
         opens_at = view.situation.opens_at if view.situation.phase == "before" else None
         left = view.shown.units_left
         page = self._renderer.page(
             "line.html",
             visitor.frame,
-            heading=heading,
-            more=more,
-            warning=self._warning(visitor),
+            heading=getattr(texts, words.heading),
+            more=getattr(texts, words.more, ""),
+            joins=self._join_from(visitor, standing),
+            warning=getattr(texts, "started_anew" if visitor.is_after_reset else words.notice, ""),
+            draw=self._drawn(visitor),
             message=visitor.message,
             refresh_s=self._refresh_s(visitor, standing),
             form=self._form(visitor, "enter", texts.enter),
@@ -298,23 +312,11 @@ class Journey:
         )
         return self._page(visitor, page)
 
-    def _said_in_line(self, visitor: Visitor, standing: Standing) -> tuple[str, str]:
-        """Heading and explanation of the line's page."""
-        view, texts = visitor.view, visitor.frame.texts
-        if visitor.is_registered and standing.number == 0:
-            return texts.registered, texts.registered_more
-        if view.situation.phase == "before":
-            return texts.before, texts.place_ready if standing.number else self._join_from(visitor)
-        if view.situation.phase == "paused":
-            return texts.paused_title, ""
-        if not is_turn(view, standing):
-            is_next = position_of(view, standing) == 1
-            return texts.next if is_next else texts.in_line, ""
-        return (texts.full, texts.full_more) if standing.held_s else (texts.turn, texts.turn_more)
-
-    def _join_from(self, visitor: Visitor) -> str:
-        settings, opens_at = visitor.view.settings, visitor.view.situation.opens_at
-        if opens_at is None:
+    def _join_from(self, visitor: Visitor, standing: Standing) -> str:
+        """When she who has nothing yet may come; nothing where she has, or time alone tells."""
+        settings, situation = visitor.view.settings, visitor.view.situation
+        opens_at = situation.opens_at
+        if standing.has != "nothing" or situation.phase != "before" or opens_at is None:
             return ""
         time = time_text(
             opens_at - timedelta(seconds=settings.join_early_s),
@@ -323,16 +325,21 @@ class Journey:
         )
         return visitor.frame.texts.join_from.format(time=time)
 
-    def _warning(self, visitor: Visitor) -> str:
-        view, texts = visitor.view, visitor.frame.texts
-        if visitor.is_after_reset:
-            return texts.started_anew
-        if view.situation.phase == "paused":
-            return texts.paused
-        if view.situation.phase == "draining":
-            return texts.draining
-        slowed = view.shown.slowed
-        return getattr(texts, slowed) if slowed else ""
+    def _drawn(self, visitor: Visitor) -> DrawSection | None:
+        receipt = visitor.visit.receipt if visitor.visit is not None else ""
+        entrant = self._reception.entrant_of(visitor)
+        return section_of(visitor.view, receipt, entrant, visitor.frame.texts)
+
+    def _joining(self, visitor: Visitor) -> Said:
+        """She is about to get a number, or to be registered where numbers are still to be drawn."""
+        draw = visitor.view.draw
+        return JOINING_DRAW if draw is not None and draw.state in UNSEALED else JOINING
+
+    def _not_now(self, visitor: Visitor) -> Reply:
+        """Nobody can join, though the line may well move."""
+        words = words_of(facts_of(visitor.view.state, "nothing"))
+        said = {JOINING_OVER.heading: JOINING_OVER, PAUSED.heading: PAUSED}
+        return self.notice(visitor, said.get(words.heading, CLOSED))
 
     def _refresh_s(self, visitor: Visitor, standing: Standing) -> int:
         return max(standing.held_s, refresh_after_s(visitor.view, standing, self._dice))

@@ -15,6 +15,7 @@ class Said(msgspec.Struct, frozen=True):
     """A page that says one thing; `heading` also names its explanation, `<heading>_more`.
 
     Attributes:
+        more: the explanation's name where it is another one.
         again: whether it offers to join anew.
         retry_s: after so long it tries again by itself, if at all.
     """
@@ -23,6 +24,11 @@ class Said(msgspec.Struct, frozen=True):
     status: int = 200
     again: bool = False
     retry_s: int | None = None
+    more: str = ""
+
+    @property
+    def explanation(self) -> str:
+        return self.more or f"{self.heading}_more"
 
 
 UNKNOWN = Said("unknown", 404)
@@ -37,6 +43,9 @@ SOLD_OUT = Said("sold_out")
 COOKIES_OFF = Said("cookies_off")
 ACCOUNTS_ONLY = Said("accounts_only")
 JOINING = Said("joining")
+JOINING_DRAW = Said("joining_draw")
+JOINING_OVER = Said("joining_over")
+PAUSED = Said("paused_title", more="paused_out")
 INSIDE = Said("inside")
 REVOKED = Said("revoked", 410, again=True)
 DONE = Said("done", 410, again=True)

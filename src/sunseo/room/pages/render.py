@@ -79,6 +79,7 @@ class Renderer:
         )
         self._assets = {
             "css": assets.path_of("page.css"),
+            "sentences": assets.path_of("sentences.js"),
             "js": assets.path_of("page.js"),
             "sunseo": assets.path_of("sunseo.js"),
         }

@@ -167,7 +167,7 @@ class Pages:
         return self._renderer.notice(
             frame,
             getattr(frame.texts, said.heading),
-            getattr(frame.texts, f"{said.heading}_more"),
+            getattr(frame.texts, said.explanation),
             refresh_s=said.retry_s,
             reference=call.record.request_id if status >= 500 else "",
         )

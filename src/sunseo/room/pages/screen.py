@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sunseo.room.board import RoomView
+from sunseo.room.pages.sentences import Has, Words, facts_of, words_of
 from sunseo.room.pages.texts import Texts
 from sunseo.room.settings import Language
 from sunseo.room.state import ShownSpeed
@@ -19,37 +20,27 @@ from sunseo.room.state import ShownSpeed
 SPREAD = 0.3  # polls come up to 30 % later, so that those who came together spread out
 HOURS_FROM_MIN = 120  # what lasts longer is told in hours
 STEPS_FROM_MIN = 20  # what lasts longer is told in steps of five minutes
+DRAW_S = 5  # after which to look for the result of a draw that is being held
 MS = 1000
 
 WEEKDAYS: Mapping[Language, str] = {"ko": "월화수목금토일", "en": "MonTueWedThuFriSatSun"}
 
-_SCRIPTED = (  # the texts that the script fills in, too
+_SCRIPTED = (  # the texts that the script fills in, besides those of the table of sentences
     "ahead",
     "ahead_unit",
-    "before",
-    "closed",
-    "closed_more",
     "countdown",
     "countdown_days",
-    "draining",
     "entering",
     "hours",
     "hours_range",
-    "in_line",
     "less_than_a_minute",
     "minutes",
     "minutes_range",
     "next",
     "offline",
-    "paused",
-    "paused_title",
-    "slowed",
-    "sold_out",
-    "sold_out_more",
     "turn",
     "turn_more",
     "turn_title",
-    "unhealthy",
     "updated",
     "wait_unknown",
 )
@@ -73,6 +64,12 @@ class Standing(msgspec.Struct, frozen=True):
     is_registered: bool = False
     enters_alone: bool = True
 
+    @property
+    def has(self) -> Has:
+        if self.number:
+            return "number"
+        return "registered" if self.is_registered else "nothing"
+
 
 class Line(msgspec.Struct, frozen=True):
     """The facts of the page, as its template and its script read them."""
@@ -83,6 +80,7 @@ class Line(msgspec.Struct, frozen=True):
     number: int
     serving: int
     began: int
+    has: Has
     now: int
     opens_at_ms: int | None = msgspec.field(name="opens_at")
     joins_at: int | None
@@ -110,6 +108,16 @@ def is_turn(view: RoomView, standing: Standing) -> bool:
     return view.settings.mode == "passthrough" or position_of(view, standing) == 0
 
 
+def words_in_line(view: RoomView, standing: Standing) -> Words:
+    """What the page of the line says: by the table, and at the front by how far she has come."""
+    words = words_of(facts_of(view.state, standing.has))
+    if words.heading != "in_line":
+        return words
+    if is_turn(view, standing):
+        return Words("full", "full_more", "") if standing.held_s else Words("turn", "turn_more", "")
+    return words._replace(heading="next") if position_of(view, standing) == 1 else words
+
+
 def line_of(view: RoomView, standing: Standing, texts: Texts) -> Line:
     settings = view.settings
     serving = serving_shown(view, standing)
@@ -120,6 +128,7 @@ def line_of(view: RoomView, standing: Standing, texts: Texts) -> Line:
         number=standing.number,
         serving=serving,
         began=max(standing.began, position_of(view, standing)),
+        has=standing.has,
         now=view.state.now,
         opens_at_ms=view.state.opens_at if view.situation.phase == "before" else None,
         joins_at=_joins_at(view, standing),
@@ -201,7 +210,8 @@ def _likely_wait_s(view: RoomView, position: int, *, has_number: bool) -> float:
             return unknown_s
         return max(0.0, (situation.opens_at - view.now).total_seconds())
     if position == 0 and not has_number:
-        return unknown_s
+        is_drawn_now = view.state.halted == "draw_due" or not view.awaits_draw
+        return float(DRAW_S * settings.poll_divisor) if is_drawn_now else unknown_s
     speed = view.shown.speed
     wait_s = position / speed.v50 if speed is not None and speed.v50 > 0 else unknown_s
     if position == 0:

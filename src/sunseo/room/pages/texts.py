@@ -31,6 +31,10 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     # Getting a number
     joining: str
     joining_more: str
+    joining_draw: str
+    joining_draw_more: str
+    joining_over: str
+    joining_over_more: str
     cookies_off: str
     cookies_off_more: str
     accounts_only: str
@@ -65,9 +69,9 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     paused: str
     unhealthy: str
     paused_title: str
+    paused_out: str
+    stock_holds: str
     draining: str
-    registered: str
-    registered_more: str
     next: str
 
     # Before it opens
@@ -78,6 +82,39 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     countdown_days: str
     join_from: str
     place_ready: str
+    before_paused: str
+
+    # In a room that draws
+    registered: str
+    registered_more: str
+    draw_soon: str
+    draw_at_opening: str
+    draw_now: str
+    draw_held: str
+    draw_waits: str
+    draw_withheld: str
+    draw_after_pause: str
+    draw_behind: str
+    place_behind: str
+    draw_first: str
+    draw_first_waits: str
+    draw_first_withheld: str
+    no_draw: str
+    no_draw_more: str
+    draw: str
+    draw_entrants: str
+    draw_keeper: str
+    keeper_server: str
+    keeper_operator: str
+    keeper_second_party: str
+    draw_commitment: str
+    draw_receipt: str
+    draw_id: str
+    draw_check: str
+    draw_check_note: str
+    draw_check_file: str
+    draw_check_run: str
+    draw_check_says: str
 
     # At the front
     turn: str
@@ -130,6 +167,10 @@ EN = Texts(
     reference="Reference",
     joining="One moment, you are getting your number",
     joining_more="This page continues by itself in a second.",
+    joining_draw="One moment, you are being registered for the draw",
+    joining_draw_more="This page continues by itself in a second.",
+    joining_over="Nobody else can join now",
+    joining_over_more="Those who are in line are still let in.",
     cookies_off="This page needs cookies",
     cookies_off_more="Your place in line is kept in a cookie, and your browser did not keep it. "
     "Please allow cookies for this site and load the page again.",
@@ -165,10 +206,10 @@ EN = Texts(
     paused="Nobody is being let in for the moment. Your place is kept.",
     unhealthy="The site behind this line is under strain, so fewer are let in for now.",
     paused_title="The line has been stopped for a moment",
+    paused_out="Nobody is being let in for the moment.",
+    stock_holds="Those who are inside could take all that is left. Your place is kept; the line "
+    "goes on if something remains.",
     draining="Nobody else can join now. Those who are in line are still let in.",
-    registered="You take part in the draw",
-    registered_more="When it opens, all who came before are put in random order. It makes no "
-    "difference when you came. Your number then appears here.",
     next="You are next",
     before="Not open yet",
     opens_at="Opens",
@@ -177,6 +218,54 @@ EN = Texts(
     countdown_days="{days} d {hours}:{minutes}:{seconds}",
     join_from="You can join the line from {time} on.",
     place_ready="You have your place. The line begins to move when it opens.",
+    before_paused="The organiser has stopped this line for now. Nobody is let in at the opening "
+    "unless it goes on by then.",
+    registered="You take part in the draw",
+    registered_more="When it opens, all who came before are put in random order. It makes no "
+    "difference when you came. Your number then appears here.",
+    draw_soon="Whoever joins before the opening takes part in a draw for the order. It makes no "
+    "difference who comes first.",
+    draw_at_opening="Registration is over. The draw is held when it opens, and your number then "
+    "appears here.",
+    draw_now="The draw is being held. Your number appears here in a moment.",
+    draw_held="The draw has been held. Your number appears here in a moment.",
+    draw_waits="Registration is over. The draw waits for its secret, which is not kept on this "
+    "server. It is held as soon as that is revealed, and your number then appears here.",
+    draw_withheld="The secret for the draw was not revealed, so the draw could not be held yet. "
+    "You still take part: it is held as soon as there is a secret.",
+    draw_after_pause="You take part in the draw. It is held when the line goes on, and your number "
+    "then appears here.",
+    draw_behind="Registration for the draw is over. Whoever joins now stands behind those who took "
+    "part.",
+    place_behind="You have your place, behind those who take part in the draw. The line begins to "
+    "move when it has opened and the draw has been held.",
+    draw_first="Those who registered before you are being drawn first. Your place behind them is "
+    "kept.",
+    draw_first_waits="Those who registered before you come first, and their draw still waits for "
+    "its secret. Your place behind them is kept.",
+    draw_first_withheld="Those who registered before you come first, and their draw could not be "
+    "held yet. Your place behind them is kept.",
+    no_draw="No draw is held here any more",
+    no_draw_more="You had registered for a draw, and the organiser has changed the line since. "
+    "Please come back later, or ask the organiser.",
+    draw="The draw",
+    draw_entrants="Taking part",
+    draw_keeper="Secret kept by",
+    keeper_server="the organiser's own server. This is the weaker kind: you have to trust the "
+    "organiser",
+    keeper_operator="{committer}, for the organiser. This is the weaker kind: you have to trust "
+    "the organiser",
+    keeper_second_party="{committer}, who is not the organiser",
+    draw_commitment="Commitment",
+    draw_receipt="Your receipt",
+    draw_id="Your id in the list",
+    draw_check="How to check the draw",
+    draw_check_note="Note the commitment and your receipt before the draw is held.",
+    draw_check_file="When it has been held, download the list with all numbers:",
+    draw_check_run="Check it with Sunseo, or with one of the two small programs that come with it "
+    "and need nothing else (verifier.py, verify-draw.mjs):",
+    draw_check_says="It says whether the secret is the one that was promised, whether every number "
+    "follows from it, and which one is yours.",
     turn="It is your turn",
     turn_more="Please go in now. Your turn is kept for you for a few minutes.",
     enter="Go in",
@@ -228,6 +317,10 @@ KO = Texts(
     reference="참조 번호",
     joining="순번을 받고 있습니다",
     joining_more="잠시 후 자동으로 넘어갑니다.",
+    joining_draw="추첨 참여를 등록하고 있습니다",
+    joining_draw_more="잠시 후 자동으로 넘어갑니다.",
+    joining_over="지금은 새로 줄을 설 수 없습니다",
+    joining_over_more="이미 줄을 선 분들은 계속 입장합니다.",
     cookies_off="쿠키를 허용해 주세요",
     cookies_off_more="순번은 쿠키에 저장되는데, 브라우저가 쿠키를 저장하지 않았습니다. "
     "이 사이트의 쿠키를 허용한 뒤 페이지를 다시 열어 주세요.",
@@ -264,9 +357,9 @@ KO = Texts(
     unhealthy="사이트에 부하가 걸려 당분간 입장 인원을 줄였습니다.",
     paused_title="잠시 멈춰 있습니다",
     draining="새로 줄을 설 수는 없습니다. 이미 줄을 선 분들은 계속 입장합니다.",
-    registered="추첨에 참여했습니다",
-    registered_more="열리기 전에 온 분들의 순서는 추첨으로 정해집니다. 먼저 왔는지 나중에 왔는지는 "
-    "상관없습니다. 추첨이 끝나면 순번이 여기에 표시됩니다.",
+    paused_out="잠시 입장을 멈췄습니다.",
+    stock_holds="지금 입장해 있는 분들이 남은 수량을 모두 가져갈 수 있습니다. 순번은 그대로이며, "
+    "남는 것이 있으면 계속 진행합니다.",
     next="다음 차례입니다",
     before="아직 열리지 않았습니다",
     opens_at="시작 시각",
@@ -275,6 +368,49 @@ KO = Texts(
     countdown_days="{days}일 {hours}:{minutes}:{seconds}",
     join_from="{time}부터 줄을 설 수 있습니다.",
     place_ready="순번을 받았습니다. 시작 시각이 되면 입장이 시작됩니다.",
+    before_paused="주최 측이 진행을 멈춰 두었습니다. 시작 시각이 되어도 다시 진행할 때까지는 "
+    "입장하지 않습니다.",
+    registered="추첨에 참여했습니다",
+    registered_more="열리기 전에 온 분들의 순서는 추첨으로 정해집니다. 먼저 왔는지 나중에 왔는지는 "
+    "상관없습니다. 추첨이 끝나면 순번이 여기에 표시됩니다.",
+    draw_soon="열리기 전에 줄을 서는 분들의 순서는 추첨으로 정해집니다. 먼저 와도 앞서지 않습니다.",
+    draw_at_opening="추첨 참여 접수가 끝났습니다. 시작 시각에 추첨하며, 추첨이 끝나면 순번이 "
+    "여기에 표시됩니다.",
+    draw_now="지금 추첨하고 있습니다. 잠시 후 순번이 여기에 표시됩니다.",
+    draw_held="추첨이 끝났습니다. 잠시 후 순번이 여기에 표시됩니다.",
+    draw_waits="추첨 참여 접수가 끝났습니다. 이 서버 밖에서 보관하는 비밀값이 공개되기를 기다리고 "
+    "있습니다. 공개되는 대로 추첨하며, 추첨이 끝나면 순번이 여기에 표시됩니다.",
+    draw_withheld="추첨에 쓸 비밀값이 공개되지 않아 아직 추첨하지 못했습니다. 참여는 그대로 "
+    "유효하며, 비밀값이 마련되는 대로 추첨합니다.",
+    draw_after_pause="추첨에 참여했습니다. 진행이 다시 시작되면 추첨하며, 추첨이 끝나면 순번이 "
+    "여기에 표시됩니다.",
+    draw_behind="추첨 참여 접수가 끝났습니다. 지금부터 줄을 서면 추첨 참여자 다음 순서가 됩니다.",
+    place_behind="추첨 참여자 다음으로 순번을 받았습니다. 시작 시각이 되고 추첨이 끝나면 입장이 "
+    "시작됩니다.",
+    draw_first="먼저 참여한 분들의 추첨이 진행 중입니다. 그 뒤의 순번은 그대로 유지됩니다.",
+    draw_first_waits="먼저 참여한 분들의 추첨이 비밀값 공개를 기다리고 있습니다. 그 뒤의 순번은 "
+    "그대로 유지됩니다.",
+    draw_first_withheld="먼저 참여한 분들의 추첨이 아직 이루어지지 못했습니다. 그 뒤의 순번은 "
+    "그대로 유지됩니다.",
+    no_draw="이 대기열은 더 이상 추첨하지 않습니다",
+    no_draw_more="추첨에 참여하셨지만 그 뒤 주최 측이 진행 방식을 바꾸었습니다. 잠시 후 다시 "
+    "오시거나 주최 측에 문의해 주세요.",
+    draw="추첨",
+    draw_entrants="참여 인원",
+    draw_keeper="비밀값 보관",
+    keeper_server="주최 측 서버가 직접 보관. 주최 측을 믿어야 하는 약한 방식입니다",
+    keeper_operator="{committer} (주최 측). 주최 측을 믿어야 하는 약한 방식입니다",
+    keeper_second_party="{committer} (주최 측이 아닌 제삼자)",
+    draw_commitment="공개된 약속값",
+    draw_receipt="내 참여 확인증",
+    draw_id="명단에서의 내 ID",
+    draw_check="추첨을 직접 확인하는 방법",
+    draw_check_note="추첨 전에 약속값과 참여 확인증을 적어 두세요.",
+    draw_check_file="추첨이 끝나면 모든 순번이 담긴 명단을 내려받으세요:",
+    draw_check_run="Sunseo로 확인하거나, 함께 제공되며 따로 설치할 것이 없는 작은 프로그램 두 개"
+    "(verifier.py, verify-draw.mjs) 중 하나로 확인하세요:",
+    draw_check_says="약속한 비밀값이 맞는지, 모든 순번이 그 값에서 나왔는지, 내 순번이 몇 번인지 "
+    "알려 줍니다.",
     turn="입장할 차례입니다",
     turn_more="지금 입장해 주세요. 몇 분 동안 차례가 유지됩니다.",
     enter="입장하기",

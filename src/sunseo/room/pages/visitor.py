@@ -5,6 +5,7 @@ Guarantee   Nothing in a cookie counts unless its signature says so; a token tha
 """
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import msgspec
 
@@ -66,6 +67,12 @@ class Visitor:
         return self.visit is not None and self.visit.is_registered_in(self.view.epoch)
 
     @property
+    def awaits_draw(self) -> bool:
+        """Whether there is nothing to ask for: she has her receipt, and no number was drawn."""
+        has_receipt = self.visit is not None and self.visit.receipt != ""
+        return self.is_registered and has_receipt and self.view.awaits_draw
+
+    @property
     def keeps_no_cookies(self) -> bool:
         """Whether her browser came back without the cookie that it was given a moment ago."""
         return self.query_says("began") and self.jar.get(cookie_of(self.room)) is None
@@ -99,7 +106,7 @@ class Visitor:
 
     def standing(self, held_s: int = 0) -> Standing:
         if self.place is None or self.visit is None:
-            return Standing()
+            return Standing(is_registered=self.is_registered)
         return Standing(self.place.number, self.visit.began, self.visit.served, held_s)
 
     def keep(self, visit: Visit) -> Visit:
@@ -169,6 +176,15 @@ class Reception:
         visitor.jar.set(GUEST, session.token, self._guest_session_s)
         person, visitor.call.record.person = await self._persons.person_of(session.token.encode())
         return person
+
+    def entrant_of(self, visitor: Visitor) -> UUID | None:
+        """Her id in the list of the draw, if her cookie has a receipt of ours from this line."""
+        sealed = visitor.visit.receipt if visitor.visit is not None else ""
+        try:
+            receipt = self._keys.open_receipt(sealed, visitor.room)
+        except TokenError:
+            return None
+        return receipt.entrant if receipt.epoch == visitor.view.epoch else None
 
     def nonce_of(self, visitor: Visitor) -> Nonce | None:
         """The nonce in her cookie, if it is one of ours."""

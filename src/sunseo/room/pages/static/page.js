@@ -1,7 +1,8 @@
 /*
  * The waiting page, when scripts run: it follows the line without loading itself anew.
  *
- * State       What the server wrote into the page (`data-line`), and the newest state document.
+ * State       What the server wrote into the page (`data-line`), and the newest state document. What it
+ *             says follows from these by the server's own table (sentences.js).
  * Guarantee   The position shown never rises. A hidden page asks nothing. Nothing is entered while
  *             nobody looks: the turn is announced in the title and taken when the page is seen.
  * Clock       The server's, from the signed `now` of each document.
@@ -12,6 +13,7 @@
 
   const main = document.getElementById("main");
   const rules = window.sunseo && window.sunseo.rules;
+  const table = window.sunseoSentences;
   const byId = (id) => document.getElementById(id);
   const ENTER_AFTER_MS = 1500; // time to read that it is one's turn
   const FAILURE_S = 5;
@@ -21,7 +23,7 @@
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
   });
-  if (!rules) { // half of the scripts are here: do as a page without any
+  if (!rules || (main.dataset.page === "line" && !table)) { // half of the scripts are here: do as a page without any
     setTimeout(() => location.reload(), FAILURE_S * 6000);
     return;
   }
@@ -41,7 +43,7 @@
   // The line
 
   function followLine(line) {
-    const texts = line.texts;
+    const texts = Object.assign({}, line.texts, table.texts[document.documentElement.lang]);
     const count = new Intl.NumberFormat(document.documentElement.lang);
     const clock = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "medium" });
     const title = document.title;
@@ -81,7 +83,7 @@
     function afterMs() {
       if (failures) return 1000 * rules.backOff(failures, FAILURE_S, line.ceiling, Math.random());
       if (state === null) return 1000 * line.floor;
-      return 1000 * rules.pollAfter(state, shown || 0, nowMs(), Math.random());
+      return 1000 * rules.pollAfter(state, shown, nowMs(), Math.random());
     }
 
     function learn(document_) {
@@ -89,15 +91,40 @@
       state = document_;
       offsetMs = rules.offset(offsetMs, state.now - Date.now());
       if (state.epoch !== line.epoch) return location.reload();
-      if (state.sold_out) return end(texts.sold_out, texts.sold_out_more);
-      if (state.phase === "closed") return end(texts.closed, texts.closed_more);
+      const facts = rules.facts(state, line.has);
+      const [heading, more] = rules.said(table.sayings, facts).map((name) => texts[name] || "");
+      const [warning] = rules.said(table.notices, facts).map((name) => texts[name] || "");
+      if (rules.verdict(state)) return end(heading, more);
+      if (canGetNumber()) return getNumber();
       const opened = state.phase !== "before";
-      if (!line.number && (opened || (line.joins_at && nowMs() >= line.joins_at))) return getNumber();
+      show(byId("opening"), !opened);
+      show(byId("joins"), !opened);
+      if (state.draw) say(byId("draw-entrants"), count.format(state.draw.entrants));
       if (line.number) draw(opened);
-      notice(trouble());
+      if (line.number && isCalled(opened)) return turn();
+      show(byId("turn"), false);
+      show(byId("waiting"), true);
+      const next = heading === texts.in_line && shown === 1;
+      head(next ? texts.next : heading, more);
+      notice(warning);
+      announce(opened && line.number ? `${texts.ahead} ${count.format(Math.max(0, shown - 1))} ${texts.ahead_unit}`.trim() : "");
+      tellOfOperator();
+    }
+
+    function tellOfOperator() {
       say(byId("message"), messageOf(state.message));
       show(byId("message-row"), byId("message").textContent !== "");
       say(byId("updated"), fill(texts.updated, { time: clock.format(new Date()) }));
+    }
+
+    function isCalled(opened) {
+      return opened && state.phase !== "paused" && (shown === 0 || state.mode === "passthrough");
+    }
+
+    /** Who has nothing can join now, or the number of who is registered has been drawn. */
+    function canGetNumber() {
+      if (line.has === "registered") return !state.draw || state.draw.state === "revealed";
+      return line.has === "nothing" && (state.phase !== "before" || Boolean(line.joins_at && nowMs() >= line.joins_at));
     }
 
     /** A number that can be had now, or has been drawn: the page brings it. */
@@ -113,28 +140,17 @@
       promised = promised || { toS: estimate.to, atMs: nowMs() };
       show(byId("counting"), opened);
       show(byId("wait-row"), opened);
-      show(byId("opening"), !opened);
       say(byId("ahead"), count.format(Math.max(0, shown - 1)));
       say(byId("wait"), waitOf(estimate));
       byId("progress").value = line.began > 0 ? Math.round(100 * (1 - Math.min(1, shown / line.began))) : 100;
       show(byId("units-row"), state.units_left !== null);
       if (state.units_left !== null) say(byId("units"), count.format(state.units_left));
-      const called = opened && (shown === 0 || state.mode === "passthrough");
-      if (called && state.phase !== "paused") return turn();
-      head(state.phase === "paused" ? texts.paused_title : !opened ? texts.before : shown === 1 ? texts.next : texts.in_line);
-      announce(opened ? `${texts.ahead} ${count.format(Math.max(0, shown - 1))} ${texts.ahead_unit}`.trim() : "");
     }
 
     /** In her language, or else in the one that the operator wrote. */
     function messageOf(message) {
       if (!message) return "";
       return message[document.documentElement.lang] || message.ko || message.en || "";
-    }
-
-    function trouble() {
-      if (state.phase === "paused") return texts.paused;
-      if (state.phase === "draining") return texts.draining;
-      return state.slowed ? texts[state.slowed] || texts.slowed : "";
     }
 
     function waitOf(estimate) {
@@ -154,8 +170,10 @@
       return whole > 20 ? Math.ceil(whole / 5) * 5 : whole;
     }
 
-    function head(text) {
+    function head(text, more) {
       say(byId("heading"), text);
+      say(byId("more"), more);
+      show(byId("more"), more !== "");
       document.title = title;
     }
 
@@ -187,7 +205,8 @@
     function turn() {
       say(byId("heading"), texts.turn);
       say(byId("more"), texts.turn_more);
-      for (const [id, visible] of [["more", true], ["turn", true], ["waiting", false]]) show(byId(id), visible);
+      for (const [id, visible] of [["more", true], ["turn", true], ["waiting", false], ["notice", false]]) show(byId(id), visible);
+      tellOfOperator();
       document.title = texts.turn_title;
       announce(texts.turn, true);
       goIn();
@@ -210,6 +229,8 @@
       show(byId("countdown-row"), true);
     }
 
+    const file = byId("draw-file"); // to be noted down, and read on another computer
+    if (file) say(file, location.origin + file.textContent);
     byId("enter").addEventListener("submit", (event) => {
       entering = true;
       const button = event.target.querySelector("button");
@@ -229,9 +250,7 @@
       document.title = texts.turn_title;
       goIn(line.again_s * 1000 * (1 + 0.3 * Math.random()));
     } else {
-      // Without a number and open: a draw whose result is awaited; that takes a while.
-      const firstS = line.number || line.opens_at ? line.floor : line.ceiling * (0.5 + Math.random());
-      timer = setTimeout(turnOfTimer, 1000 * firstS);
+      timer = setTimeout(turnOfTimer, 1000 * line.floor);
     }
   }
 

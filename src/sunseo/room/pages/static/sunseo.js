@@ -20,6 +20,7 @@
   const SPREAD = 0.3; // polls come up to 30 % later, so that those who came together spread out
   const GREW_SHARE = 1.1; // an estimate grew when it is a tenth
   const GREW_S = 10; //        and ten seconds longer than what was promised
+  const DRAW_S = 5; // after which to look for the result of a draw that is being held
   const BACKOFF_S = 2; // after the first failure; doubles up to the ceiling
   const ANSWER_S = 15; // longer than this we do not wait for an answer
   const NONCE_S = 600; // the server takes a nonce for longer; afterwards we get a new one
@@ -69,12 +70,16 @@
       return { from: wait(speed.v90), likely: wait(speed.v50), to: wait(speed.v10) };
     },
 
-    /** Seconds until the next poll: a share of what is still to wait, within bounds, spread out. */
+    /**
+     * Seconds until the next poll: a share of what is still to wait, within bounds, spread out. The
+     * position is null for who has no number.
+     */
     pollAfter(state, position, nowMs, dice) {
       const poll = Object.assign({}, POLL, state.poll);
       const estimate = rules.estimate(state, position, nowMs);
       const opensAtMs = state.phase === "before" ? toMs(state.opens_at) : null;
-      let waitS = estimate.likely;
+      let waitS = position === null && opensAtMs === null ? null : estimate.likely;
+      if (position === null && state.halted === "draw_due") waitS = DRAW_S * poll.divisor;
       if (waitS === null && opensAtMs !== null) waitS = (opensAtMs - nowMs) / 1000;
       if (waitS === null) waitS = (poll.ceiling * poll.divisor) / 4; // nobody knows: now and then
       if (state.phase === "paused") waitS = Math.max(waitS, (poll.ceiling * poll.divisor) / 2);
@@ -111,6 +116,20 @@
     offset(knownMs, offsetMs) {
       const isSet = knownMs === null || Math.abs(offsetMs - knownMs) > STEP_MS;
       return isSet ? offsetMs : Math.max(knownMs, offsetMs);
+    },
+
+    /** The situation of who has "nothing", is "registered" or has a "number", for a table to be asked. */
+    facts(state, has) {
+      const { phase, mode, halted, draw, slowed } = state;
+      return {
+        has, phase, mode, halted: halted || "", draw: draw ? draw.state : "", keeper: draw ? draw.keeper : "", slowed: slowed || "",
+      };
+    },
+
+    /** What the first row says whose conditions all hold, or null. */
+    said(rows, facts) {
+      const row = rows.find(([when]) => Object.entries(when).every(([fact, values]) => values.includes(facts[fact])));
+      return row ? row[1] : null;
     },
 
     /** What the room's phase and stock say to everybody who has no pass, or null. */
@@ -320,6 +339,7 @@
       this.offsetMs = rules.offset(this.offsetMs, state.now - nowMs);
       const record = this.record.read();
       if (record.place && record.epoch < state.epoch) this.drop("reset");
+      if (record.receipt && record.receiptEpoch < state.epoch) this.drop("reset");
       this.measure();
     }
 
@@ -349,7 +369,8 @@
 
     /** Registered for a draw that has not been held yet: there is nothing to ask for. */
     registered() {
-      return Boolean(this.record.read().receipt) && this.state.phase === "before";
+      const { draw, phase } = this.state;
+      return Boolean(this.record.read().receipt) && (draw ? draw.state !== "revealed" : phase === "before");
     }
 
     called() {
@@ -363,7 +384,7 @@
 
     pollAfterS() {
       const record = this.place();
-      const position = record ? rules.position(record.number, this.serving()) : 0;
+      const position = record ? rules.position(record.number, this.serving()) : null;
       const afterS = rules.pollAfter(this.state, position, this.nowMs(), Math.random());
       // Who has no place yet asks twice each time, so half as often.
       return this.notYet ? Math.max(afterS, this.pollCeilingS() / 4) : afterS;
@@ -435,7 +456,7 @@
         return null;
       }
       if (answer.ok && body.receipt) {
-        this.record.change({ receipt: body.receipt });
+        this.record.change({ receipt: body.receipt, receiptEpoch: body.epoch });
         this.notYet = this.state.phase !== "before"; // then the draw is late
         return null;
       }
@@ -584,6 +605,8 @@
         position: seen.position === undefined ? null : seen.position,
         eta: seen.estimate && seen.estimate.from !== null ? { from: seen.estimate.from, to: seen.estimate.to } : null,
         delay: this.delay,
+        halted: state.halted || null,
+        receipt: this.record ? this.record.read().receipt || null : null,
         unitsLeft: state.units_left === undefined ? null : state.units_left,
         message: state.message || null,
         opensAt: opensAtMs === null ? null : new Date(opensAtMs - (this.offsetMs || 0)),
