@@ -13,6 +13,8 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from sunseo import __version__
+from sunseo.backup.command import backup, migrate, restore
+from sunseo.backup.error import BackupError
 from sunseo.invariants.command import run_verify
 from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded.error import EmbeddedServerError
@@ -23,7 +25,6 @@ from sunseo.postgres.existing import (
     place_of,
     require_current,
 )
-from sunseo.postgres.migrate import upgrade
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.command import demo, rehearse
 from sunseo.room.command import add_room_commands
@@ -51,6 +52,9 @@ app.add_typer(room, name="room")
 app.add_typer(draw, name="draw")
 app.add_typer(rehearse, name="rehearse")
 app.command("demo")(demo)
+app.command("backup")(backup)
+app.command("restore")(restore)
+app.command("migrate")(migrate)
 
 ConfigOption = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
 DataOption = Annotated[Path | None, typer.Option(help="Folder of the embedded PostgreSQL.")]
@@ -61,7 +65,13 @@ def main() -> None:
     """Run the command line."""
     try:
         app()
-    except (SettingsError, EmbeddedServerError, NoDatabaseError, MigrationRefusedError) as error:
+    except (
+        SettingsError,
+        EmbeddedServerError,
+        NoDatabaseError,
+        MigrationRefusedError,
+        BackupError,
+    ) as error:
         refuse(str(error))
     except (asyncpg.PostgresError, SQLAlchemyError) as error:
         refuse(f"the database: {str(error).splitlines()[0]}")
@@ -92,23 +102,6 @@ def serve(
     """Serve the API; starts PostgreSQL as well, unless a database_url is set."""
     settings = load_settings(os.environ, config, data=data, host=host, port=port, workers=workers)
     serve_until_told(settings, announce=lambda line: print(line, file=sys.stderr, flush=True))
-
-
-@app.command()
-def migrate(
-    config: ConfigOption = None,
-    data: DataOption = None,
-    mend_duplicates: Annotated[
-        bool, typer.Option(help="Remove or rename what stands more than once under one name.")
-    ] = False,
-) -> None:
-    """Bring the database's schema up to this version."""
-    settings = load_settings(os.environ, config, data=data)
-    with ExitStack() as stack:
-        dsn = existing_database(settings, stack)
-        for line in upgrade(dsn, mend_duplicates=mend_duplicates):
-            print(line)
-    print("The schema is current.")
 
 
 @keys.command("create")
@@ -163,7 +156,7 @@ def gate(
 def _current_database(settings: Settings, stack: ExitStack) -> str:
     """Where the database is that is there already, once it is known to be of this version."""
     dsn = existing_database(settings, stack)
-    asyncio.run(require_current(dsn, place_of(settings)))
+    require_current(dsn, place_of(settings))
     return dsn
 
 

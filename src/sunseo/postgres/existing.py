@@ -3,6 +3,7 @@
 A mistyped folder must not become an empty database that everything is found to be right in.
 """
 
+import asyncio
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -55,30 +56,44 @@ def require_cluster(data: Path) -> None:
     )
 
 
-async def require_current(dsn: str, place: str) -> None:
-    """Refuse a database that holds none of our data, or that another version has written.
+def revision_of(dsn: str, place: str, *, may_be_empty: bool = False) -> str | None:
+    """The schema that a database has; not to be called from a running event loop.
 
     Args:
         dsn: of the database.
         place: what people call it; it holds no password.
+        may_be_empty: whether one without a schema is taken, too.
+
+    Raises:
+        NoDatabaseError: it holds none of our data.
+    """
+    found = asyncio.run(_read_revision(dsn))
+    if found is None and not may_be_empty:
+        raise NoDatabaseError(f"{place} holds no Sunseo data; is it the right one?")
+    return found
+
+
+def require_current(dsn: str, place: str) -> None:
+    """Refuse a database that holds none of our data, or that another version has written.
 
     Raises:
         NoDatabaseError: which of the two.
     """
-    engine = create_cold_engine(dsn, size=1)
-    try:
-        async with engine.connect() as connection:
-            found = await applied_revision(connection)
-    finally:
-        await engine.dispose()
-    head = head_revision()
-    if found is None:
-        raise NoDatabaseError(f"{place} holds no Sunseo data; is it the right one?")
+    found, head = revision_of(dsn, place), head_revision()
     if found != head:
         raise NoDatabaseError(
             f"{place} has the schema {found}, and this version needs {head}:"
             " run sunseo migrate, which offers a backup first"
         )
+
+
+async def _read_revision(dsn: str) -> str | None:
+    engine = create_cold_engine(dsn, size=1)
+    try:
+        async with engine.connect() as connection:
+            return await applied_revision(connection)
+    finally:
+        await engine.dispose()
 
 
 def place_of(settings: Settings) -> str:
