@@ -19,7 +19,7 @@ from sunseo.backup.save import save_backup
 from sunseo.backup.screen import restored_lines, saved_lines
 from sunseo.backup.sealed import check_passphrase
 from sunseo.postgres.existing import existing_database, place_of, revision_of
-from sunseo.postgres.migrate import Step, steps_after, upgrade
+from sunseo.postgres.migrate import Step, UnknownSchemaError, steps_after, upgrade
 from sunseo.settings import Settings, load_settings
 
 PASSPHRASE = "BACKUP_PASSPHRASE"  # noqa: S105 - the name of a variable
@@ -107,7 +107,10 @@ def migrate(
     with ExitStack() as stack:
         dsn = existing_database(settings, stack)
         revision = revision_of(dsn, place_of(settings), may_be_empty=True)
-        steps = steps_after(revision)
+        try:
+            steps = steps_after(revision)
+        except UnknownSchemaError as error:
+            raise BackupError(str(error)) from None
         _tell(steps, revision, dry_run=dry_run)
         if dry_run or not steps:
             return

@@ -45,6 +45,10 @@ def head_revision() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
+class UnknownSchemaError(RuntimeError):
+    """A newer version has been here. Its text is one line."""
+
+
 class Step(NamedTuple):
     """One migration, and what it is for."""
 
@@ -61,14 +65,16 @@ def steps_after(revision: str | None) -> list[Step]:
     """What is still to be applied to a database at a revision, in order.
 
     Raises:
-        ValueError: the revision is not of this version, nor of one before.
+        UnknownSchemaError: the revision is not of this version, nor of one before.
     """
     steps = _steps()
     if revision is None:
         return steps
     places = [place for place, step in enumerate(steps) if step.revision == revision]
     if not places:
-        raise ValueError(f"the schema {revision} is not known to this version; it is a newer one's")
+        raise UnknownSchemaError(
+            f"the schema {revision} is not known to this version; it is a newer one's"
+        )
     return steps[places[0] + 1 :]
 
 
