@@ -280,6 +280,21 @@ async def test_a_restore_that_fails_leaves_an_empty_database(
         assert await again.rows("SELECT FROM pg_tables WHERE schemaname = 'public'") == []
 
 
+async def test_what_cannot_be_set_right_is_taken_back(
+    lobby: Lobby, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that was empty is empty again when the last step fails."""
+
+    async def fail(*_: object) -> None:
+        raise BackupError("the last step failed")
+
+    monkeypatch.setattr("sunseo.backup.restore._raise", fail)
+    with pytest.raises(BackupError, match="the last step failed"):
+        await restored(await saved(lobby, tmp_path), empty)
+    async with open_lobby(empty) as again:
+        assert await again.rows("SELECT FROM pg_class WHERE relnamespace = 2200") == []
+
+
 async def test_harm_is_found_before_anything_is_restored(
     lobby: Lobby, empty: str, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ def old(database_dsn: str) -> str:
     for statement in (
         "DROP TABLE room_gaps",
         "ALTER TABLE room_lines DROP COLUMN unlisted",
-        "UPDATE alembic_version SET version_num = '0002'",
+        "UPDATE alembic_version SET version_num = '0004'",
     ):
         query(database_dsn, statement)
     return database_dsn
@@ -53,11 +53,11 @@ def test_a_dry_run_only_tells(old: str, run: Run) -> None:
     """Each step by its revision and what it is for; the schema stays as it is."""
     code, said, _ = run(old, "migrate", "--dry-run")
 
-    (step,) = steps_after("0002")
+    (step,) = steps_after("0004")
     assert code == 0
     assert said == f"Would be applied:\n  {step.revision}  {step.sentence}\n"
     assert "live only in their holders' tokens" in step.sentence
-    assert revision(old) == "0002"
+    assert revision(old) == "0004"
 
 
 def test_it_saves_first_and_that_can_be_restored(
@@ -70,7 +70,7 @@ def test_it_saves_first_and_that_can_be_restored(
     assert f"Saved in {file}" in said
     assert said.endswith("The schema is current.\n")
     assert revision(old) == head_revision()
-    assert Archive(file, lambda: "correct horse battery").manifest.facts.schema == "0002"
+    assert Archive(file, lambda: "correct horse battery").manifest.facts.schema == "0004"
 
     create_database(postgres_server, "undone")
     try:
@@ -90,7 +90,7 @@ def test_a_backup_that_fails_stops_it(old: str, run: Run, tmp_path: Path) -> Non
 
     assert code == 2
     assert errors.splitlines()[-1].endswith("is there already; --force overwrites it")
-    assert revision(old) == "0002"
+    assert revision(old) == "0004"
 
 
 @pytest.mark.parametrize("words", [("--no-backup",), ()])

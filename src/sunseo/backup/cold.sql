@@ -85,6 +85,27 @@ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LI
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
     );
 
+-- name: empty_again
+-- Drop all that was restored into a database which was empty, since it could not be set right.
+DO $$
+DECLARE
+    relation record;
+BEGIN
+    FOR relation IN
+        SELECT c.oid::regclass AS name
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')
+            AND n.nspname NOT LIKE 'pg\_t%' AND c.relkind IN ('r', 'p')
+            AND NOT EXISTS (
+                SELECT FROM pg_depend AS d
+                WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+            )
+    LOOP
+        EXECUTE 'DROP TABLE IF EXISTS ' || relation.name || ' CASCADE';
+    END LOOP;
+END $$;
+
 -- name: sign_schema
 -- Say which schema this is, last of all: without it no server takes the database for whole.
 INSERT INTO alembic_version (version_num) VALUES (:schema);

@@ -97,6 +97,9 @@ def migrate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
+    mend_duplicates: Annotated[
+        bool, typer.Option(help="Remove or rename what stands more than once under one name.")
+    ] = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -121,7 +124,8 @@ def migrate(
             else:
                 passphrase = _new_passphrase(encrypt, passphrase_file)
                 _save(settings, dsn, file, passphrase, force=False, as_json=False)
-        upgrade(dsn)
+        for line in upgrade(dsn, mend_duplicates=mend_duplicates):
+            typer.echo(line)
     typer.echo("The schema is current.")
 
 

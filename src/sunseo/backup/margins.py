@@ -12,7 +12,8 @@ import msgspec
 
 from sunseo.backup.manifest import RoomFacts
 from sunseo.room.schedule import takes_joins
-from sunseo.room.settings import RoomSettings, decode_settings
+from sunseo.room.settings import RoomSettings
+from sunseo.room.stored import UnreadableSettingsError, read_settings
 
 NUMBERS_MIN = 100
 CAPACITIES = 10  # of a line that had given nothing yet, and could be joined since
@@ -54,21 +55,28 @@ def raise_of(
         now: of the restore.
         numbers: as the operator says, for every room that may have given any.
     """
-    settings = decode_settings(room.settings)
+    settings = _readable(room, now)
     serving = later.serving if later is not None and later.epoch == room.epoch else None
-    if settings.mode == "random" and not room.sealed:
+    if settings is not None and settings.mode == "random" and not room.sealed:
         many, why = 0, "its draw is not sealed; registrations after the backup are lost"
     elif later is not None and later.epoch != room.epoch:
         many, why = 0, "it was begun anew after the backup: reset it, or old places count again"
     elif later is not None and numbers is None:
         many, why = max(0, later.issued - room.issued), "exactly, by the state compared with"
-    elif room.issued == 0 and not _took_joins(settings, moment, now):
+    elif room.issued == 0 and (settings is None or not _took_joins(settings, moment, now)):
         many, why = 0, "it has given none, and nobody could join since"
     elif numbers is not None:
         many, why = numbers, "as you said"
     else:
         many, why = _guess(room, now - moment)
     return Raise(room.organisation, room.room, room.name, room.issued, many, why, serving)
+
+
+def _readable(room: RoomFacts, now: datetime) -> RoomSettings | None:
+    try:
+        return read_settings(room.settings, now)
+    except UnreadableSettingsError:  # which nobody could join by, either
+        return None
 
 
 def _guess(room: RoomFacts, since: timedelta) -> tuple[int, str]:

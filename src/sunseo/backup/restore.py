@@ -128,8 +128,13 @@ class _Job:
             self._on_step("restoring the database")
             await _run_pg_restore(tool, target, dump)
             self._on_step("setting it right")
-            async with engine.begin() as connection:
-                return await self._set_right(connection)
+            try:
+                async with engine.begin() as connection:
+                    return await self._set_right(connection)
+            except BaseException:
+                async with engine.begin() as connection:
+                    await connection.execute(QUERIES["empty_again"])
+                raise
         finally:
             await engine.dispose()
 

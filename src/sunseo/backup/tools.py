@@ -3,6 +3,11 @@
 Looked for in the same places as the server: `PG_BIN` alone, where it is set; else the embedded
 wheel, `PATH`, and the folders of Linux distributions. The wheel's speak no TLS, so that over a
 network any other comes first.
+
+State       None.
+Guarantee   A program that was started has ended when we go on, however that came.
+Clock       None: a dump takes as long as it takes.
+On failure  What the program complained of becomes one line.
 """
 
 import asyncio
