@@ -103,12 +103,12 @@ async def test_everything_is_there_again(
             "SELECT * FROM room_passes ORDER BY number"
         )
         line = await again.line((1, 1))
-        assert (line["issued"], line["serving"], line["unlisted"]) == (105, 2, 100)
-        assert await again.rows("SELECT after, upto FROM room_gaps") == [(5, 105)]
+        assert (line["issued"], line["serving"], line["unlisted"]) == (1005, 2, 1000)
+        assert await again.rows("SELECT after, upto FROM room_gaps") == [(5, 1005)]
         ((action,),) = await again.rows("SELECT action FROM audit_log ORDER BY entry DESC LIMIT 1")
         assert action == "restore_backup"
     assert [(room.numbers, room.why) for room in told.rooms] == [
-        (100, "a guess: 1 min as busy as its busiest, 30 a minute")
+        (1000, "a guess: 1 min as busy as its busiest, 30 a minute")
     ]
     assert await is_clean(empty)
 

@@ -15,7 +15,7 @@ from sunseo.room.schedule import takes_joins
 from sunseo.room.settings import RoomSettings
 from sunseo.room.stored import UnreadableSettingsError, read_settings
 
-NUMBERS_MIN = 100
+NUMBERS_MIN = 1000  # of which nobody comes, a room of 50 called as many within half a minute
 CAPACITIES = 10  # of a line that had given nothing yet, and could be joined since
 MINUTES_MAX = 60  # as busy as the busiest: after that a line is served, or has gone home
 MOMENTS_MAX = 10_000  # at which a room's schedule is looked at

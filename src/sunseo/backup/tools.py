@@ -139,7 +139,7 @@ def _version(program: Path) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    said = re.search(r"\(PostgreSQL\)\s+(\d+(?:\.\d+)*)", answer.stdout)
+    said = re.search(r"\(PostgreSQL\)\s+([0-9]+(?:\.[0-9]+)*)", answer.stdout)
     return said[1] if said else None
 
 
