@@ -1,4 +1,4 @@
-"""Writes vectors.json beside this file: run `python docs/protocol/make_vectors.py` after a change.
+"""Writes vectors.json beside this file; to be run with `.venv/bin/python` after a change.
 
 Everything in it follows from constants, so that two runs give the same bytes.
 """

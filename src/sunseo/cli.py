@@ -13,13 +13,18 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from sunseo import __version__
+from sunseo.backup.command import backup, migrate, restore
+from sunseo.backup.error import BackupError
 from sunseo.invariants.command import run_verify
 from sunseo.operators.keys import create_key
-from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.embedded.error import EmbeddedServerError
-from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.errors import MigrationRefusedError
-from sunseo.postgres.migrate import upgrade
+from sunseo.postgres.existing import (
+    NoDatabaseError,
+    existing_database,
+    place_of,
+    require_current,
+)
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.command import demo, rehearse
 from sunseo.room.command import add_room_commands
@@ -47,6 +52,9 @@ app.add_typer(room, name="room")
 app.add_typer(draw, name="draw")
 app.add_typer(rehearse, name="rehearse")
 app.command("demo")(demo)
+app.command("backup")(backup)
+app.command("restore")(restore)
+app.command("migrate")(migrate)
 
 ConfigOption = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
 DataOption = Annotated[Path | None, typer.Option(help="Folder of the embedded PostgreSQL.")]
@@ -57,7 +65,13 @@ def main() -> None:
     """Run the command line."""
     try:
         app()
-    except (SettingsError, EmbeddedServerError, MigrationRefusedError) as error:
+    except (
+        SettingsError,
+        EmbeddedServerError,
+        NoDatabaseError,
+        MigrationRefusedError,
+        BackupError,
+    ) as error:
         refuse(str(error))
     except (asyncpg.PostgresError, SQLAlchemyError) as error:
         refuse(f"the database: {str(error).splitlines()[0]}")
@@ -90,23 +104,6 @@ def serve(
     serve_until_told(settings, announce=lambda line: print(line, file=sys.stderr, flush=True))
 
 
-@app.command()
-def migrate(
-    config: ConfigOption = None,
-    data: DataOption = None,
-    mend_duplicates: Annotated[
-        bool, typer.Option(help="Remove or rename what stands more than once under one name.")
-    ] = False,
-) -> None:
-    """Bring the database's schema up to this version."""
-    settings = load_settings(os.environ, config, data=data)
-    with ExitStack() as stack:
-        dsn = _database(settings, stack, migrated=False)
-        for line in upgrade(dsn, mend_duplicates=mend_duplicates):
-            print(line)
-    print("The schema is current.")
-
-
 @keys.command("create")
 def create_operator_key(
     name: Annotated[str, typer.Argument(help="Whom or what the key is for.")],
@@ -117,7 +114,8 @@ def create_operator_key(
     """Make an operator key and print it: this once, for it is stored nowhere."""
     settings = load_settings(os.environ, config, data=data)
     with ExitStack() as stack:
-        key = asyncio.run(_create_key(_database(settings, stack), settings.organisation, name))
+        dsn = _current_database(settings, stack)
+        key = asyncio.run(_create_key(dsn, settings.organisation, name))
     print(json.dumps({"name": name, "key": key}) if as_json else key)
 
 
@@ -134,8 +132,10 @@ def verify(
     """
     settings = load_settings(os.environ, config, data=data)
     with ExitStack() as stack:
-        dsn = _database(settings, stack)
-        code = asyncio.run(run_verify(dsn, settings.organisation, sale, as_json))
+        dsn = _current_database(settings, stack)
+        code = asyncio.run(
+            run_verify(dsn, settings.organisation, sale, as_json, place=place_of(settings))
+        )
     raise typer.Exit(code)
 
 
@@ -153,16 +153,11 @@ def gate(
     run_gate(options, host, port)
 
 
-def _database(settings: Settings, stack: ExitStack, *, migrated: bool = True) -> str:
-    """Where the database is: the one set, the running server's own, or started for this command."""
-    if settings.database_url is not None:
-        return settings.database_url
-    if (running := running_dsn(settings.data)) is not None:
-        return running
-    server = stack.enter_context(EmbeddedServer(settings.data))
-    if migrated:
-        upgrade(server.dsn)
-    return server.dsn
+def _current_database(settings: Settings, stack: ExitStack) -> str:
+    """Where the database is that is there already, once it is known to be of this version."""
+    dsn = existing_database(settings, stack)
+    require_current(dsn, place_of(settings))
+    return dsn
 
 
 async def _create_key(dsn: str, organisation: int, name: str) -> str:

@@ -17,6 +17,7 @@ PREFIX = "SUNSEO_"
 SECRET_CHARACTERS_MIN = 32
 
 RETIRED = "retired_secrets"
+SECRET_FILE = "secret"  # noqa: S105 - the name of a file in the data folder
 
 Secret = Annotated[str, Meta(min_length=SECRET_CHARACTERS_MIN)]
 SecretId = Annotated[int, Meta(ge=0, le=255)]

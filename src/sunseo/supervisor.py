@@ -24,13 +24,12 @@ from structlog.typing import FilteringBoundLogger
 from sunseo.core.processes import raise_file_limit
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import head_revision, upgrade
-from sunseo.settings import Settings
+from sunseo.settings import SECRET_FILE, Settings
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import prepare
 from sunseo.web.workers import Workers, preload
 from sunseo.wiring import WorkerPlan, serve_worker
 
-SECRET_FILE = "secret"  # noqa: S105 - the name of a file
 METRICS_FOLDER = "metrics"
 WORKERS_KILL_TIMEOUT_S = 30  # for a worker to drain: above the handlers' own time-out
 LEFTOVERS_S = 10.0  # for the workers of a supervisor that was killed to let go of the port

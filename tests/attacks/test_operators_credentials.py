@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sunseo.room.gate.policy import BypassRules
-from sunseo.settings import Settings, SettingsError, load_settings
-from sunseo.supervisor import SECRET_FILE, secret_of
+from sunseo.settings import SECRET_FILE, Settings, SettingsError, load_settings
+from sunseo.supervisor import secret_of
 from sunseo.web.operators import KEY
 from tests.acceptance.serving import Serving
 from tests.attacks.attacker import Wire, create_room, token

@@ -73,6 +73,7 @@ def _room_look_up(n: int) -> Arguments:
         _json(n, ("holder", _ids(n))),
         _json(n, ("number", _keys(n))),
         _json(n, ("room", rooms), passes_max=100),
+        _json(n, ("number", _keys(n))),
     ]
 
 

@@ -36,7 +36,7 @@ ROWS_BESIDES = {
     "read_catalogue_products": PRODUCTS * 6,
     "save_hall": ASKED * 24,  # it writes five tables
     "find_past_due": 500 * 2,  # it answers so many
-    "look_up": ASKED * (PAST_DUE * 2 + 4 * 6),  # passes past due, and four kinds of rows
+    "look_up": ASKED * (PAST_DUE * 2 + 5 * 6),  # passes past due, and five kinds of rows
     "write_lines": ASKED * 4 * 6,
 }
 ROWS_MAX = ASKED * 6

@@ -124,7 +124,7 @@ def test_duplicates_stop_the_migration(old_dsn: str) -> None:
         "  sale 1, price class R: 2 times, numbers 1, 2",
         "  sale 1, product Ticket: 2 times, numbers 1, 2",
     ]
-    assert "`sunseo migrate --mend-duplicates`" in lines[15]
+    assert "`sunseo migrate --mend-duplicates --backup FILE`" in lines[15]
     assert len(lines) == 16
     assert stored(old_dsn) == before
 

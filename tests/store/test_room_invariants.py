@@ -56,6 +56,17 @@ CORRUPTIONS = (
         {"room": 1, "issued": 5, "places": 5, "highest": 4},
     ),
     Corruption(
+        "room-numbers",  # a number that was passed over has a row
+        "INSERT INTO room_gaps VALUES (1, 1, 1, 4, 5, now(), now());"
+        "UPDATE room_lines SET issued = 6, unlisted = 1 WHERE room = 1",
+        {"room": 1, "issued": 6, "places": 5, "passed_over": 1},
+    ),
+    Corruption(
+        "room-numbers",
+        "UPDATE room_lines SET issued = 9, unlisted = 4 WHERE room = 1",
+        {"room": 1, "issued": 9, "places": 5, "passed_over": 0},
+    ),
+    Corruption(
         "room-serving",
         "ALTER TABLE room_lines DROP CONSTRAINT room_lines_serving_within_issued;"
         "UPDATE room_lines SET serving = 9 WHERE room = 1",
@@ -75,6 +86,15 @@ CORRUPTIONS = (
         "room-passes",
         f"UPDATE room_passes SET pass_id = '{STRANGER}' WHERE room = 1 AND number = 2",
         {"number": 2, "holder": str(holder("bob"))},
+    ),
+    Corruption(
+        "room-passes",  # of a place without a row, and nothing was passed over there
+        "UPDATE room_lines SET live = 3 WHERE room = 1;"
+        "INSERT INTO room_passes SELECT organisation, room, epoch, 9,"
+        " '00000000-0000-0009-0000-000000000000', holder, state, renewal, renewed_at, entered_at,"
+        " expires_at, slot_until, session_until, ended_at FROM room_passes"
+        " WHERE room = 1 AND number = 2",
+        {"number": 9, "holder": str(holder("bob")), "place_of": None},
     ),
     Corruption(
         "room-visits",

@@ -862,6 +862,8 @@ FROM (
         SELECT d.organisation, d.room, 'room_draws' FROM room_draws AS d
         UNION ALL
         SELECT s.organisation, s.room, 'room_draw_secrets' FROM room_draw_secrets AS s
+        UNION ALL
+        SELECT g.organisation, g.room, 'room_gaps' FROM room_gaps AS g
     ) AS part
     LEFT JOIN rooms AS r ON r.organisation = part.organisation AND r.room = part.room
     WHERE part.organisation = :organisation AND r.room IS NULL
@@ -878,19 +880,28 @@ FROM (
     SELECT e.organisation, e.room, e.epoch, 'room_entrants' FROM room_entrants AS e
     UNION ALL
     SELECT d.organisation, d.room, d.epoch, 'room_draws' FROM room_draws AS d
+    UNION ALL
+    SELECT g.organisation, g.room, g.epoch, 'room_gaps' FROM room_gaps AS g
 ) AS part
 JOIN room_lines AS l ON l.organisation = part.organisation AND l.room = part.room
 WHERE part.organisation = :organisation AND part.epoch > l.epoch;
 
 -- name: room_numbers
--- Find lines whose places are not numbered without a gap, the numbers kept for a draw aside.
+-- Find lines whose places are not numbered without a gap, the numbers kept for a draw and those
+-- passed over by a restore aside. So many different numbers, all within bounds, are all there are.
 SELECT
     CAST(NULL AS bigint) AS sale, l.room, l.epoch, l.issued,
-    COALESCE(given.places, 0) AS places, COALESCE(kept.numbers, 0) AS kept, given.highest
+    COALESCE(given.places, 0) AS places, COALESCE(kept.numbers, 0) AS kept,
+    COALESCE(passed.numbers, 0) AS passed_over, given.highest
 FROM room_lines AS l
 LEFT JOIN (
     SELECT p.room, p.epoch, count(*) AS places, count(DISTINCT p.number) AS numbers,
-        min(p.number) AS lowest, max(p.number) AS highest
+        min(p.number) AS lowest, max(p.number) AS highest,
+        count(*) FILTER (WHERE EXISTS (
+            SELECT FROM room_gaps AS g
+            WHERE g.organisation = :organisation AND g.room = p.room AND g.epoch = p.epoch
+                AND p.number > g.after AND p.number <= g.upto
+        )) AS passed_over
     FROM room_places AS p
     WHERE p.organisation = :organisation
     GROUP BY p.room, p.epoch
@@ -900,12 +911,21 @@ LEFT JOIN (
     FROM room_draws AS d
     WHERE d.organisation = :organisation AND d.state IN ('sealed', 'withheld')
 ) AS kept ON kept.room = l.room AND kept.epoch = l.epoch
+LEFT JOIN (
+    SELECT g.room, g.epoch, sum(g.upto - g.after) AS numbers, max(g.upto) AS highest
+    FROM room_gaps AS g
+    WHERE g.organisation = :organisation
+    GROUP BY g.room, g.epoch
+) AS passed ON passed.room = l.room AND passed.epoch = l.epoch
 WHERE l.organisation = :organisation
     AND (
-        COALESCE(given.places, 0) + COALESCE(kept.numbers, 0) <> l.issued
+        COALESCE(given.places, 0) + COALESCE(kept.numbers, 0) + COALESCE(passed.numbers, 0)
+            <> l.issued
+        OR l.unlisted <> COALESCE(passed.numbers, 0)
         OR given.numbers <> given.places
-        OR given.lowest <> COALESCE(kept.numbers, 0) + 1
-        OR given.highest > l.issued
+        OR given.lowest <= COALESCE(kept.numbers, 0)
+        OR given.passed_over > 0
+        OR given.highest > l.issued OR passed.highest > l.issued
     );
 
 -- name: room_serving
@@ -938,7 +958,12 @@ LEFT JOIN room_places AS p
     AND p.number = q.number
 WHERE q.organisation = :organisation
     AND (
-        p.holder IS NULL OR p.holder <> q.holder
+        p.holder <> q.holder
+        OR p.holder IS NULL AND NOT EXISTS (
+            SELECT FROM room_gaps AS g
+            WHERE g.organisation = q.organisation AND g.room = q.room AND g.epoch = q.epoch
+                AND q.number > g.after AND q.number <= g.upto
+        )
         OR left(replace(CAST(q.pass_id AS text), '-', ''), 16)
             <> lpad(to_hex(q.number), 16, '0')
     );

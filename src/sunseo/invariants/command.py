@@ -25,6 +25,7 @@ async def run_verify(
     as_json: bool,
     *,
     limits: VerifyLimits | None = None,
+    place: str = "the database",
 ) -> int:
     """Verify and print; returns 0 if clean, 1 if violated, 2 if it could not (all) be checked.
 
@@ -45,6 +46,16 @@ async def run_verify(
         output.file.write(f"{msgspec.json.encode(report).decode()}\n")
     else:
         show(report, output)
+    if report.sales == 0:
+        # Not highlighted, and never wrapped: it has to be read.
+        errors.print(
+            f"NO SALES: {place} holds no sale of organisation {organisation}, so that nothing"
+            " could be found wrong with any. Is it the right one?",
+            style="bold yellow",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     return exit_code(report)
 
 

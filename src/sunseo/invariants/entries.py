@@ -157,7 +157,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         "room-numbers",
         "The places of a line have the numbers from 1 to the last one issued, each once; only"
-        " those that are kept for a draw may be missing.",
+        " those that are kept for a draw, or were passed over when a backup was restored, are"
+        " missing.",
         Scope.ORGANISATION,
     ),
     Invariant(
@@ -172,7 +173,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         "room-passes",
-        "Every pass is of the place whose number it bears, and of that place's holder.",
+        "Every pass is of the place whose number it bears, and of that place's holder, unless the"
+        " number was passed over when a backup was restored.",
         Scope.ORGANISATION,
     ),
     Invariant(

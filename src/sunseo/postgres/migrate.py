@@ -8,7 +8,7 @@ and a worker needs none of it.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -45,6 +45,46 @@ def head_revision() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
+class UnknownSchemaError(RuntimeError):
+    """A newer version has been here. Its text is one line."""
+
+
+class Step(NamedTuple):
+    """One migration, and what it is for."""
+
+    revision: str
+    sentence: str
+
+
+def is_known(revision: str) -> bool:
+    """Whether a schema is this version's, or of one before."""
+    return revision in {step.revision for step in _steps()}
+
+
+def steps_after(revision: str | None) -> list[Step]:
+    """What is still to be applied to a database at a revision, in order.
+
+    Raises:
+        UnknownSchemaError: the revision is not of this version, nor of one before.
+    """
+    steps = _steps()
+    if revision is None:
+        return steps
+    places = [place for place, step in enumerate(steps) if step.revision == revision]
+    if not places:
+        raise UnknownSchemaError(
+            f"the schema {revision} is not known to this version; it is a newer one's"
+        )
+    return steps[places[0] + 1 :]
+
+
+def _steps() -> list[Step]:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see the module
+
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return [Step(script.revision, script.doc) for script in scripts][::-1]
+
+
 async def applied_revision(connection: AsyncConnection) -> str | None:
     """The revision that a database is at; none if it has never been migrated."""
     if await connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
@@ -66,12 +106,13 @@ async def _upgrade(dsn: str, *, mend_duplicates: bool) -> list[str]:
     engine = create_cold_engine(dsn, size=1, statement_timeout_s=MIGRATION_TIMEOUT_S)
     try:
         async with engine.begin() as connection:
-            return await connection.run_sync(_upgrade_to_head, mend_duplicates)
+            return await connection.run_sync(upgrade_to_head, mend_duplicates)
     finally:
         await engine.dispose()
 
 
-def _upgrade_to_head(connection: Connection, mend_duplicates: bool) -> list[str]:
+def upgrade_to_head(connection: Connection, mend_duplicates: bool = False) -> list[str]:
+    """Apply what is missing, in the transaction that is open; see `upgrade`."""
     from alembic import command  # noqa: PLC0415 - see the module
 
     connection.execute(text("SET LOCAL lock_timeout = 0"))

@@ -50,7 +50,7 @@ WHERE organisation = :organisation AND room = :room;
 -- Begin a new epoch: every place and pass of the old one is void.
 UPDATE room_lines
 SET
-    epoch = epoch + 1, issued = 0, serving = 0, live = 0, departed = 0, entrants = 0,
+    epoch = epoch + 1, issued = 0, serving = 0, live = 0, departed = 0, entrants = 0, unlisted = 0,
     sealed = false, capacity = :capacity
 WHERE organisation = :organisation AND room = :room
 RETURNING epoch;

@@ -89,6 +89,9 @@ class Line(msgspec.Struct):
     entrants: int
     sealed: bool
     terms: Terms
+    is_restored: bool = False  # from a backup: some numbers of the epoch live only in tokens
+    owners: dict[int, UUID | None] = {}  # of numbers that want to enter, where it is restored
+    unlisted: set[int] = set()  # those of them that were given after the backup, maybe
     places: dict[UUID, LinePlace] = {}  # the newest of each holder
     registered: dict[UUID, LineEntrant] = {}
     passes: dict[int, LinePass] = {}
@@ -101,6 +104,16 @@ class Line(msgspec.Struct):
     @property
     def has_moved(self) -> bool:
         return bool(self.new_places or self.new_entrants or self.moved_passes)
+
+    def is_stray(self, number: int, holder: UUID) -> bool:
+        """Whether a genuine place counts no more: given after a backup, past what was kept free.
+
+        The number has been given anew since, or will be; nobody else's may be taken for it.
+        """
+        owner = self.owners.get(number)
+        if not self.is_restored or owner == holder:
+            return False
+        return owner is not None or number not in self.unlisted
 
     @property
     def has_slot(self) -> bool:

@@ -75,6 +75,7 @@ class _Wanted(msgspec.Struct):
     entrants: list[_HolderRow] = []
     numbers: list[_NumberRow] = []
     due: list[_DueRow] = []
+    entering: list[_NumberRow] = []
 
 
 class _Found(msgspec.Struct):
@@ -84,6 +85,20 @@ class _Found(msgspec.Struct):
     entrants: list[asyncpg.Record] = []
     passes: list[asyncpg.Record] = []
     due: list[asyncpg.Record] = []
+    numbers: list[asyncpg.Record] = []
+
+    def add(self, row: asyncpg.Record) -> None:
+        match row["kind"]:
+            case "place":
+                self.places.append(row)
+            case "entrant":
+                self.entrants.append(row)
+            case "pass":
+                self.passes.append(row)
+            case "due":
+                self.due.append(row)
+            case "number":
+                self.numbers.append(row)
 
 
 def millis_of(instant: Instant) -> int:
@@ -138,6 +153,7 @@ class LineLoader:
             _json(wanted.entrants),
             _json(wanted.numbers),
             _json(wanted.due),
+            _json(wanted.entering),
         )
         found = {key: _Found() for key in keys}
         now: Instant | None = next((row["at"] for row in rows if row["kind"] == "clock"), None)
@@ -148,14 +164,10 @@ class LineLoader:
             match row["kind"]:
                 case "room":
                     self._learn(key, row, now)
-                case "place":
-                    found[key].places.append(row)
-                case "entrant":
-                    found[key].entrants.append(row)
-                case "pass":
-                    found[key].passes.append(row)
-                case "due":
-                    found[key].due.append(row)
+                case "clock":
+                    pass
+                case _:
+                    found[key].add(row)
         return found, now
 
     def _learn(self, key: RoomKey, row: asyncpg.Record, now: Instant) -> None:
@@ -184,6 +196,7 @@ class LineLoader:
             capacity=row["capacity"],
             entrants=row["entrants"],
             sealed=row["sealed"],
+            is_restored=row["unlisted"] > 0,
             terms=Terms(settings, phase, opens_at, takes_joins(settings, now), millis_of(now)),
         )
         for place in found.places:
@@ -194,6 +207,8 @@ class LineLoader:
             line.registered[entrant["holder"]] = _entrant_of(entrant)
         for held in found.passes:
             line.passes[held["number"]] = _pass_of(held)
+        line.owners = {one["number"]: one["holder"] for one in found.numbers}
+        line.unlisted = {one["number"] for one in found.numbers if one["renewal"]}
         due = [line.passes.setdefault(one["number"], _pass_of(one)) for one in found.due]
         due.sort(key=lambda held: (held.slot_until_ms, held.number), reverse=True)
         line.past_due = due
@@ -215,10 +230,11 @@ def _wanted_by(commands: Sequence[RoomCommand], rows: dict[RoomKey, asyncpg.Reco
             if row["entrants"] > 0:
                 wanted.entrants.append(asked)
         elif isinstance(command, Enter):
-            _want_number(wanted, key, row, command.number)
+            _want_number(wanted.numbers, key, row, command.number)
+            _want_number(wanted.entering if row["unlisted"] else [], key, row, command.number)
             entering[key] = entering.get(key, 0) + 1
         elif isinstance(command, PassCommand):
-            _want_number(wanted, key, row, number_of(command.pass_id))
+            _want_number(wanted.numbers, key, row, number_of(command.pass_id))
         elif isinstance(command, ExpirePasses):
             to_expire[key] = to_expire.get(key, 0) + command.passes_max
     for key, row in rows.items():
@@ -231,10 +247,10 @@ def _wanted_by(commands: Sequence[RoomCommand], rows: dict[RoomKey, asyncpg.Reco
     return wanted
 
 
-def _want_number(wanted: _Wanted, key: RoomKey, row: asyncpg.Record, number: int) -> None:
-    """Look a pass up, unless no line can have such a number: then there is none."""
+def _want_number(numbers: list[_NumberRow], key: RoomKey, row: asyncpg.Record, number: int) -> None:
+    """Look a number up, unless no line can have such a one: then there is nothing."""
     if number <= NUMBER_MAX:
-        wanted.numbers.append(_NumberRow(*key, row["epoch"], number))
+        numbers.append(_NumberRow(*key, row["epoch"], number))
 
 
 def _place_of(row: asyncpg.Record) -> LinePlace:

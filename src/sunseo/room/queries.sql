@@ -6,7 +6,7 @@
 -- Lock the lines of the rooms of a batch; it tells what the batch has to look up.
 SELECT
     asked.organisation, asked.room, l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity,
-    l.entrants, l.sealed
+    l.entrants, l.sealed, l.unlisted
 FROM (
     SELECT keys.*
     FROM unnest($1::integer[], $2::bigint[]) AS keys (organisation, room)
@@ -22,7 +22,8 @@ CROSS JOIN LATERAL (
 -- name: look_up
 -- Read the time, and everything that a batch decides by: settings that are not known yet, newest
 -- places by holder with the pass that tells whether a person's is used up, registrations by holder,
--- passes by number, and passes whose time has run out, longest ago first.
+-- passes by number, passes whose time has run out, longest ago first, and where a backup was restored
+-- the holders of numbers (`renewal` is 1 where the number is one that lives only in its token).
 -- All in one statement, since each one costs a journey; `kind` tells the rows apart.
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now
@@ -92,7 +93,21 @@ CROSS JOIN LATERAL (
         AND p.state = 'live' AND p.slot_until <= clock.now
     ORDER BY p.slot_until, p.number
     LIMIT asked.passes_max
-) AS due;
+) AS due
+UNION ALL
+SELECT
+    'number', asked.organisation, asked.room, asked.number, p.holder, NULL, NULL, NULL,
+    CASE WHEN EXISTS (
+        SELECT FROM room_gaps AS g
+        WHERE g.organisation = ANY (ARRAY[asked.organisation]) AND g.room = asked.room
+            AND g.epoch = asked.epoch AND g.after < asked.number AND g.upto >= asked.number
+    ) THEN 1 END,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM json_to_recordset($6::text::json)
+    AS asked (organisation integer, room bigint, epoch integer, number bigint)
+LEFT JOIN room_places AS p
+    ON p.organisation = ANY (ARRAY[asked.organisation]) AND p.room = asked.room
+    AND p.epoch = asked.epoch AND p.number = asked.number;
 
 -- name: write_lines
 -- Write what has moved in the lines of a batch: places, registrations, passes, and the lines

