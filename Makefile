@@ -42,7 +42,7 @@ export UV_CACHE_DIR := .uv/cache
 export PIP_NO_CACHE_DIR := 1
 endif
 
-.PHONY: help demo test pythons search node bench bench-room bench-crowd chaos chaos-room lint fmt clean
+.PHONY: help demo test pythons search node bench bench-room bench-crowd compare chaos chaos-room lint fmt clean
 
 help:  ## Say what can be made
 	@echo 'make demo    sell out a concert to a crowd, and check the result'
@@ -53,6 +53,7 @@ help:  ## Say what can be made
 	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
 	@echo 'make bench-room  measure the waiting room alone (20 minutes; needs wrk)'
 	@echo 'make bench-crowd  measure the crowd of a rehearsal against other HTTP clients (5 minutes)'
+	@echo 'make compare BASE=main ONLY=seats_64,seats_512  measure this checkout against another revision, in turns'
 	@echo 'make chaos   kill workers, PostgreSQL and supervisor in mid-sale, and count what is lost'
 	@echo 'make chaos-room    the same while visitors join a waiting room and enter it'
 	@echo 'make lint    check style, types and layers only'
@@ -91,6 +92,12 @@ bench-room: $(ALL_STAMP)  ## BENCH="--quick" gives options
 
 bench-crowd: $(ALL_STAMP)  ## BENCH="--quick" gives options
 	$(RUN) -m bench.crowd $(BENCH)
+
+# ROOM=visits,polls compares parts of the room's benchmark; RUNS=5 SECONDS=4 JSON=file are options.
+compare: $(ALL_STAMP)  ## BASE=main ONLY=seats_64 ROOM=polls chooses what with what
+	@$(RUN) -m bench.compare --base='$(BASE)' --only='$(ONLY)' --room='$(ROOM)' \
+		$(if $(RUNS),--runs='$(RUNS)') $(if $(SECONDS),--seconds='$(SECONDS)') \
+		$(if $(JSON),--json-file='$(JSON)') $(COMPARE)
 
 chaos: $(ALL_STAMP)  ## CHAOS="--kills 100" gives options
 	$(RUN) -m chaos.run $(CHAOS)

@@ -182,7 +182,8 @@ def main() -> int:
     names = parser.parse_args().names
     chosen = [c for c in everyone if not names or c.name in names]
     folder = FOLDER / "work"
-    bench = Bench(BenchDatabase(folder / "postgres"), folder, folder / "persons", 0, quick=True)
+    database = BenchDatabase(folder / "postgres")
+    bench = Bench(folder, folder / "persons", 0, database=database, quick=True)
     bench.database.start()
     try:
         return 0 if asyncio.run(run(bench, chosen)) else 1

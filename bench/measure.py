@@ -51,14 +51,33 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What all runs share."""
+class Crowd:
+    """Who asks, and for how long: what a run needs of the side that sends it."""
 
-    database: BenchDatabase
     folder: Path
     tokens: Path
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bench(Crowd):
+    """What all runs share."""
+
+    database: BenchDatabase
     quick: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a crowd saw, and the CPU seconds used meanwhile: `server`, `store`, `machine` (all)."""
+
+    load: Load
+    seconds: float
+    cpu_s: dict[str, float]
+
+    @property
+    def cores(self) -> dict[str, float]:
+        return {name: round(used / self.seconds, 2) for name, used in self.cpu_s.items()}
 
 
 @asynccontextmanager
@@ -91,9 +110,8 @@ async def measure(bench: Bench, contender: Contender, workload: Workload, seed: 
             watched = {"server": server} | ({"store": store} if store else {})
             await warm_up(bench, workload, port)
             await calm_down(list(watched.values()))
-            seen, cores = await asyncio.to_thread(
-                watched_load, bench, workload, port, seed, watched
-            )
+            found = await asyncio.to_thread(watched_load, bench, workload, port, seed, watched)
+            seen = found.load
             batch = mean_batch(port) if contender.server is Server.OURS else None
         faults = await find_faults(bench, contender, workload, seen, valkey_port)
     counted = seen.requests if workload.is_refusal_an_answer else seen.held
@@ -102,21 +120,21 @@ async def measure(bench: Bench, contender: Contender, workload: Workload, seed: 
         workload=workload.name,
         rate=counted / seen.seconds,
         load=seen,
-        cores=cores,
+        cores=found.cores,
         batch=batch,
         faults=tuple(faults),
     )
 
 
-async def warm_up(bench: Bench, workload: Workload, port: int) -> None:
+async def warm_up(crowd: Crowd, workload: Workload, port: int) -> None:
     """Let connections, statements and caches come to be, in a sale of their own."""
     environment = workload.warm_up_environment() | {
-        "BENCH_TOKENS": str(bench.tokens),
+        "BENCH_TOKENS": str(crowd.tokens),
         "BENCH_RUN": "warm-up-",
         "BENCH_SEED": "1",
     }
     clients = min(workload.connections, WARM_UP_CLIENTS)
-    out = bench.folder / "warm-up.json"
+    out = crowd.folder / "warm-up.json"
     await asyncio.to_thread(load.send, port, clients, WARM_UP_S, environment, out)
 
 
@@ -137,11 +155,11 @@ async def calm_down(processes: Sequence[psutil.Process]) -> None:
 
 
 def watched_load(
-    bench: Bench, workload: Workload, port: int, seed: int, watched: Mapping[str, psutil.Process]
-) -> tuple[Load, dict[str, float]]:
-    """Send the crowd and note how many cores were busy meanwhile, and with what."""
+    crowd: Crowd, workload: Workload, port: int, seed: int, watched: Mapping[str, psutil.Process]
+) -> Watched:
+    """Send the crowd and note what kept the cores busy meanwhile."""
     environment = workload.script_environment() | {
-        "BENCH_TOKENS": str(bench.tokens),
+        "BENCH_TOKENS": str(crowd.tokens),
         "BENCH_RUN": f"run-{seed}-",
         "BENCH_SEED": str(seed),
     }
@@ -149,15 +167,11 @@ def watched_load(
     machine_before = busy_seconds()
     began = time.monotonic()
     seen = load.send(
-        port, workload.connections, bench.seconds, environment, bench.folder / "load.json"
+        port, workload.connections, crowd.seconds, environment, crowd.folder / "load.json"
     )
     spent = time.monotonic() - began
-    cores = {
-        name: round((cpu_seconds(process) - before[name]) / spent, 2)
-        for name, process in watched.items()
-    }
-    cores["machine"] = round((busy_seconds() - machine_before) / spent, 2)
-    return seen, cores
+    used = {name: cpu_seconds(process) - before[name] for name, process in watched.items()}
+    return Watched(seen, spent, used | {"machine": busy_seconds() - machine_before})
 
 
 def busy_seconds() -> float:

@@ -57,9 +57,8 @@ async def tune(given: argparse.Namespace, bench: Bench, console: Console) -> Non
 def main() -> None:
     given = options()
     folder = FOLDER / "work"
-    bench = Bench(
-        BenchDatabase(folder / "postgres"), folder, folder / "tokens", given.seconds, quick=False
-    )
+    database = BenchDatabase(folder / "postgres")
+    bench = Bench(folder, folder / "tokens", given.seconds, database=database, quick=False)
     bench.database.start()
     try:
         asyncio.run(tune(given, bench, Console(highlight=False, soft_wrap=True)))

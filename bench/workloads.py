@@ -62,6 +62,7 @@ def workloads(*, quick: bool) -> list[Workload]:
     seats = f"{arena.seats:,} seats in random order"
     small = halls.small_sales(quick=quick)
     return [
+        Workload("seats_1", f"{seats}, one connection", arena, "seats", 1),
         Workload("seats_64", f"{seats}, 64 connections", arena, "seats", 64),
         Workload("seats_512", f"{seats}, 512 connections", arena, "seats", 512),
         Workload(
