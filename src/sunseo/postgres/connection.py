@@ -124,15 +124,16 @@ class LaneConnection:
                 self._dsn,
                 timeout=self._limits.connect_timeout_s,
                 statement_cache_size=self._limits.statement_cache,
-                server_settings=self._server_settings(),
+                server_settings=session_settings(self._limits),
             )
         return self._connection
 
-    def _server_settings(self) -> dict[str, str]:
-        limits = self._limits
-        return KEYED_PLANS | {
-            "application_name": "sunseo lane",
-            "statement_timeout": f"{limits.statement_timeout_s * 1000:.0f}",
-            "lock_timeout": f"{limits.lock_timeout_s * 1000:.0f}",
-            "idle_in_transaction_session_timeout": f"{limits.idle_in_transaction_s * 1000:.0f}",
-        }
+
+def session_settings(limits: ConnectionLimits) -> dict[str, str]:
+    """What a lane's session is set to, whichever driver opens it."""
+    return KEYED_PLANS | {
+        "application_name": "sunseo lane",
+        "statement_timeout": f"{limits.statement_timeout_s * 1000:.0f}",
+        "lock_timeout": f"{limits.lock_timeout_s * 1000:.0f}",
+        "idle_in_transaction_session_timeout": f"{limits.idle_in_transaction_s * 1000:.0f}",
+    }

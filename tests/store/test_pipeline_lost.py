@@ -1,0 +1,325 @@
+"""A lane's connection that is lost: what was committed is what is told, or that nobody knows."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Any, Literal
+
+import asyncpg
+import pytest
+
+from sunseo.core.lane import Fault
+from sunseo.postgres.connection import ConnectionLimits
+from sunseo.postgres.errors import fault_of
+from sunseo.postgres.lost import CommitUnknownError, NothingDoneError
+from sunseo.postgres.pipeline import PipelineConnection
+from sunseo.postgres.segments import Statement
+from tests.store.cutting_proxy import CuttingProxy, Way, cutting_proxy
+from tests.store.test_pipeline import (
+    BEGIN,
+    COMMIT,
+    PATIENCE_S,
+    ROLLBACK,
+    House,
+    error_of,
+    found,
+    house,
+    keep,
+    until,
+)
+
+__all__ = ["house"]
+
+Fate = Literal["done", "not done", "unknown"]
+TABLE = "CREATE TABLE pairs (run integer, batch integer, half text, PRIMARY KEY (run, batch, half))"
+LANES_ARE_GONE = """
+SELECT NOT EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'sunseo lane'
+)
+"""
+
+
+RUNS_MAX = 200
+
+
+class Pairs:
+    """Runs of two batches, the second sent behind the commit of the first; each writes a pair."""
+
+    def __init__(self, watching: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.watching = watching
+        self.told: dict[tuple[int, int], Fate] = {}
+
+    async def run(self, run: int, lane: PipelineConnection) -> None:
+        def half(batch: int, name: str) -> Statement:
+            query = "INSERT INTO pairs VALUES ($1::text::integer, $2::text::integer, $3::text)"
+            return query, (str(run), str(batch), name)
+
+        lane.send([BEGIN, half(1, "a")])
+        first = lane.send([half(1, "b"), COMMIT])
+        behind = lane.send([BEGIN, half(2, "a")])
+        self.told[run, 1] = await fate_of(first)
+        begun = await fate_of(behind)
+        assert begun != "unknown", "nothing was sent that could commit it"
+        self.told[run, 2] = "not done"
+        if begun == "done":
+            self.told[run, 2] = await fate_of(lane.send([half(2, "b"), COMMIT]))
+        if self.told[run, 2] == "not done":
+            with suppress(NothingDoneError):
+                await lane.send([ROLLBACK])
+
+    async def compared(self) -> Counter[tuple[Fate, int]]:
+        """How often each thing was told while so many halves were there, once all has ended."""
+        await found(self.watching, LANES_ARE_GONE)
+        rows = await self.watching.fetch("SELECT run, batch, count(*) FROM pairs GROUP BY 1, 2")
+        there = {(row["run"], row["batch"]): row["count"] for row in rows}
+        return Counter((fate, there.get(key, 0)) for key, fate in self.told.items())
+
+
+async def fate_of(future: "asyncio.Future[Any]") -> Fate:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await future
+    except NothingDoneError:
+        return "not done"
+    except CommitUnknownError:
+        return "unknown"
+    return "done"
+
+
+@pytest.fixture
+async def pairs(database_dsn: str) -> AsyncIterator[Pairs]:
+    watching = await asyncpg.connect(database_dsn)
+    await watching.execute(TABLE)
+    try:
+        yield Pairs(watching)
+    finally:
+        await watching.close()
+
+
+def middles_and_ends(stream: bytes) -> Iterator[int]:
+    """Places to cut a stream of messages at: within each, and right behind it."""
+    place = 0
+    while place < len(stream):
+        length = 1 + int.from_bytes(stream[place + 1 : place + 5])
+        yield place + length // 2
+        place += length
+        yield place
+
+
+async def run_cut(
+    pairs: Pairs, proxy: CuttingProxy, dsn: str, run: int, at: tuple[Way, int]
+) -> int:
+    """Run once, with the wire cut there; how far it could have been cut."""
+    lane = PipelineConnection(proxy.dsn(dsn))
+    await lane.send([("SELECT 1", ())])
+    proxy.arm(*at)
+    await pairs.run(run, lane)
+    proxy.disarm()
+    passed = len(proxy.passed[at[0]])
+    if run % 10 == 1:
+        with suppress(ConnectionError):  # it may be cut, and this side has not seen it yet
+            await lane.send([("SELECT 1", ())])
+        (answer,) = await lane.send([("SELECT 2 AS n", ())])
+        assert answer["n"] == (2,), "it goes on afterwards"
+    lane.drop()
+    return passed
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+async def test_wherever_the_wire_is_cut_nothing_wrong_is_told(
+    pairs: Pairs, database_dsn: str, way: Way
+) -> None:
+    """Done is there whole, not done is not there at all, unknown is one or the other."""
+    async with cutting_proxy(database_dsn) as proxy:
+        whole = await run_cut(pairs, proxy, database_dsn, 0, (way, 1_000_000))
+        places = sorted({0, *middles_and_ends(bytes(proxy.passed[way][:whole]))})
+        for run, place in enumerate(places, 1):
+            await run_cut(pairs, proxy, database_dsn, run, (way, place))
+        assert proxy.cut >= len(places) - 1  # behind the last there may be nothing
+
+    seen = await pairs.compared()
+    wrong = {("done", 0), ("done", 1), ("not done", 1), ("not done", 2), ("unknown", 1)}
+    assert not wrong & set(seen), seen
+    assert seen["done", 2] >= 10
+    assert seen["not done", 0] >= 10
+    # Cut on the way there a COMMIT may not have arrived; on the way back it surely had.
+    assert seen["unknown", 0 if way == "up" else 2] >= 2
+
+
+async def test_whenever_it_is_dropped_nothing_wrong_is_told(
+    pairs: Pairs, database_dsn: str
+) -> None:
+    """The same, when this side hangs up while segments are in flight."""
+    for run in range(1, RUNS_MAX):
+        lane = PipelineConnection(database_dsn)
+        await lane.send([("SELECT 1", ())])
+        running = asyncio.ensure_future(pairs.run(run, lane))
+        for _ in range(run * run // 4):
+            await asyncio.sleep(0)
+        is_over = running.done()
+        lane.drop()
+        await running
+        lane.drop()
+        if is_over:
+            break
+
+    seen = await pairs.compared()
+    wrong = {("done", 0), ("done", 1), ("not done", 1), ("not done", 2), ("unknown", 1)}
+    assert not wrong & set(seen), seen
+    assert seen["not done", 0] >= 1
+    assert seen["unknown", 0] + seen["unknown", 2] >= 1
+
+
+async def test_a_commit_that_waits_when_it_is_dropped_is_unknown(house: House) -> None:
+    """And what was sent without a commit is not done: neither is told as the other."""
+    blocker = await asyncpg.connect(house.dsn)
+    await blocker.execute("BEGIN; INSERT INTO kept VALUES (1)")
+    pid = await house.backend()
+    committing = house.lane.send([BEGIN, keep(1), COMMIT])
+    behind = house.lane.send([BEGIN, keep(2)])
+    await house.waiting_for_a_lock(pid)
+    house.lane.drop()
+    errors = [await error_of(committing), await error_of(behind)]
+    await blocker.execute("ROLLBACK")
+    await blocker.close()
+
+    assert [type(error) for error in errors] == [CommitUnknownError, NothingDoneError]
+    assert [fault_of(error) for error in errors] == [Fault.INFRASTRUCTURE] * 2
+    await house.lane.send([BEGIN, keep(3), COMMIT])
+    await house.gone(pid)
+    assert set(await house.kept()) in ({3}, {1, 3})
+
+
+async def test_what_runs_outside_of_a_transaction_may_be_done(house: House) -> None:
+    """Its end commits it, so that it is unknown when its answer does not come."""
+    blocker = await asyncpg.connect(house.dsn)
+    await blocker.execute("BEGIN; INSERT INTO kept VALUES (1)")
+    pid = await house.backend()
+    writing = house.lane.send([keep(1)])
+    await house.waiting_for_a_lock(pid)
+    house.lane.drop()
+    await blocker.close()
+
+    assert isinstance(await error_of(writing), CommitUnknownError)
+
+
+async def test_a_session_that_is_killed_while_idle_is_noticed(house: House) -> None:
+    """What is sent next is done over a new connection, or told as not done."""
+    pid = await house.backend()
+    await house.watching.execute("SELECT pg_terminate_backend($1)", pid)
+    await house.gone(pid)
+    fate = await fate_of(house.lane.send([BEGIN, keep(1), COMMIT]))
+    await house.lane.send([BEGIN, keep(2), COMMIT])
+
+    assert fate in ("done", "not done")
+    assert await house.kept() == ([1, 2] if fate == "done" else [2])
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+async def test_a_transaction_that_idled_for_too_long_is_over(
+    house: House, is_noticed: bool
+) -> None:
+    """Its session was ended (25P03): nothing of it is kept, and nothing more of it is sent."""
+    lane = PipelineConnection(house.dsn, limits=ConnectionLimits(idle_in_transaction_s=0.05))
+    pid = (await lane.send([BEGIN, ("SELECT pg_backend_pid() AS pid", ()), keep(1)]))[1]["pid"][0]
+    if not is_noticed:  # this side does not look before it sends
+        asyncio.get_running_loop().remove_reader(lane._socket)
+    await house.gone(pid)
+    if is_noticed:
+        await until(lambda: asyncio.sleep(0, not lane.is_connected))
+    else:
+        asyncio.get_running_loop().add_reader(lane._socket, lane._on_readable)
+    refused = await error_of(lane.send([keep(2)]))
+    committing = await error_of(lane.send([keep(3), COMMIT]))
+
+    assert isinstance(refused, NothingDoneError)
+    assert isinstance(committing, NothingDoneError)
+    await lane.send([BEGIN, keep(4), COMMIT])
+    lane.drop()
+    assert await house.kept() == [4]
+
+
+async def test_a_commit_behind_a_session_that_idled_is_not_done(house: House) -> None:
+    """The server's word (25P03) says that it never came to the COMMIT, alone as it was sent."""
+    lane = PipelineConnection(house.dsn, limits=ConnectionLimits(idle_in_transaction_s=0.05))
+    pid = (await lane.send([BEGIN, ("SELECT pg_backend_pid() AS pid", ()), keep(1)]))[1]["pid"][0]
+    asyncio.get_running_loop().remove_reader(lane._socket)
+    await house.gone(pid)
+    committing = lane.send([COMMIT])
+    asyncio.get_running_loop().add_reader(lane._socket, lane._on_readable)
+    error = await error_of(committing)
+    lane.drop()
+
+    assert isinstance(error, NothingDoneError)
+    assert await house.kept() == []
+
+
+async def test_a_killed_session_fails_all_in_flight(house: House) -> None:
+    """Ended by an operator before its COMMIT was reached: the server's word says not done."""
+    blocker = await asyncpg.connect(house.dsn)
+    await blocker.execute("BEGIN; INSERT INTO kept VALUES (1)")
+    pid = await house.backend()
+    committing = house.lane.send([BEGIN, keep(1), COMMIT])
+    behind = house.lane.send([BEGIN, keep(2)])
+    await house.waiting_for_a_lock(pid)
+    await house.watching.execute("SELECT pg_terminate_backend($1)", pid)
+    errors = [await error_of(committing), await error_of(behind)]
+    await blocker.close()
+
+    assert [type(error) for error in errors] == [NothingDoneError] * 2
+    cause = errors[0].__cause__
+    assert isinstance(cause, asyncpg.PostgresError)
+    assert cause.sqlstate == "57P01"
+    assert await house.kept() == []
+
+
+async def test_without_a_server_nothing_is_done(house: House) -> None:
+    """All that waits for a connection is told so, and a later try finds the server."""
+    lane = PipelineConnection(house.dsn.replace("port=5432", "port=5999"))
+    sent = [lane.send([BEGIN, keep(1)]), lane.send([COMMIT])]
+    errors = [await error_of(future) for future in sent]
+
+    assert [type(error) for error in errors] == [NothingDoneError] * 2
+    assert [fault_of(error) for error in errors] == [Fault.INFRASTRUCTURE] * 2
+    assert await house.kept() == []
+
+
+async def test_a_server_that_never_answers_is_given_up(house: House) -> None:
+    """A connection that is not made in time fails what waits for it."""
+    held: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    lane = PipelineConnection(
+        f"postgresql://sunseo@127.0.0.1:{port}/sunseo",
+        limits=ConnectionLimits(connect_timeout_s=0.1),
+    )
+    error = await error_of(lane.send([BEGIN, keep(1), COMMIT]))
+    for writer in held:
+        writer.close()
+    server.close()
+
+    assert isinstance(error, NothingDoneError)
+    assert isinstance(error.__cause__, TimeoutError)
+
+
+async def test_the_next_host_is_tried(house: House) -> None:
+    """Of several hosts the first that answers is taken."""
+    folder = house.dsn.partition("host=")[2].partition("&")[0]
+    lane = PipelineConnection(house.dsn.replace(f"host={folder}", f"host=/nowhere,{folder}"))
+    await lane.send([BEGIN, keep(1), COMMIT])
+    lane.drop()
+
+    assert await house.kept() == [1]
+
+
+async def test_dropped_while_connecting_nothing_is_sent(house: House) -> None:
+    """What waited for the connection is not done, and later segments are."""
+    waiting = house.lane.send([BEGIN, keep(1), COMMIT])
+    house.lane.drop()
+    error = await error_of(waiting)
+    await house.lane.send([BEGIN, keep(2), COMMIT])
+
+    assert isinstance(error, NothingDoneError)
+    assert await house.kept() == [2]
