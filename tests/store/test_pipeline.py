@@ -1,7 +1,8 @@
 """Statements by the segment: what comes back, what fails with what, and in which transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,8 @@ from sunseo.postgres.connection import KEYED_PLANS, ConnectionLimits
 from sunseo.postgres.errors import constraint_of, fault_of
 from sunseo.postgres.lost import CommitUnknownError, NothingDoneError
 from sunseo.postgres.pipeline import PipelineConnection
-from sunseo.postgres.segments import Statement
+from sunseo.postgres.segments import Columns, Statement
+from sunseo.postgres.session import PipelineSession
 
 PATIENCE_S = 20.0
 BEGIN, COMMIT, ROLLBACK = ("BEGIN", ()), ("COMMIT", ()), ("ROLLBACK", ())
@@ -41,17 +43,39 @@ def keep_late(key: int) -> Statement:
 class House:
     """A connection under test, and an eye on what is stored."""
 
-    def __init__(self, dsn: str, watching: "asyncpg.Connection[asyncpg.Record]") -> None:
+    def __init__(
+        self,
+        dsn: str,
+        watching: "asyncpg.Connection[asyncpg.Record]",
+        limits: ConnectionLimits | None = None,
+    ) -> None:
         self.dsn = dsn
-        self.lane = PipelineConnection(dsn)
+        self.lane = PipelineConnection(dsn, limits=limits)
         self.watching = watching
+
+    async def connect(self) -> PipelineSession:
+        self.session = await self.lane.session()
+        return self.session
+
+    def send(self, statements: Sequence[Statement]) -> "asyncio.Future[list[Columns]]":
+        return self.session.send(statements)
+
+    @asynccontextmanager
+    async def limited(self, **limits: Any) -> "AsyncIterator[House]":
+        """Another connection under test, to the same database."""
+        other = House(self.dsn, self.watching, ConnectionLimits(**limits))
+        await other.connect()
+        try:
+            yield other
+        finally:
+            other.lane.drop()
 
     async def kept(self, table: str = "kept") -> list[int]:
         rows = await self.watching.fetch(f"TABLE {table}")
         return sorted(row["k"] for row in rows)
 
     async def backend(self) -> int:
-        (answer,) = await self.lane.send([("SELECT pg_backend_pid() AS pid", ())])
+        (answer,) = await self.send([("SELECT pg_backend_pid() AS pid", ())])
         pid: int = answer["pid"][0]
         return pid
 
@@ -88,6 +112,7 @@ async def house(database_dsn: str) -> AsyncIterator[House]:
     watching = await asyncpg.connect(database_dsn)
     await watching.execute(TABLES)
     house = House(database_dsn, watching)
+    await house.connect()
     try:
         yield house
     finally:
@@ -130,7 +155,7 @@ async def test_answers_are_columns_of_the_values_that_the_other_driver_gives(hou
     )
     absent = ", ".join("NULL" for _ in VALUES)
     query = f"SELECT {columns} UNION ALL SELECT {absent}"
-    (answer,) = await house.lane.send([(query, ())])
+    (answer,) = await house.send([(query, ())])
     rows = [dict(row) for row in await house.watching.fetch(query)]
 
     assert len(answer) == 2
@@ -142,7 +167,7 @@ async def test_answers_are_columns_of_the_values_that_the_other_driver_gives(hou
 
 async def test_arguments_are_text_or_binary(house: House) -> None:
     """Text is cast by the statement, bytes are PostgreSQL's binary form, None is NULL."""
-    text, binary, neither = await house.lane.send(
+    text, binary, neither = await house.send(
         [
             ("SELECT $1::text::integer[] AS v", ("{1,2}",)),
             ("SELECT $1::integer AS v, $2::text AS w", ((258).to_bytes(4), "가")),
@@ -156,7 +181,7 @@ async def test_arguments_are_text_or_binary(house: House) -> None:
 
 async def test_an_answer_without_rows_has_its_columns(house: House) -> None:
     """No rows are columns of no length; what writes has a tag and no columns."""
-    none, written = await house.lane.send([("SELECT k FROM kept", ()), keep(1, 2)])
+    none, written = await house.send([("SELECT k FROM kept", ()), keep(1, 2)])
 
     assert (len(none), none["k"], none.rows()) == (0, (), [])
     assert (len(written), written.rows(), written.tag) == (0, [], "INSERT 0 2")
@@ -165,7 +190,7 @@ async def test_an_answer_without_rows_has_its_columns(house: House) -> None:
 async def test_segments_in_flight_are_answered_in_order(house: House) -> None:
     """Many are sent before the first is answered, and each sees what those before it have done."""
     count = ("SELECT count(*) AS n FROM kept", ())
-    sent = [house.lane.send([keep(number), count]) for number in range(50)]
+    sent = [house.send([keep(number), count]) for number in range(50)]
     answers = await asyncio.wait_for(asyncio.gather(*sent), PATIENCE_S)
 
     assert [answer[1]["n"][0] for answer in answers] == list(range(1, 51))
@@ -177,20 +202,19 @@ async def test_a_statement_is_parsed_once_a_connection(house: House) -> None:
         "SELECT count(*)::integer AS n FROM pg_prepared_statements WHERE statement LIKE '%kept%'",
         (),
     )
-    await house.lane.send([keep(1), keep(2)])
-    await error_of(house.lane.send([keep(1), asked]))
-    (_, first) = await house.lane.send([keep(3), asked])
-    (_, second) = await house.lane.send([keep(4), asked])
+    await house.send([keep(1), keep(2)])
+    await error_of(house.send([keep(1), asked]))
+    (_, first) = await house.send([keep(3), asked])
+    (_, second) = await house.send([keep(4), asked])
 
     assert (first["n"], second["n"]) == ((2,), (2,))
 
 
 async def test_nothing_is_prepared_where_statements_are_not_kept(house: House) -> None:
     """Without a statement cache, as behind a pooler, the server keeps no statement."""
-    lane = PipelineConnection(house.dsn, limits=ConnectionLimits(statement_cache=0))
     asked = ("SELECT count(*)::integer AS n FROM pg_prepared_statements", ())
-    answers = await lane.send([BEGIN, keep(1), asked, COMMIT])
-    lane.drop()
+    async with house.limited(statement_cache=0) as other:
+        answers = await other.send([BEGIN, keep(1), asked, COMMIT])
 
     assert answers[2]["n"] == (0,)
     assert await house.kept() == [1]
@@ -200,7 +224,7 @@ async def test_large_ones_pass_each_other(house: House) -> None:
     """Megabytes go out while megabytes come in, and neither side waits for the other."""
     size, times = 700_000, 6
     echo = ("SELECT $1::text AS v", ("가" * size,))
-    sent = [house.lane.send([echo]) for _ in range(times)]
+    sent = [house.send([echo]) for _ in range(times)]
     answers = await asyncio.wait_for(asyncio.gather(*sent), PATIENCE_S)
 
     assert [len(answer[0]["v"][0]) for answer in answers] == [size] * times
@@ -208,15 +232,14 @@ async def test_large_ones_pass_each_other(house: House) -> None:
 
 async def test_the_session_is_set_as_a_lanes_is(house: House) -> None:
     """Bounds and plans are those of a lane, whatever the role or the database would have."""
-    limits = ConnectionLimits(
-        statement_timeout_s=0.05, lock_timeout_s=1.5, idle_in_transaction_s=2.5
-    )
-    lane = PipelineConnection(house.dsn, limits=limits)
     names = [*KEYED_PLANS, "statement_timeout", "lock_timeout", "application_name"]
     names.append("idle_in_transaction_session_timeout")
-    answers = await lane.send([(f"SELECT current_setting('{name}') AS v", ()) for name in names])
-    slow = await error_of(lane.send([("SELECT pg_sleep(10)", ())]))
-    lane.drop()
+    asked = [(f"SELECT current_setting('{name}') AS v", ()) for name in names]
+    async with house.limited(
+        statement_timeout_s=0.05, lock_timeout_s=1.5, idle_in_transaction_s=2.5
+    ) as other:
+        slow = await error_of(other.send([("SELECT pg_sleep(10)", ())]))
+        answers = await other.send(asked)
 
     assert {name: answer["v"][0] for name, answer in zip(names, answers, strict=True)} == {
         **KEYED_PLANS,
@@ -230,9 +253,9 @@ async def test_the_session_is_set_as_a_lanes_is(house: House) -> None:
 
 async def test_what_fails_takes_its_own_segment_along_and_no_other(house: House) -> None:
     """The first error is told with SQLSTATE and constraint; those before and behind are done."""
-    before = house.lane.send([keep(1)])
-    failing = house.lane.send([keep(2), keep(1), keep(3)])
-    behind = house.lane.send([keep(4)])
+    before = house.send([keep(1)])
+    failing = house.send([keep(2), keep(1), keep(3)])
+    behind = house.send([keep(4)])
     error = await error_of(failing)
 
     assert isinstance(error, asyncpg.UniqueViolationError)
@@ -245,8 +268,8 @@ async def test_what_fails_takes_its_own_segment_along_and_no_other(house: House)
 
 async def test_what_cannot_be_parsed_fails_by_its_own_name(house: House) -> None:
     """A table that is not there is the error, not that its statement was never prepared."""
-    error = await error_of(house.lane.send([BEGIN, keep(1), ("SELECT * FROM nowhere", ()), COMMIT]))
-    answers = await house.lane.send([BEGIN, keep(2), COMMIT])
+    error = await error_of(house.send([BEGIN, keep(1), ("SELECT * FROM nowhere", ()), COMMIT]))
+    answers = await house.send([BEGIN, keep(2), COMMIT])
 
     assert isinstance(error, asyncpg.UndefinedTableError)
     assert answers[-1].tag == "COMMIT"
@@ -256,10 +279,11 @@ async def test_what_cannot_be_parsed_fails_by_its_own_name(house: House) -> None
 async def test_a_plan_of_another_schema_costs_one_segment(house: House) -> None:
     """After a change of a table the segment fails as such, and the next one is planned anew."""
     everything = ("SELECT * FROM kept", ())
-    await house.lane.send([keep(1), everything])
+    await house.send([keep(1), everything])
     await house.watching.execute("ALTER TABLE kept ADD COLUMN more text DEFAULT 'm'")
-    error = await error_of(house.lane.send([everything]))
-    (answer,) = await house.lane.send([everything])
+    error = await error_of(house.send([everything]))
+    await house.connect()
+    (answer,) = await house.send([everything])
 
     assert isinstance(error, asyncpg.InvalidCachedStatementError)
     assert answer.rows() == [{"k": 1, "more": "m"}]
@@ -267,10 +291,11 @@ async def test_a_plan_of_another_schema_costs_one_segment(house: House) -> None:
 
 async def test_statements_that_the_server_has_forgotten_are_prepared_anew(house: House) -> None:
     """Nothing was done, and the next segment is."""
-    await house.lane.send([keep(1)])
-    await house.lane.send([("DEALLOCATE ALL", ())])
-    error = await error_of(house.lane.send([BEGIN, keep(2), COMMIT]))
-    await house.lane.send([BEGIN, keep(3), COMMIT])
+    await house.send([keep(1)])
+    await house.send([("DEALLOCATE ALL", ())])
+    error = await error_of(house.send([BEGIN, keep(2), COMMIT]))
+    await house.connect()
+    await house.send([BEGIN, keep(3), COMMIT])
 
     assert isinstance(error, NothingDoneError)
     assert await house.kept() == [1, 3]
@@ -278,13 +303,13 @@ async def test_statements_that_the_server_has_forgotten_are_prepared_anew(house:
 
 async def test_a_transaction_spans_segments(house: House) -> None:
     """It is seen by others once its COMMIT was answered, and not before; a ROLLBACK undoes it."""
-    await house.lane.send([BEGIN, keep(1)])
-    await house.lane.send([keep(2)])
+    await house.send([BEGIN, keep(1)])
+    await house.send([keep(2)])
     assert await house.kept() == []
-    answers = await house.lane.send([keep(3), COMMIT])
+    answers = await house.send([keep(3), COMMIT])
     assert answers[-1].tag == "COMMIT"
-    await house.lane.send([BEGIN, keep(4)])
-    (undone,) = await house.lane.send([ROLLBACK])
+    await house.send([BEGIN, keep(4)])
+    (undone,) = await house.send([ROLLBACK])
 
     assert undone.tag == "ROLLBACK"
     assert await house.kept() == [1, 2, 3]
@@ -292,21 +317,21 @@ async def test_a_transaction_spans_segments(house: House) -> None:
 
 async def test_the_next_transaction_follows_behind_a_commit(house: House) -> None:
     """It is sent before the commit is answered, and sees what was committed."""
-    await house.lane.send([BEGIN, keep(1)])
-    first = house.lane.send([keep(2), COMMIT])
-    second = house.lane.send([BEGIN, ("SELECT count(*)::integer AS n FROM kept", ())])
+    await house.send([BEGIN, keep(1)])
+    first = house.send([keep(2), COMMIT])
+    second = house.send([BEGIN, ("SELECT count(*)::integer AS n FROM kept", ())])
     await first
     assert (await second)[1]["n"] == (2,)
-    await house.lane.send([keep(3), COMMIT])
+    await house.send([keep(3), COMMIT])
 
     assert await house.kept() == [1, 2, 3]
 
 
 async def test_a_failed_batch_takes_the_one_behind_it_along_and_no_more(house: House) -> None:
     """The one behind has done nothing and nothing more of it is sent; then all goes on."""
-    await house.lane.send([BEGIN, keep(1)])
-    failing = house.lane.send([keep(1), COMMIT])
-    behind = house.lane.send([BEGIN, keep(2)])
+    await house.send([BEGIN, keep(1)])
+    failing = house.send([keep(1), COMMIT])
+    behind = house.send([BEGIN, keep(2)])
     failed = await error_of(failing)
     not_begun = await error_of(behind)
     assert isinstance(failed, asyncpg.UniqueViolationError)
@@ -314,25 +339,25 @@ async def test_a_failed_batch_takes_the_one_behind_it_along_and_no_more(house: H
     assert fault_of(not_begun) is Fault.INFRASTRUCTURE
 
     for rest in ([keep(3)], [keep(4), COMMIT]):
-        refused = await error_of(house.lane.send(rest))
+        refused = await error_of(house.send(rest))
         assert isinstance(refused, NothingDoneError)
     assert await house.kept() == []
-    await house.lane.send([BEGIN, keep(5), COMMIT])
+    await house.send([BEGIN, keep(5), COMMIT])
     assert await house.kept() == [5]
 
 
 async def test_a_commit_that_fails_by_itself_leaves_the_one_behind_it_whole(house: House) -> None:
     """The error comes after all other statements went well; the next transaction runs clean."""
-    await house.lane.send([keep_late(1)])
-    await house.lane.send([BEGIN, keep(1)])
-    failing = house.lane.send([keep_late(1), COMMIT])
-    behind = house.lane.send([BEGIN, keep(2)])
+    await house.send([keep_late(1)])
+    await house.send([BEGIN, keep(1)])
+    failing = house.send([keep_late(1), COMMIT])
+    behind = house.send([BEGIN, keep(2)])
     failed = await error_of(failing)
     assert isinstance(failed, asyncpg.UniqueViolationError)
     assert constraint_of(failed) == "late_once"
     await behind
     assert await house.kept() == []
-    answers = await house.lane.send([keep(3), COMMIT])
+    answers = await house.send([keep(3), COMMIT])
 
     assert answers[-1].tag == "COMMIT"
     assert (await house.kept(), await house.kept("late")) == ([2, 3], [1])
@@ -340,9 +365,9 @@ async def test_a_commit_that_fails_by_itself_leaves_the_one_behind_it_whole(hous
 
 async def test_a_deferred_error_outside_of_a_transaction_fails_the_segment(house: House) -> None:
     """It comes with the segment's end, after the answers to all of its statements."""
-    await house.lane.send([keep_late(1)])
-    failed = await error_of(house.lane.send([keep(1), keep_late(1)]))
-    await house.lane.send([keep(2)])
+    await house.send([keep_late(1)])
+    failed = await error_of(house.send([keep(1), keep_late(1)]))
+    await house.send([keep(2)])
 
     assert constraint_of(failed) == "late_once"
     assert (await house.kept(), await house.kept("late")) == ([2], [1])
@@ -350,34 +375,34 @@ async def test_a_deferred_error_outside_of_a_transaction_fails_the_segment(house
 
 async def test_a_failed_transaction_is_its_owners_to_roll_back(house: House) -> None:
     """Until then nothing of it is sent; a second rollback, of nothing, is answered all the same."""
-    await house.lane.send([BEGIN, keep(1)])
-    assert isinstance(await error_of(house.lane.send([keep(1)])), asyncpg.UniqueViolationError)
-    assert isinstance(await error_of(house.lane.send([keep(2)])), NothingDoneError)
+    await house.send([BEGIN, keep(1)])
+    assert isinstance(await error_of(house.send([keep(1)])), asyncpg.UniqueViolationError)
+    assert isinstance(await error_of(house.send([keep(2)])), NothingDoneError)
     for _ in range(2):
-        assert [answer.tag for answer in await house.lane.send([ROLLBACK])] == ["ROLLBACK"]
-    await house.lane.send([BEGIN, keep(3), COMMIT])
+        assert [answer.tag for answer in await house.send([ROLLBACK])] == ["ROLLBACK"]
+    await house.send([BEGIN, keep(3), COMMIT])
 
     assert await house.kept() == [3]
 
 
 async def test_a_failed_transaction_that_nobody_rolls_back_ends_with_the_next(house: House) -> None:
     """A BEGIN behind it begins a transaction of its own."""
-    await house.lane.send([BEGIN, keep(1)])
-    await error_of(house.lane.send([keep(1)]))
-    await house.lane.send([BEGIN, keep(2)])
-    await house.lane.send([keep(3), COMMIT])
+    await house.send([BEGIN, keep(1)])
+    await error_of(house.send([keep(1)]))
+    await house.send([BEGIN, keep(2)])
+    await house.send([keep(3), COMMIT])
 
     assert await house.kept() == [2, 3]
 
 
 async def test_a_commit_counts_only_by_its_tag(house: House) -> None:
     """To end a failed transaction by COMMIT is a success to the server; nothing was committed."""
-    await house.lane.send([BEGIN, keep(1)])
-    transaction = house.lane._transaction
+    await house.send([BEGIN, keep(1)])
+    transaction = house.session._transaction
     assert transaction is not None
-    await error_of(house.lane.send([keep(1)]))
+    await error_of(house.send([keep(1)]))
     transaction.is_alive = True  # as if the error had been overlooked
-    error = await error_of(house.lane.send([COMMIT]))
+    error = await error_of(house.send([COMMIT]))
 
     assert isinstance(error, NothingDoneError)
     assert "ROLLBACK" in str(error)
@@ -402,18 +427,19 @@ async def test_a_transaction_begins_and_ends_in_its_place_only(
 ) -> None:
     """Anything else is refused at once, and nothing is sent."""
     with pytest.raises((ValueError, RuntimeError)):
-        house.lane.send(statements)
+        house.send(statements)
 
-    assert not house.lane.is_connected
     assert await house.kept() == []
+    await house.send([BEGIN, keep(2), COMMIT])
+    assert await house.kept() == [2]
 
 
 async def test_a_second_begin_is_refused_and_the_first_goes_on(house: House) -> None:
     """An open transaction is neither committed nor joined by somebody else's."""
-    await house.lane.send([BEGIN, keep(1)])
+    await house.send([BEGIN, keep(1)])
     with pytest.raises(RuntimeError):
-        house.lane.send([BEGIN, keep(2)])
-    await house.lane.send([COMMIT])
+        house.send([BEGIN, keep(2)])
+    await house.send([COMMIT])
 
     assert await house.kept() == [1]
 
@@ -423,9 +449,9 @@ async def test_an_argument_that_cannot_be_stored_fails_before_it_is_sent(
     house: House, argument: str
 ) -> None:
     """It is the command's fault, nothing of its transaction is kept, and the connection goes on."""
-    await house.lane.send([BEGIN, keep(1)])
-    error = await error_of(house.lane.send([("SELECT $1::text", (argument,)), COMMIT]))
-    await house.lane.send([BEGIN, keep(2), COMMIT])
+    await house.send([BEGIN, keep(1)])
+    error = await error_of(house.send([("SELECT $1::text", (argument,)), COMMIT]))
+    await house.send([BEGIN, keep(2), COMMIT])
 
     assert isinstance(error, ValueError)
     assert fault_of(error) is Fault.DATA
@@ -434,8 +460,8 @@ async def test_an_argument_that_cannot_be_stored_fails_before_it_is_sent(
 
 async def test_a_caller_who_goes_away_leaves_the_segment_running(house: House) -> None:
     """A future that is cancelled is not told, and those behind it are."""
-    gone = house.lane.send([keep(1)])
-    stays = house.lane.send([keep(2)])
+    gone = house.send([keep(1)])
+    stays = house.send([keep(2)])
     gone.cancel()
     await stays
 
@@ -446,7 +472,7 @@ async def test_a_commit_that_no_standby_confirms_is_unknown(house: House) -> Non
     """Cancelled, it is a success with a warning: committed here, and perhaps nowhere else."""
     pid = await house.backend()
     admin = await asyncpg.connect(house.dsn.replace("sunseo@", "postgres@"))
-    number, committing = 0, house.lane.send([BEGIN, COMMIT])
+    number, committing = 0, house.send([BEGIN, COMMIT])
     try:
         await admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         await admin.execute("SELECT pg_reload_conf()")
@@ -455,7 +481,7 @@ async def test_a_commit_that_no_standby_confirms_is_unknown(house: House) -> Non
             nonlocal number, committing
             if committing.done():  # the server does not know of its new setting yet
                 number += 1
-                committing = house.lane.send([BEGIN, keep(number), COMMIT])
+                committing = house.send([BEGIN, keep(number), COMMIT])
             return await admin.fetchval(CANCEL_WAIT_FOR_STANDBY, pid)
 
         await until(is_cancelled)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import asyncpg
@@ -15,6 +15,7 @@ from sunseo.postgres.errors import fault_of
 from sunseo.postgres.lost import CommitUnknownError, NothingDoneError
 from sunseo.postgres.pipeline import PipelineConnection
 from sunseo.postgres.segments import Statement
+from sunseo.postgres.session import PipelineSession
 from tests.store.cutting_proxy import CuttingProxy, Way, cutting_proxy
 from tests.store.test_pipeline import (
     BEGIN,
@@ -51,23 +52,20 @@ class Pairs:
         self.watching = watching
         self.told: dict[tuple[int, int], Fate] = {}
 
-    async def run(self, run: int, lane: PipelineConnection) -> None:
+    async def run(self, run: int, session: PipelineSession) -> None:
         def half(batch: int, name: str) -> Statement:
             query = "INSERT INTO pairs VALUES ($1::text::integer, $2::text::integer, $3::text)"
             return query, (str(run), str(batch), name)
 
-        lane.send([BEGIN, half(1, "a")])
-        first = lane.send([half(1, "b"), COMMIT])
-        behind = lane.send([BEGIN, half(2, "a")])
+        session.send([BEGIN, half(1, "a")])
+        first = session.send([half(1, "b"), COMMIT])
+        behind = session.send([BEGIN, half(2, "a")])
         self.told[run, 1] = await fate_of(first)
         begun = await fate_of(behind)
         assert begun != "unknown", "nothing was sent that could commit it"
         self.told[run, 2] = "not done"
         if begun == "done":
-            self.told[run, 2] = await fate_of(lane.send([half(2, "b"), COMMIT]))
-        if self.told[run, 2] == "not done":
-            with suppress(NothingDoneError):
-                await lane.send([ROLLBACK])
+            self.told[run, 2] = await fate_of(session.send([half(2, "b"), COMMIT]))
 
     async def compared(self) -> Counter[tuple[Fate, int]]:
         """How often each thing was told while so many halves were there, once all has ended."""
@@ -98,6 +96,16 @@ async def pairs(database_dsn: str) -> AsyncIterator[Pairs]:
         await watching.close()
 
 
+@contextmanager
+def unseen(house: House) -> Iterator[None]:
+    """Have a session not look at its connection meanwhile, as one that is busy otherwise."""
+    session, loop = house.session, asyncio.get_running_loop()
+    loop.remove_reader(session._socket)
+    yield
+    if session.is_alive:
+        loop.add_reader(session._socket, session._on_readable)
+
+
 def middles_and_ends(stream: bytes) -> Iterator[int]:
     """Places to cut a stream of messages at: within each, and right behind it."""
     place = 0
@@ -113,16 +121,11 @@ async def run_cut(
 ) -> int:
     """Run once, with the wire cut there; how far it could have been cut."""
     lane = PipelineConnection(proxy.dsn(dsn))
-    await lane.send([("SELECT 1", ())])
+    session = await lane.session()
     proxy.arm(*at)
-    await pairs.run(run, lane)
+    await pairs.run(run, session)
     proxy.disarm()
     passed = len(proxy.passed[at[0]])
-    if run % 10 == 1:
-        with suppress(ConnectionError):  # it may be cut, and this side has not seen it yet
-            await lane.send([("SELECT 1", ())])
-        (answer,) = await lane.send([("SELECT 2 AS n", ())])
-        assert answer["n"] == (2,), "it goes on afterwards"
     lane.drop()
     return passed
 
@@ -154,14 +157,12 @@ async def test_whenever_it_is_dropped_nothing_wrong_is_told(
     """The same, when this side hangs up while segments are in flight."""
     for run in range(1, RUNS_MAX):
         lane = PipelineConnection(database_dsn)
-        await lane.send([("SELECT 1", ())])
-        running = asyncio.ensure_future(pairs.run(run, lane))
+        running = asyncio.ensure_future(pairs.run(run, await lane.session()))
         for _ in range(run * run // 4):
             await asyncio.sleep(0)
         is_over = running.done()
         lane.drop()
         await running
-        lane.drop()
         if is_over:
             break
 
@@ -177,8 +178,8 @@ async def test_a_commit_that_waits_when_it_is_dropped_is_unknown(house: House) -
     blocker = await asyncpg.connect(house.dsn)
     await blocker.execute("BEGIN; INSERT INTO kept VALUES (1)")
     pid = await house.backend()
-    committing = house.lane.send([BEGIN, keep(1), COMMIT])
-    behind = house.lane.send([BEGIN, keep(2)])
+    committing = house.send([BEGIN, keep(1), COMMIT])
+    behind = house.send([BEGIN, keep(2)])
     await house.waiting_for_a_lock(pid)
     house.lane.drop()
     errors = [await error_of(committing), await error_of(behind)]
@@ -187,7 +188,8 @@ async def test_a_commit_that_waits_when_it_is_dropped_is_unknown(house: House) -
 
     assert [type(error) for error in errors] == [CommitUnknownError, NothingDoneError]
     assert [fault_of(error) for error in errors] == [Fault.INFRASTRUCTURE] * 2
-    await house.lane.send([BEGIN, keep(3), COMMIT])
+    await house.connect()
+    await house.send([BEGIN, keep(3), COMMIT])
     await house.gone(pid)
     assert set(await house.kept()) in ({3}, {1, 3})
 
@@ -197,7 +199,7 @@ async def test_what_runs_outside_of_a_transaction_may_be_done(house: House) -> N
     blocker = await asyncpg.connect(house.dsn)
     await blocker.execute("BEGIN; INSERT INTO kept VALUES (1)")
     pid = await house.backend()
-    writing = house.lane.send([keep(1)])
+    writing = house.send([keep(1)])
     await house.waiting_for_a_lock(pid)
     house.lane.drop()
     await blocker.close()
@@ -205,54 +207,47 @@ async def test_what_runs_outside_of_a_transaction_may_be_done(house: House) -> N
     assert isinstance(await error_of(writing), CommitUnknownError)
 
 
-async def test_a_session_that_is_killed_while_idle_is_noticed(house: House) -> None:
-    """What is sent next is done over a new connection, or told as not done."""
+async def test_a_session_that_is_killed_while_idle_has_done_nothing(house: House) -> None:
+    """What is sent to it is told as not done, and the next session does it."""
     pid = await house.backend()
-    await house.watching.execute("SELECT pg_terminate_backend($1)", pid)
-    await house.gone(pid)
-    fate = await fate_of(house.lane.send([BEGIN, keep(1), COMMIT]))
-    await house.lane.send([BEGIN, keep(2), COMMIT])
+    with unseen(house):
+        await house.watching.execute("SELECT pg_terminate_backend($1)", pid)
+        await house.gone(pid)
+        sent = house.send([BEGIN, keep(1), COMMIT])
+    assert isinstance(await error_of(sent), NothingDoneError)
+    assert not house.session.is_alive
+    await house.connect()
+    await house.send([BEGIN, keep(2), COMMIT])
 
-    assert fate in ("done", "not done")
-    assert await house.kept() == ([1, 2] if fate == "done" else [2])
+    assert await house.kept() == [2]
 
 
-@pytest.mark.parametrize("is_noticed", [True, False])
+async def test_the_end_of_an_idle_session_is_seen(house: House) -> None:
+    """Without anything being sent: who asks for a session gets another one."""
+    ended = house.session
+    await house.watching.execute("SELECT pg_terminate_backend($1)", await house.backend())
+    await until(lambda: asyncio.sleep(0, not ended.is_alive))
+
+    assert await house.connect() is not ended
+    assert isinstance(await error_of(ended.send([BEGIN, keep(1)])), NothingDoneError)
+    assert [answer.tag for answer in await ended.send([ROLLBACK])] == ["ROLLBACK"]
+
+
+@pytest.mark.parametrize("rest", [[keep(2)], [keep(3), COMMIT], [COMMIT]])
 async def test_a_transaction_that_idled_for_too_long_is_over(
-    house: House, is_noticed: bool
+    house: House, rest: list[Statement]
 ) -> None:
-    """Its session was ended (25P03): nothing of it is kept, and nothing more of it is sent."""
-    lane = PipelineConnection(house.dsn, limits=ConnectionLimits(idle_in_transaction_s=0.05))
-    pid = (await lane.send([BEGIN, ("SELECT pg_backend_pid() AS pid", ()), keep(1)]))[1]["pid"][0]
-    if not is_noticed:  # this side does not look before it sends
-        asyncio.get_running_loop().remove_reader(lane._socket)
-    await house.gone(pid)
-    if is_noticed:
-        await until(lambda: asyncio.sleep(0, not lane.is_connected))
-    else:
-        asyncio.get_running_loop().add_reader(lane._socket, lane._on_readable)
-    refused = await error_of(lane.send([keep(2)]))
-    committing = await error_of(lane.send([keep(3), COMMIT]))
+    """The server's word (25P03) says that it never came to what was sent, be it a COMMIT."""
+    async with house.limited(idle_in_transaction_s=0.05) as other:
+        pid = await other.backend()
+        await other.send([BEGIN, keep(1)])
+        with unseen(other):
+            await house.gone(pid)
+            sent = other.send(rest)
+        error = await error_of(sent)
+        later = await error_of(other.send([keep(4)]))
 
-    assert isinstance(refused, NothingDoneError)
-    assert isinstance(committing, NothingDoneError)
-    await lane.send([BEGIN, keep(4), COMMIT])
-    lane.drop()
-    assert await house.kept() == [4]
-
-
-async def test_a_commit_behind_a_session_that_idled_is_not_done(house: House) -> None:
-    """The server's word (25P03) says that it never came to the COMMIT, alone as it was sent."""
-    lane = PipelineConnection(house.dsn, limits=ConnectionLimits(idle_in_transaction_s=0.05))
-    pid = (await lane.send([BEGIN, ("SELECT pg_backend_pid() AS pid", ()), keep(1)]))[1]["pid"][0]
-    asyncio.get_running_loop().remove_reader(lane._socket)
-    await house.gone(pid)
-    committing = lane.send([COMMIT])
-    asyncio.get_running_loop().add_reader(lane._socket, lane._on_readable)
-    error = await error_of(committing)
-    lane.drop()
-
-    assert isinstance(error, NothingDoneError)
+    assert [type(error), type(later)] == [NothingDoneError, NothingDoneError]
     assert await house.kept() == []
 
 
@@ -261,8 +256,8 @@ async def test_a_killed_session_fails_all_in_flight(house: House) -> None:
     blocker = await asyncpg.connect(house.dsn)
     await blocker.execute("BEGIN; INSERT INTO kept VALUES (1)")
     pid = await house.backend()
-    committing = house.lane.send([BEGIN, keep(1), COMMIT])
-    behind = house.lane.send([BEGIN, keep(2)])
+    committing = house.send([BEGIN, keep(1), COMMIT])
+    behind = house.send([BEGIN, keep(2)])
     await house.waiting_for_a_lock(pid)
     await house.watching.execute("SELECT pg_terminate_backend($1)", pid)
     errors = [await error_of(committing), await error_of(behind)]
@@ -276,18 +271,18 @@ async def test_a_killed_session_fails_all_in_flight(house: House) -> None:
 
 
 async def test_without_a_server_nothing_is_done(house: House) -> None:
-    """All that waits for a connection is told so, and a later try finds the server."""
+    """All who ask for a session are told so; it is nobody's fault in a batch."""
     lane = PipelineConnection(house.dsn.replace("port=5432", "port=5999"))
-    sent = [lane.send([BEGIN, keep(1)]), lane.send([COMMIT])]
-    errors = [await error_of(future) for future in sent]
+    errors = await asyncio.gather(lane.session(), lane.session(), return_exceptions=True)
 
     assert [type(error) for error in errors] == [NothingDoneError] * 2
-    assert [fault_of(error) for error in errors] == [Fault.INFRASTRUCTURE] * 2
-    assert await house.kept() == []
+    assert isinstance(errors[0], Exception)
+    assert fault_of(errors[0]) is Fault.INFRASTRUCTURE
+    assert not lane.is_connected
 
 
 async def test_a_server_that_never_answers_is_given_up(house: House) -> None:
-    """A connection that is not made in time fails what waits for it."""
+    """A session that is not made in time is not waited for any longer."""
     held: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1")
     port = server.sockets[0].getsockname()[1]
@@ -295,31 +290,46 @@ async def test_a_server_that_never_answers_is_given_up(house: House) -> None:
         f"postgresql://sunseo@127.0.0.1:{port}/sunseo",
         limits=ConnectionLimits(connect_timeout_s=0.1),
     )
-    error = await error_of(lane.send([BEGIN, keep(1), COMMIT]))
+    with pytest.raises(NothingDoneError) as told:
+        await lane.session()
     for writer in held:
         writer.close()
     server.close()
 
-    assert isinstance(error, NothingDoneError)
-    assert isinstance(error.__cause__, TimeoutError)
+    assert isinstance(told.value.__cause__, TimeoutError)
 
 
 async def test_the_next_host_is_tried(house: House) -> None:
     """Of several hosts the first that answers is taken."""
     folder = house.dsn.partition("host=")[2].partition("&")[0]
     lane = PipelineConnection(house.dsn.replace(f"host={folder}", f"host=/nowhere,{folder}"))
-    await lane.send([BEGIN, keep(1), COMMIT])
+    await (await lane.session()).send([BEGIN, keep(1), COMMIT])
     lane.drop()
 
     assert await house.kept() == [1]
 
 
-async def test_dropped_while_connecting_nothing_is_sent(house: House) -> None:
-    """What waited for the connection is not done, and later segments are."""
-    waiting = house.lane.send([BEGIN, keep(1), COMMIT])
-    house.lane.drop()
-    error = await error_of(waiting)
-    await house.lane.send([BEGIN, keep(2), COMMIT])
+async def test_dropped_while_connecting_it_says_so_and_connects_anew(house: House) -> None:
+    """Who waits for a session is told that nothing was done; who asks afterwards gets one."""
+    lane = PipelineConnection(house.dsn)
+    waiting = asyncio.ensure_future(lane.session())
+    await asyncio.sleep(0)
+    lane.drop()
+    later = await lane.session()
 
-    assert isinstance(error, NothingDoneError)
-    assert await house.kept() == [2]
+    assert isinstance(await error_of(waiting), NothingDoneError)
+    assert await lane.session() is later
+    lane.drop()
+
+
+async def test_a_caller_who_goes_away_leaves_the_session_to_the_next(house: House) -> None:
+    """What was begun for one is finished for another; there are never two."""
+    lane = PipelineConnection(house.dsn)
+    first = asyncio.ensure_future(lane.session())
+    await asyncio.sleep(0)
+    first.cancel()
+    sessions = await asyncio.gather(lane.session(), lane.session())
+    lane.drop()
+
+    assert sessions[0] is sessions[1]
+    assert first.cancelled()

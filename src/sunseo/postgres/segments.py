@@ -9,12 +9,13 @@ next segment would be durable statement by statement.
 import re
 from asyncio import Future
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 import asyncpg
 from psycopg.abc import Buffer
 from psycopg.pq import Format
-from psycopg.pq.abc import PGconn, PGresult
+from psycopg.pq.abc import PGresult
 
 from sunseo.postgres.answers import (
     Answer,
@@ -30,6 +31,8 @@ Statement: TypeAlias = tuple[str, Sequence[str | bytes | None]]
 """A query and its arguments: text that the query casts, or bytes in PostgreSQL's binary form."""
 
 Columns: TypeAlias = Answer | NothingToDo
+
+Outcome: TypeAlias = list[Columns] | Exception
 
 BEGIN, COMMIT, ROLLBACK = "BEGIN", "COMMIT", "ROLLBACK"
 
@@ -58,14 +61,12 @@ class Transaction:
 
     Attributes:
         is_alive: nothing of it has failed, and it has not ended.
-        sent_on: the connection that its BEGIN went to.
     """
 
-    __slots__ = ("is_alive", "sent_on")
+    __slots__ = ("is_alive",)
 
     def __init__(self) -> None:
         self.is_alive = True
-        self.sent_on: PGconn | None = None
 
 
 class Segment:
@@ -121,7 +122,7 @@ class Segment:
         """Note a warning of the statement that is being answered."""
         self.warnings.append((len(self.results), error_of(warning)))
 
-    def settle(self, outcome: "list[Columns] | Exception") -> None:
+    def settle(self, outcome: Outcome) -> None:
         """Tell who waits; a no-op for one who has gone away."""
         if self.future.done():
             return
@@ -130,7 +131,7 @@ class Segment:
         else:
             self.future.set_result(outcome)
 
-    def outcome(self, decoder: Decoder) -> "list[Columns] | Exception":
+    def outcome(self, decoder: Decoder) -> Outcome:
         """What became of it, once its Sync was answered."""
         failed = self._failed()
         error = self.unprepared or (None if failed is None else error_of(failed))
@@ -145,7 +146,7 @@ class Segment:
             return caused(CommitUnknownError("COMMIT was answered with a warning"), doubt)
         return answers
 
-    def outcome_when_lost(self, decoder: Decoder, reason: Exception) -> "list[Columns] | Exception":
+    def outcome_when_lost(self, decoder: Decoder, reason: Exception) -> Outcome:
         """What became of it, its connection being lost before its Sync was answered."""
         failed = self._failed()
         error = self.unprepared or (None if failed is None else error_of(failed))
@@ -157,7 +158,7 @@ class Segment:
             return self.outcome(decoder)  # only the Sync's answer is missing
         return caused(CommitUnknownError(f"connection lost while committing: {reason}"), error)
 
-    def spoils_session(self, outcome: "list[Columns] | Exception") -> bool:
+    def spoils_session(self, outcome: Outcome) -> bool:
         """Whether what failed will fail again for as long as the session lasts."""
         if not isinstance(outcome, Exception):
             return False
@@ -207,6 +208,7 @@ def _is_doubtful(warning: asyncpg.PostgresError) -> bool:
     )
 
 
+@lru_cache(maxsize=1_024)  # the same few statements again and again
 def _control(query: str) -> str:
     found = _CONTROL.match(query)
     if found is None:
