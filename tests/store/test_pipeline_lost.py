@@ -252,12 +252,12 @@ async def test_a_transaction_that_idled_for_too_long_is_over(
 
 
 async def test_a_killed_session_fails_all_in_flight(house: House) -> None:
-    """Ended by an operator before its COMMIT was reached: the server's word says not done."""
+    """Ended by an operator before a COMMIT was reached: the server's word says that none was."""
     blocker = await asyncpg.connect(house.dsn)
     await blocker.execute("BEGIN; INSERT INTO kept VALUES (1)")
     pid = await house.backend()
     committing = house.send([BEGIN, keep(1), COMMIT])
-    behind = house.send([BEGIN, keep(2)])
+    behind = house.send([BEGIN, keep(2), COMMIT])
     await house.waiting_for_a_lock(pid)
     await house.watching.execute("SELECT pg_terminate_backend($1)", pid)
     errors = [await error_of(committing), await error_of(behind)]
