@@ -269,6 +269,7 @@ async def test_what_fails_takes_its_own_segment_along_and_no_other(house: House)
 async def test_what_cannot_be_parsed_fails_by_its_own_name(house: House) -> None:
     """A table that is not there is the error, not that its statement was never prepared."""
     error = await error_of(house.send([BEGIN, keep(1), ("SELECT * FROM nowhere", ()), COMMIT]))
+    await house.connect()
     answers = await house.send([BEGIN, keep(2), COMMIT])
 
     assert isinstance(error, asyncpg.UndefinedTableError)

@@ -25,6 +25,7 @@ from sunseo.postgres.answers import (
     is_done,
     is_skipped,
 )
+from sunseo.postgres.errors import trouble_of
 from sunseo.postgres.lost import CommitUnknownError, NothingDoneError
 
 Statement: TypeAlias = tuple[str, Sequence[str | bytes | None]]
@@ -45,9 +46,6 @@ _CONTROL = re.compile(
 TRANSACTION_FAILED = "25P02"
 ALREADY_IN_TRANSACTION = "25001"
 NOT_PREPARED = "26000"
-SPOILT = (NOT_PREPARED, "25006")
-"""What the server has forgotten, and that it takes no writes."""
-
 SESSION_IDLED = ("25P03", "25P04", "57P05")
 """A session that was ended for idling, or for its transaction's age: before a COMMIT was begun."""
 
@@ -163,11 +161,12 @@ class Segment:
         if not isinstance(outcome, Exception):
             return False
         error = outcome.__cause__ or outcome
-        if isinstance(error, asyncpg.PostgresError):
-            return isinstance(error, asyncpg.InvalidCachedStatementError) or (
-                error.sqlstate in SPOILT
-            )
-        return self._met_another
+        if not isinstance(error, asyncpg.PostgresError):
+            return self._met_another
+        if error.sqlstate in (TRANSACTION_FAILED, NOT_PREPARED):
+            return error.sqlstate == NOT_PREPARED
+        trouble = trouble_of(error)
+        return trouble is not None and trouble.goes_with_connection
 
     @property
     def _met_another(self) -> bool:
