@@ -17,7 +17,7 @@ from sunseo.postgres.pipeline import PipelineConnection
 from sunseo.postgres.segments import Statement
 from sunseo.postgres.session import PipelineSession
 from tests.store.cutting_proxy import CuttingProxy, Way, cutting_proxy
-from tests.store.test_pipeline import (
+from tests.store.pipeline_house import (
     BEGIN,
     COMMIT,
     PATIENCE_S,
