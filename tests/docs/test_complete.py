@@ -11,7 +11,7 @@ from sunseo.booking.setup import SETUP_OUTCOMES
 from sunseo.booking.setup_routes import setup_endpoints
 from sunseo.checkout.commands import PlaceOrderOutcome, ReadOrderOutcome
 from sunseo.checkout.routes import order_endpoints
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Outcome
 from sunseo.settings import PREFIX, Settings
 from sunseo.web.endpoint import Endpoint

@@ -5,7 +5,7 @@ import re
 import asyncpg
 import pytest
 
-from sunseo.core.lane import Fault
+from sunseo.core.later import Fault
 from sunseo.postgres.errors import constraint_of, fault_of
 from tests.store.market import KIM, Market, order, place
 

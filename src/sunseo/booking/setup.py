@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.booking import imports
 from sunseo.booking.imports import ImportOutcome
+from sunseo.booking.locked import SALES
 from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.core.outcome import Kind, Outcome
@@ -192,7 +193,9 @@ class Setup:
         )
         version: int = raised.scalar_one()
         now = await read_clock(connection)
-        await append_cold(connection, Entry(self._organisation, sale, version, [event]), now)
+        await append_cold(
+            connection, Entry(SALES.name, self._organisation, sale, version, [event]), now
+        )
         await audit.append(
             connection,
             self._organisation,

@@ -1,18 +1,9 @@
--- name: advance_sales
--- Raise the versions of the sales that a batch changed and write their events, one row a sale.
-WITH entry AS (
-    SELECT entries.organisation, entries.sale, entries.version, entries.events::jsonb AS events
-    FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::bigint[], $4::text[])
-        AS entries (organisation, sale, version, events)
-), raised AS (
-    UPDATE sales AS s
-    SET version = entry.version
-    FROM entry
-    WHERE s.organisation = ANY (ARRAY[entry.organisation]) AND s.sale = entry.sale
-)
+-- name: append_entries
+-- Write the events of a batch, one row a stream.
 INSERT INTO journal (organisation, sale, version, recorded_at, events)
-SELECT entry.organisation, entry.sale, entry.version, $5, entry.events
-FROM entry;
+SELECT entries.organisation, entries.sale, entries.version, $5::text::timestamptz, entries.events::jsonb
+FROM unnest($1::text::integer[], $2::text::bigint[], $3::text::bigint[], $4::text::text[])
+    AS entries (organisation, sale, version, events);
 
 -- name: read_tails
 -- Read what has come since the version that a reader has of each sale, in order.

@@ -11,7 +11,7 @@ from enum import Enum, unique
 import asyncpg
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
-from sunseo.core.lane import Fault
+from sunseo.core.later import Fault
 
 
 @unique
