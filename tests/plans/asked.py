@@ -131,7 +131,8 @@ LANE: dict[str, dict[str, Callable[[int], Arguments]]] = {
     },
     "sunseo.journal": {
         "append_entries": lambda n: [
-            *_columns(_ONE * n, range(1, n + 1), [ROWS * 2] * n), array_of_texts(["[]"] * n), _NOW,
+            array_of_texts(["sale"] * n), *_columns(_ONE * n, range(1, n + 1), [ROWS * 2] * n),
+            array_of_texts(["[]"] * n), _NOW,
         ],
         "read_tails": lambda n: [_ONE * n, list(range(1, n + 1)), [ROWS - 20] + [0] * (n - 1), 200],
     },

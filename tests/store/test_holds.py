@@ -296,7 +296,7 @@ async def test_many_small_sales_cost_as_many_statements_as_one(
 
     assert for_many == for_one
     assert 8 <= len(for_one) <= 17
-    done = "SELECT count(*) FROM journal WHERE sale > 1000 AND events @> $1::jsonb"
+    done = "SELECT count(*) FROM journal WHERE stream > 1000 AND events @> $1::jsonb"
     expected = {"order": "OrderConfirmed", "release": "HoldReleased", "reclaim": "HoldExpired"}
     event = expected.get(kind, "HoldPlaced")
     assert await market.value(done, f'[{{"type": "{event}"}}]') == 200

@@ -31,6 +31,7 @@ from sunseo.checkout.commands import PlaceOrder, PlaceOrderOutcome
 from sunseo.checkout.rules import OrderBook, place_order
 from sunseo.core.clock import Instant
 from sunseo.engine.part import AskAgain, NotReadError
+from sunseo.journal.events import HoldExpired, HoldPlaced
 from tests.paper_hall import (
     BODY,
     KIM,
@@ -172,7 +173,7 @@ def test_own_limit_is_freed_by_own_expired_hold() -> None:
 
     assert lane.ask(place(2, seats=(2,)), OPENING).outcome is PlaceHoldOutcome.LIMIT_REACHED
     assert lane.ask(place(2, seats=(2,)), first.expires_at).outcome is PlaceHoldOutcome.HELD
-    assert [event["type"] for event in sale.events] == ["HoldPlaced", "HoldExpired", "HoldPlaced"]
+    assert [type(event) for event in sale.events] == [HoldPlaced, HoldExpired, HoldPlaced]
 
 
 def test_others_holds_do_not_exist() -> None:

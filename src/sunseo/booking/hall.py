@@ -7,7 +7,6 @@ Clock       None: moves are told the time.
 """
 
 from enum import Enum, unique
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,6 +15,7 @@ from sunseo.booking.catalogue import Catalogue
 from sunseo.booking.commands import SaleKey
 from sunseo.core.clock import Instant
 from sunseo.engine.part import NotReadError
+from sunseo.journal.events import Event
 
 WHOLE_SALE = 0
 """The occasion under which a person's units over the whole sale are counted."""
@@ -117,7 +117,7 @@ class SaleState(msgspec.Struct):
     stocks: dict[int, Stock] = {}
     uses: dict[tuple[UUID, int], Use] = {}
     holds: dict[UUID, Hold] = {}
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
 
     def use_of(self, person: UUID, occasion: int) -> Use:
         """A counter of somebody whose counters were read; one that is missing counts as nought.

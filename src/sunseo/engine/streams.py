@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sunseo.journal.store import Event
+from sunseo.journal.events import Event
 from sunseo.postgres.arrays import array_of
 from sunseo.postgres.locks import Lockable, LockOrderError
 from sunseo.postgres.statements import Columns, Statement, take

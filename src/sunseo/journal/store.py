@@ -1,21 +1,18 @@
 """Write the journal: one row for each stream that a transaction has changed."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.core.clock import Instant
+from sunseo.journal.events import Event, encode
 from sunseo.postgres.arrays import array_of, array_of_texts
 from sunseo.postgres.queries import load_cold_queries, load_queries
 from sunseo.postgres.statements import Statement
 
 _QUERIES = load_queries("sunseo.journal")
 _COLD = load_cold_queries("sunseo.journal")
-_encode = msgspec.json.Encoder().encode
-
-Event = dict[str, Any]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -33,10 +30,11 @@ def append(entries: Sequence[Entry], now: Instant) -> Statement:
     return Statement(
         _QUERIES["append_entries"],
         (
+            array_of_texts(entry.kind for entry in entries),
             array_of(entry.organisation for entry in entries),
             array_of(entry.number for entry in entries),
             array_of(entry.version for entry in entries),
-            array_of_texts(_encode(entry.events).decode() for entry in entries),
+            array_of_texts(encode(entry.events) for entry in entries),
             now.isoformat(),
         ),
     )
@@ -48,9 +46,10 @@ async def append_cold(connection: AsyncConnection, entry: Entry, now: Instant) -
         _COLD["append_entry"],
         {
             "organisation": entry.organisation,
-            "sale": entry.number,
+            "kind": entry.kind,
+            "stream": entry.number,
             "version": entry.version,
             "recorded_at": now,
-            "events": _encode(entry.events).decode(),
+            "events": encode(entry.events),
         },
     )
