@@ -140,7 +140,7 @@ async def test_the_watchdog_frees_a_lane_whose_flush_hangs(market: Market) -> No
     """A hung connection is dropped, its transaction rolls back, and the command is tried again."""
     sale = await market.sale(seats=1)
     pause = market.pausing()
-    lane = market.lane(market.flush(pause), flush_timeout_s=0.2, abandon_grace_s=0.1)
+    lane = market.lane(market.flush(pause), flush_timeout_s=2.0, abandon_grace_s=0.1)
 
     placing = asyncio.ensure_future(submit(lane, place(sale, KIM, "a", 1)))
     await asyncio.wait_for(pause.reached.wait(), PATIENCE_S)
