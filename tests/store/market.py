@@ -38,6 +38,7 @@ from sunseo.postgres.pool import create_cold_engine
 from sunseo.postgres.statements import COMMIT, Statement
 
 ORGANISATION = 1
+UNFENCED = {"fence.off": "on"}  # for what tests do to rows behind the engine's back
 PATIENCE_S = 120.0  # for what is awaited by event; none of it is a figure
 POLL_S = 0.01  # between looks at what tells nobody of itself
 TURNS_MAX = 9
@@ -253,12 +254,12 @@ class Market:
 
     async def raw(self) -> "asyncpg.Connection[asyncpg.Record]":
         """A plain connection for what tests do behind the engine's back."""
-        connection = await asyncpg.connect(self.dsn)
+        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
         self._raw.append(connection)
         return connection
 
     async def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(self.dsn)
+        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
         try:
             return [tuple(row) for row in await connection.fetch(query, *arguments)]
         finally:
@@ -269,7 +270,7 @@ class Market:
 
     async def let_run_out(self, *holds: UUID) -> None:
         """Put the end of these holds into the past: time passes without anybody sleeping."""
-        connection = await asyncpg.connect(self.dsn)
+        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
         try:
             for hold in holds:
                 async with connection.transaction():
@@ -303,7 +304,7 @@ class Market:
 
     async def until_somebody_waits_for_a_lock(self, waiting: int = 1) -> None:
         """Come back when so many backends of this database queue for a lock."""
-        connection = await asyncpg.connect(self.dsn)
+        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while True:

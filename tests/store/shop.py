@@ -179,6 +179,7 @@ class Shop:
     async def corrupt(self, *statements: str) -> None:
         """Do to the data what the engine never does."""
         async with self.engine.begin() as connection:
+            await connection.execute(text("SET LOCAL fence.off = 'on'"))
             for statement in statements:
                 changed = await connection.execute(text(statement))
                 is_change = not statement.startswith(("ALTER", "DROP"))

@@ -153,7 +153,7 @@ RETURNING version;
 SELECT
     s.sale, s.name, s.template, s.currency, s.time_zone, s.opens_at, s.closes_at, s.paused,
     s.hold_ttl_s, s.renewals_max, s.order_limit, s.occasion_limit, s.person_limit, s.persons,
-    s.version, clock_timestamp() AS now,
+    s.version, s.catalogue_version, clock_timestamp() AS now,
     (SELECT COALESCE(jsonb_agg(jsonb_build_object('occasion', o.occasion, 'name', o.name,
             'starts_at', o.starts_at) ORDER BY o.occasion), '[]')
         FROM occasions AS o WHERE o.organisation = s.organisation AND o.sale = s.sale)

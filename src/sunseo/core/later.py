@@ -13,6 +13,7 @@ class Fault(Enum):
 
     DATA = "data"  # of a command in the batch: find it by bisection
     INFRASTRUCTURE = "infrastructure"  # of nobody in the batch: try once more, then LATER
+    FENCE = "fence"  # of nobody in it: another writer took the version; nothing was done, try again
 
 
 @unique
@@ -23,6 +24,7 @@ class Reason(Enum):
     OVERDUE = "overdue"  # its deadline passed while it waited; nothing was done
     STOPPING = "stopping"  # the process is going down; nothing was done
     UNKNOWN = "unknown"  # the infrastructure failed; it may have been done
+    FENCED = "fenced"  # others took the version each time it was tried; nothing was done
 
 
 @unique

@@ -52,7 +52,7 @@ QUERIES = load_queries("sunseo.engine")
 _CLOCK = Statement(QUERIES["read_clock"])
 _LOCKS_OR_CHANGES = re.compile(
     r"\b(?:FOR\s+(?:NO\s+KEY\s+UPDATE|UPDATE|SHARE|KEY\s+SHARE)|INSERT\s+INTO|UPDATE|DELETE\s+FROM"
-    r"|MERGE\s+INTO|LOCK\s+TABLE|pg_(?:try_)?advisory_\w+)\b",
+    r"|MERGE\s+INTO|LOCK\s+TABLE|pg_(?:try_)?advisory_[a-z_]+)\b",
     re.IGNORECASE,
 )
 

@@ -3,7 +3,7 @@
 from sunseo.postgres.migrations.run_sql import run_sql
 
 revision = "0007"
-down_revision = "0004"
+down_revision = "0006"
 
 
 def upgrade() -> None:
