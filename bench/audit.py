@@ -52,7 +52,8 @@ WHERE event ->> 'type' = 'HoldPlaced'
 """
 JOURNAL_GAPS = """
 SELECT count(*) FROM sales s LEFT JOIN (
-    SELECT sale, count(*) AS entries, max(version) AS last FROM journal GROUP BY sale
+    SELECT stream AS sale, count(*) AS entries, max(version) AS last
+    FROM journal WHERE kind = 'sale' GROUP BY stream
 ) j USING (sale)
 WHERE s.version <> coalesce(j.last, 0) OR coalesce(j.last, 0) <> coalesce(j.entries, 0)
 """

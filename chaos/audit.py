@@ -25,7 +25,7 @@ OWNERS = "SELECT seat, hold FROM seats WHERE hold IS NOT NULL AND sale = ANY($1:
 EVENTS = """
 SELECT event ->> 'type' AS type, event ->> 'hold' AS hold, count(*) AS times
 FROM journal, jsonb_array_elements(events) AS event
-WHERE event ? 'hold' AND sale = ANY($1::bigint[])
+WHERE event ? 'hold' AND kind = 'sale' AND stream = ANY($1::bigint[])
 GROUP BY 1, 2
 """
 

@@ -7,7 +7,8 @@ from enum import Enum
 
 import msgspec
 
-from sunseo.core.lane import Answer, Defer, Lane, LaneLimits, Later, LaterOutcome, Reason
+from sunseo.core.later import Later, LaterOutcome, Reason
+from sunseo.engine.lane import Answer, Defer, Lane, LaneLimits
 from sunseo.postgres.errors import fault_of
 
 

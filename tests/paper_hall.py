@@ -17,11 +17,12 @@ from sunseo.booking.commands import (
     ReleaseHold,
     RenewHold,
 )
-from sunseo.booking.hall import WHOLE_SALE, Hold, HoldState, SaleState, Seat, Stock, Terms, Use
-from sunseo.booking.rules import AskAgain, HoldAnswer
+from sunseo.booking.hall import Hold, HoldState, SaleState, Seat, Stock, Terms
+from sunseo.booking.rules import HoldAnswer
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.rules import OrderAnswer, OrderBook, place_order
 from sunseo.core.clock import Instant
+from sunseo.engine.part import AskAgain
 
 SALE = (1, 7)
 OPENING = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -92,15 +93,14 @@ class PaperLane:
             if not isinstance(answer, AskAgain):
                 if not (past_due := self._in_the_way(command, answer, now)):
                     return answer
-                answer = AskAgain(reclaim=past_due)
-            assert isinstance(command, PlaceHold), f"{command} was put off"
-            command = msgspec.structs.replace(command, reclaim=answer.reclaim)
+                answer = AskAgain(msgspec.structs.replace(command, reclaim=past_due))
+            assert isinstance(answer.command, PlaceHold), f"{command} was put off"
+            command = answer.command
         raise AssertionError(f"{command} was put off for ever")
 
     def _decide(self, command: InventoryCommand, now: Instant) -> Asked | AskAgain:
         match command:
             case PlaceHold():
-                self._make_uses(command)
                 return rules.place_hold(command, self.sale, now)
             case RenewHold():
                 return rules.renew_hold(command, self.sale, now)
@@ -111,17 +111,6 @@ class PaperLane:
             case PlaceOrder():
                 return place_order(command, self.sale, self.book, now)
         raise TypeError(command)
-
-    def _make_uses(self, command: PlaceHold) -> None:
-        limits = self.sale.catalogue
-        if limits.person_limit is not None:
-            self._make_use(command.person, WHOLE_SALE, limits.person_limit)
-        if limits.occasion_limit is not None:
-            for occasion in (1, 2, 3):
-                self._make_use(command.person, occasion, limits.occasion_limit)
-
-    def _make_use(self, who: UUID, occasion: int, units_max: int) -> None:
-        self.sale.uses.setdefault((who, occasion), Use(0, units_max))
 
     def _in_the_way(
         self, command: InventoryCommand, answer: Asked, now: Instant

@@ -11,6 +11,7 @@ from sunseo.booking.catalogue import Product
 from sunseo.booking.commands import ExpireHold, PlaceHold, PlaceHoldOutcome, ReleaseHold, RenewHold
 from sunseo.booking.hall import HoldState
 from sunseo.checkout.commands import PlaceOrder
+from sunseo.journal.events import HoldExpired
 from tests import model
 from tests.paper_hall import (
     OPENING,
@@ -162,7 +163,7 @@ class SideBySide:
         # A refusal may have returned units whose time had run out: each with its event, no more.
         cleared = self.lane.sale.events[before.events :]
         if not moves:
-            assert all(event["type"] == "HoldExpired" for event in cleared)
+            assert all(isinstance(event, HoldExpired) for event in cleared)
         recount(self.lane.sale)
         self._check_ends()
 

@@ -1,7 +1,8 @@
 """A real PostgreSQL for tests, and a database of its own for each.
 
 One server per test process (so one per worker of pytest-xdist), in a temporary folder, without
-fsync. The migrations run once, into a template; each test gets a clone of it. Use:
+fsync. The migrations run once, into a template, and `fence.sql` after them; each test gets a clone
+of it. Use:
 
     from tests.postgres_fixture import database_dsn, postgres_server  # fixtures, by import
 """
@@ -9,6 +10,7 @@ fsync. The migrations run once, into a template; each test gets a clone of it. U
 import asyncio
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,6 +20,7 @@ from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import upgrade
 
 TEMPLATE = "sunseo_template"
+FENCE = Path(__file__).with_name("fence.sql")
 SETUP_S = 120.0
 
 _numbers = count(1)
@@ -30,6 +33,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
     with EmbeddedServer(folder, durable=False, stop_grace_s=5.0) as server:
         create_database(server, TEMPLATE)
         upgrade(dsn_of(server, TEMPLATE))
+        execute_script(dsn_of(server, TEMPLATE), FENCE)
         # Nobody may connect to a template while it is cloned.
         execute(server, f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false")
         yield server
@@ -57,6 +61,23 @@ def execute(server: EmbeddedServer, *statements: str) -> None:
     """Run statements as superuser on the maintenance database."""
     for statement in statements:
         query(server.admin_dsn, statement)
+
+
+def execute_script(dsn: str, script: Path) -> None:
+    """Run all statements of a file, as the database's owner."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(_execute_script(dsn, script.read_text("utf-8")))
+    finally:
+        loop.close()
+
+
+async def _execute_script(dsn: str, script: str) -> None:
+    connection = await asyncpg.connect(dsn, timeout=SETUP_S)
+    try:
+        await connection.execute(script)
+    finally:
+        await connection.close()
 
 
 def query(dsn: str, statement: str) -> list[tuple[Any, ...]]:

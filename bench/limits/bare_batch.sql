@@ -59,4 +59,5 @@ WITH entry AS (
     UPDATE sales s SET version = entry.version FROM entry
     WHERE s.organisation = 1 AND s.sale = entry.sale
 )
-INSERT INTO journal SELECT 1, entry.sale, entry.version, $4, entry.events::jsonb FROM entry
+INSERT INTO journal (organisation, kind, stream, version, recorded_at, events)
+SELECT 1, 'sale', entry.sale, entry.version, $4, entry.events::jsonb FROM entry

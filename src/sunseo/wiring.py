@@ -17,21 +17,21 @@ from typing import Any
 import msgspec
 
 from sunseo.booking.availability import AvailabilityBoard
-from sunseo.booking.batch import InventoryFlush
 from sunseo.booking.expirer import Expirer
-from sunseo.booking.lanes import InventoryLane, InventoryLanes
 from sunseo.booking.routes import hold_endpoints
 from sunseo.booking.service import HoldService
 from sunseo.booking.setup import Setup
 from sunseo.booking.setup_routes import setup_endpoints
 from sunseo.checkout.doors import RoomDoors
-from sunseo.checkout.participant import OrderParticipant
+from sunseo.checkout.part import flush_of_sales
 from sunseo.checkout.routes import order_endpoints
 from sunseo.checkout.service import OrderService
 from sunseo.core.clock import ClockGuard
-from sunseo.core.lane import Fault, Lane, LaneLimits, Later
+from sunseo.core.later import Fault, Later
 from sunseo.core.loops import Repeat
 from sunseo.core.processes import exit_with_starter
+from sunseo.engine.lane import Lane, LaneLimits
+from sunseo.engine.lanes import EngineLane, EngineLanes
 from sunseo.journal.log_sink import LogSink
 from sunseo.journal.tail import JournalTail
 from sunseo.operators.keys import KeyFinder
@@ -103,7 +103,7 @@ class Worker:
         )
         self._tail_connection = self._connection()
         self._lane_connections = [self._connection() for _ in range(plan.settings.lanes)]
-        self._lanes = InventoryLanes(
+        self._lanes = EngineLanes(
             [self._lane(number, held) for number, held in enumerate(self._lane_connections)]
         )
         self._board = AvailabilityBoard(
@@ -238,10 +238,10 @@ class Worker:
             meter=self._metrics.lane(f"room-{number}"),
         )
 
-    def _lane(self, number: int, connection: LaneConnection) -> InventoryLane:
+    def _lane(self, number: int, connection: LaneConnection) -> EngineLane:
         clock = ClockGuard(self._note_step_back)
         return Lane(
-            InventoryFlush(connection, [OrderParticipant()], on_clock=clock.observe),
+            flush_of_sales(connection, clock.observe),
             later=Later,
             fault_of=self._judge,
             limits=LaneLimits(wait_max_s=self._settings.lane_wait_max_s),

@@ -12,13 +12,13 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from sunseo.booking.batch import InventoryFlush
 from sunseo.booking.commands import ExpireHold, InventoryCommand, PlaceHold, SaleKey
-from sunseo.booking.lanes import InventoryLane
-from sunseo.checkout.participant import OrderParticipant
+from sunseo.checkout.part import flush_of_sales
 from sunseo.core.clock import to_millis
 from sunseo.core.ids import Person
-from sunseo.core.lane import Lane, Later
+from sunseo.core.later import Later
+from sunseo.engine.lane import Lane
+from sunseo.engine.lanes import EngineLane
 from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.errors import fault_of
 from tests.store.market import order, person, place, release, renew
@@ -62,7 +62,7 @@ class Buyer:
         self,
         seed: str,
         sale: SaleKey,
-        lane: InventoryLane,
+        lane: EngineLane,
         watch: Any,
         known: list[tuple[UUID, Person]],
     ) -> None:
@@ -140,9 +140,7 @@ def run_process(dsn: str, sale: SaleKey, seed: str, buyers: int, calls: int) -> 
 
 async def _run(dsn: str, sale: SaleKey, seed: str, buyers: int, calls: int) -> list[Asked]:
     connection = LaneConnection(dsn)
-    lane: InventoryLane = Lane(
-        InventoryFlush(connection, [OrderParticipant()]), later=Later, fault_of=fault_of
-    )
+    lane: EngineLane = Lane(flush_of_sales(connection), later=Later, fault_of=fault_of)
     lane.start()
     watches = [await asyncpg.connect(dsn) for _ in range(buyers)]
     await watches[0].execute("SELECT pg_advisory_lock_shared($1)", GATE)

@@ -5,7 +5,7 @@ started from a fresh interpreter, which imports this module first: the defects a
 """
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from sunseo.booking import events
 from sunseo.booking.hall import SaleState
-from sunseo.checkout import participant
+from sunseo.checkout import part
 from sunseo.checkout.commands import PlaceOrder, PlaceOrderOutcome
 from sunseo.checkout.rules import OrderAnswer, OrderBook, place_order
 from sunseo.cli import main
 from sunseo.core.clock import Instant
-from sunseo.postgres.connection import Transaction
+from sunseo.engine.part import Write
 from sunseo.room import rules
 from sunseo.room.commands import Enter, EnterOutcome
 from sunseo.room.line import Line
@@ -59,19 +59,18 @@ def place_order_and_forget(
 
 
 def losing(
-    save: Callable[[participant.OrderParticipant, Transaction, OrderBook], Awaitable[None]],
-) -> Callable[[participant.OrderParticipant, Transaction, OrderBook], Awaitable[None]]:
-    async def save_but_one(
-        part: participant.OrderParticipant, tx: Transaction, book: OrderBook
-    ) -> None:
+    writes: Callable[[part.OrderShare], Iterable[Write]],
+) -> Callable[[part.OrderShare], Iterable[Write]]:
+    def all_but_one(share: part.OrderShare) -> Iterable[Write]:
         """Store the batch's orders but for the first of a sale; its buyer is told of it anyway."""
-        for effect, order in list(book.placed.items()):
+        placed = share._book.placed
+        for effect, order in list(placed.items()):
             if order.sale not in _lost and has(LOSES):
                 _lost.add(order.sale)
-                del book.placed[effect]
-        await save(part, tx, book)
+                del placed[effect]
+        return writes(share)
 
-    return save_but_one
+    return all_but_one
 
 
 def careless(
@@ -86,10 +85,8 @@ def careless(
 
 
 if DEFECTS in os.environ:  # not in the tests' own process, which only wants the names
-    patch.object(participant, "place_order", place_order_and_forget).start()
-    patch.object(
-        participant.OrderParticipant, "save", losing(participant.OrderParticipant.save)
-    ).start()
+    patch.object(part, "place_order", place_order_and_forget).start()
+    patch.object(part.OrderShare, "writes", losing(part.OrderShare.writes)).start()
     patch.object(rules, "_refuse_entry", careless(rules._refuse_entry)).start()
 
 if __name__ == "__main__":

@@ -79,7 +79,9 @@ async def run_crowd(market: Market, sale: SaleKey, seed: str) -> list[Asked]:
 
 async def read_ledger(connection: "asyncpg.Connection[asyncpg.Record]", sale: SaleKey) -> Ledger:
     rows = await connection.fetch(
-        "SELECT version, recorded_at, events FROM journal WHERE sale = $1 ORDER BY version", sale[1]
+        "SELECT version, recorded_at, events FROM journal"
+        " WHERE kind = 'sale' AND stream = $1 ORDER BY version",
+        sale[1],
     )
     ledger = Ledger(RULES)
     ledger.replay(

@@ -5,12 +5,13 @@ from typing import Any
 
 import msgspec
 
-from sunseo.postgres.arrays import array_of
+from sunseo.postgres.arrays import array_of, array_of_texts
 from tests.plans.filled import BIG, LATER, NOW, ROWS, identity
 
 Arguments = list[Any]
 
 _ONE = [1]
+_NOW = NOW.isoformat()
 
 
 def _keys(n: int) -> list[int]:
@@ -94,34 +95,33 @@ def _room_writes(n: int) -> Arguments:
 
 
 LANE: dict[str, dict[str, Callable[[int], Arguments]]] = {
+    "sunseo.engine": {"read_clock": lambda _n: []},
     "sunseo.booking": {
-        "find_holds": lambda n: [*_sale(n), array_of(_ids(n))],
-        "lock_seats": lambda n: [*_sale(n), array_of(_keys(n))],
-        "lock_holds": lambda n: [*_sale(n), array_of(_ids(n))],
-        "take_person_uses": lambda n: [
-            *_sale(n), array_of(_ids(n // 2) + _new(n - n // 2)), *_columns([0] * n, [4] * n),
-        ],
-        "lock_stocks": lambda n: [*_sale(n), array_of(_keys(n))],
         "lock_sales": lambda n: _columns(_ONE * n, range(1, n + 1)),
-        "read_clock_and_holds": lambda n: [*_sale(n), array_of(_ids(n))],
-        "find_past_due_by_stock": lambda n: [*_sale(n), array_of(range(1, n + 1)), NOW, 100],
-        "find_past_due_by_person": lambda n: [*_sale(n), array_of(_ids(n)), NOW, 100],
-        "save_hall": lambda n: [
-            *_sale(n), *_columns(_keys(n), _ids(n), [LATER] * n),
-            _rows(n, _new(n), "open"), _rows(n, _ids(n), "released"),
-            *_sale(n), *_columns(_ids(n), [0] * n, [2] * n),
-            *_sale(n), *_columns(_keys(n), [1] * n, [1] * n),
-        ],
+        "raise_sales": lambda n: _columns(_ONE * n, range(1, n + 1), [ROWS * 2] * n),
+        "find_holds": lambda n: [*_sale(n), array_of(_ids(n))],
+        "look_up_seats": lambda n: [*_sale(n), array_of(_keys(n))],
+        "look_up_uses": lambda n: [*_sale(n), array_of(_ids(n // 2) + _new(n - n // 2))],
+        "look_up_stocks": lambda n: [*_sale(n), array_of(_keys(n))],
+        "look_up_stocks_of_products": lambda n: [*_sale(n), *_columns(range(1, n + 1))],
+        "find_past_due_by_stock": lambda n: [*_sale(n), array_of(range(1, n + 1)), _NOW, "100"],
+        "find_past_due_by_person": lambda n: [*_sale(n), array_of(_ids(n)), _NOW, "100"],
+        "move_seats": lambda n: [*_sale(n), *_columns(_keys(n), _ids(n), [LATER] * n)],
+        "place_holds": lambda n: [_rows(n, _new(n), "open")],
+        "move_holds": lambda n: [_rows(n, _ids(n), "released")],
+        "make_uses": lambda n: [*_sale(n), *_columns(_new(n), [0] * n, [2] * n, [4] * n)],
+        "count_uses": lambda n: [*_sale(n), *_columns(_ids(n), [0] * n, [2] * n)],
+        "count_stocks": lambda n: [*_sale(n), *_columns(_keys(n), [1] * n, [1] * n)],
         "read_catalogue_sales": lambda n: _columns(_ONE * n, range(2, n + 2)),
         "read_catalogue_occasions": lambda n: _columns(_ONE * n, range(2, n + 2)),
         "read_catalogue_prices": lambda n: _columns(_ONE * n, range(2, n + 2)),
         "read_catalogue_products": lambda n: _columns(_ONE * n, range(1, n + 1)),
     },
     "sunseo.checkout": {
-        "find_orders": lambda n: [_ONE * n, [BIG] * n, _ids(n)],
+        "find_orders": lambda n: [*_sale(n), array_of(_ids(n))],
         "place_orders": lambda n: [
-            _ONE * n, [BIG] * n, _new(n), _new(n), _ids(n), [None] * n, [0] * n, ["confirmed"] * n,
-            _ids(n), [NOW] * n,
+            *_sale(n), *_columns(_new(n), _new(n), _ids(n)), array_of_texts([None] * n),
+            *_columns([0] * n), array_of_texts(["confirmed"] * n), *_columns(_ids(n), [NOW] * n),
         ],
     },
     "sunseo.room": {
@@ -130,8 +130,9 @@ LANE: dict[str, dict[str, Callable[[int], Arguments]]] = {
         "write_lines": _room_writes,
     },
     "sunseo.journal": {
-        "advance_sales": lambda n: [
-            *_columns(_ONE * n, range(1, n + 1), [ROWS * 2] * n), ["[]"] * n, NOW,
+        "append_entries": lambda n: [
+            array_of_texts(["sale"] * n), *_columns(_ONE * n, range(1, n + 1), [ROWS * 2] * n),
+            array_of_texts(["[]"] * n), _NOW,
         ],
         "read_tails": lambda n: [_ONE * n, list(range(1, n + 1)), [ROWS - 20] + [0] * (n - 1), 200],
     },

@@ -34,7 +34,6 @@ ASKED = 40
 ROWS_BESIDES = {
     "find_past_due_by_stock": ASKED * PAST_DUE * 2,
     "read_catalogue_products": PRODUCTS * 6,
-    "save_hall": ASKED * 24,  # it writes five tables
     "find_past_due": 500 * 2,  # it answers so many
     "look_up": ASKED * (PAST_DUE * 2 + 5 * 6),  # passes past due, and five kinds of rows
     "write_lines": ASKED * 4 * 6,

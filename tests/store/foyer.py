@@ -9,7 +9,8 @@ from random import Random
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from sunseo.core.lane import Lane, Later
+from sunseo.core.later import Later
+from sunseo.engine.lane import Lane
 from sunseo.postgres.errors import fault_of
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.room.admission import Admission

@@ -1,7 +1,7 @@
 """A market on a real database: sales set up as operators do, commands flushed as lanes do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import count
@@ -11,7 +11,6 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from sunseo.booking.batch import InventoryAnswer, InventoryFlush
 from sunseo.booking.commands import (
     InventoryCommand,
     PlaceHold,
@@ -19,23 +18,27 @@ from sunseo.booking.commands import (
     RenewHold,
     SaleKey,
 )
-from sunseo.booking.hall import Hold, SaleState
-from sunseo.booking.lanes import InventoryLane
-from sunseo.booking.rules import AskAgain, HoldAnswer
+from sunseo.booking.hall import Hold
+from sunseo.booking.rules import HoldAnswer
 from sunseo.booking.setup import Setup
 from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.checkout.commands import PlaceOrder
-from sunseo.checkout.participant import OrderParticipant
-from sunseo.core.clock import Instant
+from sunseo.checkout.part import flush_of_sales
 from sunseo.core.ids import Person, digest_id, effect_id
-from sunseo.core.lane import Defer, Lane, LaneLimits, Later
+from sunseo.core.later import Later
 from sunseo.core.outcome import Outcome
+from sunseo.engine.batch import BatchFlush
+from sunseo.engine.lane import Defer, Lane, LaneLimits
+from sunseo.engine.lanes import EngineLane
+from sunseo.engine.part import Command
 from sunseo.operators.effects import EffectAnswer
-from sunseo.postgres.connection import ConnectionLimits, LaneConnection, Transaction
+from sunseo.postgres.connection import ConnectionLimits, LaneConnection, LaneSession, Records
 from sunseo.postgres.errors import fault_of
 from sunseo.postgres.pool import create_cold_engine
+from sunseo.postgres.statements import COMMIT, Statement
 
 ORGANISATION = 1
+UNFENCED = {"fence.off": "on"}  # for what tests do to rows behind the engine's back
 PATIENCE_S = 120.0  # for what is awaited by event; none of it is a figure
 POLL_S = 0.01  # between looks at what tells nobody of itself
 TURNS_MAX = 9
@@ -84,26 +87,33 @@ def order(
     return PlaceOrder(sale, effect, who.id, hold, beneficiary, digest)
 
 
-class PausingParticipant:
+class PausingConnection(LaneConnection):
     """Holds a batch still just before its commit, with everything written and locked."""
 
-    commands: tuple[type[InventoryCommand], ...] = ()
-
-    def __init__(self) -> None:
+    def __init__(self, dsn: str, limits: ConnectionLimits | None = None) -> None:
+        super().__init__(dsn, limits=limits)
         self.reached = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def load(self, _tx: Transaction, _commands: Sequence[InventoryCommand]) -> None:
-        return None
+    async def session(self) -> LaneSession:
+        return _PausingSession(self, (await super().session()).connection)
 
-    def decide(
-        self, command: InventoryCommand, _sale: SaleState | None, _state: None, _now: Instant
-    ) -> InventoryAnswer | AskAgain:
-        raise AssertionError(f"{command} is decided elsewhere")
 
-    async def save(self, _tx: Transaction, _state: None) -> None:
-        self.reached.set()
-        await asyncio.wait_for(self.go_on.wait(), PATIENCE_S)
+class _PausingSession(LaneSession):
+    def __init__(self, told: PausingConnection, connection: Any) -> None:
+        super().__init__(connection)
+        self._told = told
+
+    def send(self, statements: Sequence[Statement]) -> Awaitable[list[Records]]:
+        if statements[-1] != COMMIT:
+            return super().send(statements)
+        return asyncio.ensure_future(self._commit_when_told(statements[:-1]))
+
+    async def _commit_when_told(self, writes: Sequence[Statement]) -> list[Records]:
+        written = await super().send(writes)
+        self._told.reached.set()
+        await asyncio.wait_for(self._told.go_on.wait(), PATIENCE_S)
+        return written + await super().send([COMMIT])
 
 
 class Market:
@@ -117,8 +127,8 @@ class Market:
         self._names = count(1)
         self._lane_connections: list[LaneConnection] = []
         self._raw: list[asyncpg.Connection[asyncpg.Record]] = []
-        self._lanes: list[InventoryLane] = []
-        self._flush: InventoryFlush | None = None
+        self._lanes: list[EngineLane] = []
+        self._flush: BatchFlush | None = None
 
     async def close_lanes(self) -> None:
         for lane in self._lanes:
@@ -207,12 +217,19 @@ class Market:
         self._lane_connections.append(connection)
         return connection
 
-    def flush(self, *more: Any, dsn: str | None = None, **limits: Any) -> InventoryFlush:
-        """A lane's flush on a connection of its own."""
-        return InventoryFlush(self.connection(dsn, **limits), [OrderParticipant(), *more])
+    def pausing(self) -> PausingConnection:
+        connection = PausingConnection(self.dsn)
+        self._lane_connections.append(connection)
+        return connection
 
-    def lane(self, flush: InventoryFlush | None = None, **limits: Any) -> InventoryLane:
-        lane: InventoryLane = Lane(
+    def flush(
+        self, connection: LaneConnection | None = None, dsn: str | None = None, **limits: Any
+    ) -> BatchFlush:
+        """A lane's flush on a connection of its own."""
+        return flush_of_sales(connection or self.connection(dsn, **limits))
+
+    def lane(self, flush: BatchFlush | None = None, **limits: Any) -> EngineLane:
+        lane: EngineLane = Lane(
             flush or self.flush(), later=Later, fault_of=fault_of, limits=LaneLimits(**limits)
         )
         lane.start()
@@ -237,12 +254,12 @@ class Market:
 
     async def raw(self) -> "asyncpg.Connection[asyncpg.Record]":
         """A plain connection for what tests do behind the engine's back."""
-        connection = await asyncpg.connect(self.dsn)
+        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
         self._raw.append(connection)
         return connection
 
     async def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(self.dsn)
+        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
         try:
             return [tuple(row) for row in await connection.fetch(query, *arguments)]
         finally:
@@ -253,7 +270,7 @@ class Market:
 
     async def let_run_out(self, *holds: UUID) -> None:
         """Put the end of these holds into the past: time passes without anybody sleeping."""
-        connection = await asyncpg.connect(self.dsn)
+        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
         try:
             for hold in holds:
                 async with connection.transaction():
@@ -287,7 +304,7 @@ class Market:
 
     async def until_somebody_waits_for_a_lock(self, waiting: int = 1) -> None:
         """Come back when so many backends of this database queue for a lock."""
-        connection = await asyncpg.connect(self.dsn)
+        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
@@ -304,9 +321,9 @@ class Market:
     @asynccontextmanager
     async def paused_batch(
         self, *commands: InventoryCommand
-    ) -> AsyncIterator[tuple[PausingParticipant, "asyncio.Task[list[Any]]"]]:
+    ) -> AsyncIterator[tuple[PausingConnection, "asyncio.Task[list[Any]]"]]:
         """A batch on another worker that has done all but commit, until it is let go on."""
-        pause = PausingParticipant()
+        pause = self.pausing()
         batch = asyncio.ensure_future(ask(self.flush(pause), *commands))
         async with asyncio.timeout(PATIENCE_S):
             await pause.reached.wait()
@@ -317,13 +334,13 @@ class Market:
             await batch
 
 
-async def ask(flush: InventoryFlush, *commands: InventoryCommand) -> list[Any]:
+async def ask(flush: BatchFlush, *commands: InventoryCommand) -> list[Any]:
     """Answer commands as a lane does, batch after batch until none is put off."""
     answers: dict[int, Any] = {}
-    waiting = dict(enumerate(commands))
+    waiting: dict[int, Command] = dict(enumerate(commands))
     for _ in range(TURNS_MAX):
         results = await flush(list(waiting.values()))
-        put_off: dict[int, InventoryCommand] = {}
+        put_off: dict[int, Command] = {}
         for place_in_line, result in zip(waiting, results, strict=True):
             if isinstance(result, Defer):
                 put_off[place_in_line] = result.command

@@ -4,7 +4,8 @@ Commands go to the inventory's flush one by one, without a lane around it, so th
 which journal entry is whose. Time passes when a test says so.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +14,6 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo.booking.batch import InventoryAnswer, InventoryFlush
 from sunseo.booking.commands import (
     ExpireHold,
     InventoryCommand,
@@ -34,12 +34,14 @@ from sunseo.booking.setup_bodies import (
     SeatBlock,
 )
 from sunseo.checkout.commands import PlaceOrder
-from sunseo.checkout.participant import OrderParticipant
+from sunseo.checkout.part import flush_of_sales
 from sunseo.core.ids import digest_id
-from sunseo.core.lane import Defer
 from sunseo.core.outcome import Outcome
-from sunseo.postgres.connection import LaneConnection, Transaction
+from sunseo.engine.lane import Defer
+from sunseo.engine.part import Command, PartAnswer
+from sunseo.postgres.connection import LaneConnection, LaneSession, Records
 from sunseo.postgres.pool import create_cold_engine
+from sunseo.postgres.statements import Statement
 
 ORGANISATION = 1
 TURNS_MAX = 10  # that one command is put off before a test gives up
@@ -85,7 +87,7 @@ class Shop:
         self.engine = engine
         self.setup = Setup(engine, ORGANISATION)
         self._connection = connection
-        self._flush = InventoryFlush(connection, [OrderParticipant()])
+        self._flush = flush_of_sales(connection)
         self._keys = 0
 
     async def open_sale(
@@ -153,10 +155,10 @@ class Shop:
         (answer,) = await self.do_all([command])
         return answer.outcome
 
-    async def do_all(self, commands: Sequence[InventoryCommand]) -> list[InventoryAnswer]:
+    async def do_all(self, commands: Sequence[InventoryCommand]) -> list[PartAnswer]:
         """Have commands decided in one batch; those put off go on with the next one."""
-        answers: dict[int, InventoryAnswer] = {}
-        waiting = dict(enumerate(commands))
+        answers: dict[int, PartAnswer] = {}
+        waiting: dict[int, Command] = dict(enumerate(commands))
         for _ in range(TURNS_MAX):
             if not waiting:
                 break
@@ -177,6 +179,7 @@ class Shop:
     async def corrupt(self, *statements: str) -> None:
         """Do to the data what the engine never does."""
         async with self.engine.begin() as connection:
+            await connection.execute(text("SET LOCAL fence.off = 'on'"))
             for statement in statements:
                 changed = await connection.execute(text(statement))
                 is_change = not statement.startswith(("ALTER", "DROP"))
@@ -192,20 +195,33 @@ class TimedConnection(LaneConnection):
 
     ahead = timedelta(0)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        async with super().transaction() as tx:
-            yield _TimedTransaction(tx, self.ahead)
+    async def session(self) -> LaneSession:
+        return _TimedSession(self, (await super().session()).connection)
 
 
-class _TimedTransaction(Transaction):
-    def __init__(self, tx: Transaction, ahead: timedelta) -> None:
-        super().__init__(tx._connection)
+class _TimedSession(LaneSession):
+    def __init__(self, timed: TimedConnection, connection: Any) -> None:
+        super().__init__(connection)
+        self._timed = timed
+
+    def send(self, statements: Sequence[Statement]) -> Awaitable[list[Records]]:
+        return asyncio.ensure_future(self._send_and_shift(statements))
+
+    async def _send_and_shift(self, statements: Sequence[Statement]) -> list[Records]:
+        answers = await super().send(statements)
+        return [
+            _Shifted(answer, self._timed.ahead) if "read_clock" in statement.query else answer
+            for statement, answer in zip(statements, answers, strict=True)
+        ]
+
+
+class _Shifted(Records):
+    def __init__(self, answer: Records, ahead: timedelta) -> None:
+        super().__init__(answer._records)
         self._ahead = ahead
 
-    async def fetch_with_clock(self, query: str, *arguments: Any) -> list[Any]:
-        rows = await super().fetch_with_clock(query, *arguments)
-        return [{**row, "decided_at": row["decided_at"] + self._ahead} for row in rows]
+    def __getitem__(self, name: str) -> list[Any]:
+        return [moment + self._ahead for moment in super().__getitem__(name)]
 
 
 @asynccontextmanager

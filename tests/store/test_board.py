@@ -136,7 +136,8 @@ async def test_a_reload_that_fails_shows_nothing_half_applied(
     assert before[3][1].held == 0
     await market.held(place(sale, KIM, "a", products=[(1, 2)]))
     await market.rows(
-        """UPDATE journal SET events = events || '[{"type": "SeatsAdded"}]' WHERE version = 4"""
+        "UPDATE journal SET events = events || $1::jsonb WHERE version = 4",
+        '[{"type": "SeatsAdded", "v": 1, "first_seat": 2, "last_seat": 2}]',
     )
 
     async def away(*_arguments: Any) -> Snapshot | None:
@@ -208,7 +209,7 @@ async def test_odd_news_of_one_sale_hold_up_no_other(market: Market) -> None:
     for sale in (odd, other):
         await board.look(sale[1])
     await market.ask(place(odd, KIM, "a", 1), place(other, KIM, "b", 1))
-    await market.rows("UPDATE journal SET events = '5' WHERE sale = $1 AND version = 3", odd[1])
+    await market.rows("UPDATE journal SET events = '5' WHERE stream = $1 AND version = 3", odd[1])
 
     await board.run_once()
 

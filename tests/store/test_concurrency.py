@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from sunseo.booking.commands import ExpireHold, InventoryCommand, PlaceHoldOutcome
-from sunseo.core.lane import Defer
+from sunseo.engine.lane import Defer
 from sunseo.journal.tail import JournalTail
 from tests.store.market import (
     KIM,
@@ -253,7 +253,7 @@ async def test_journal_versions_have_no_gap_and_come_in_commit_order(market: Mar
     await asyncio.wait_for(following, PATIENCE_S)
 
     assert [row.version for row in seen] == list(range(start + 1, start + 121))
-    effects = [event["hold"] for row in seen for event in row.events]
+    effects = [str(event.hold) for row in seen for event in row.events]
     stored = {str(hold) for (hold,) in await market.rows("SELECT hold FROM holds")}
     assert len(effects) == len(set(effects)) == 120
     assert set(effects) == stored

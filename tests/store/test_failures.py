@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from sunseo.booking.commands import InventoryCommand, PlaceHoldOutcome
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.postgres.errors import constraint_of
 from sunseo.postgres.locks import Lockable, LockOrderError
 from tests.store.cutting_proxy import cutting_proxy
@@ -16,7 +16,6 @@ from tests.store.market import (
     LEE,
     PATIENCE_S,
     Market,
-    PausingParticipant,
     order,
     person,
     place,
@@ -84,7 +83,7 @@ async def test_a_connection_that_is_killed_in_mid_batch_rolls_back_and_is_retrie
 ) -> None:
     """The server ends the backend before the commit: nothing is half done; the retry does it."""
     sale = await market.sale(seats=1)
-    pause = PausingParticipant()
+    pause = market.pausing()
     lane = market.lane(market.flush(pause))
     placing = asyncio.ensure_future(submit(lane, place(sale, KIM, "a", 1)))
     await asyncio.wait_for(pause.reached.wait(), PATIENCE_S)
@@ -105,7 +104,7 @@ async def test_a_lock_that_is_not_got_in_time_is_nobodys_fault(market: Market) -
     sale = await market.sale(seats=2)
     blocker = await market.raw()
     await blocker.execute("BEGIN")
-    await blocker.execute("SELECT 1 FROM seats WHERE seat = 1 FOR NO KEY UPDATE")
+    await blocker.execute("SELECT 1 FROM sales FOR NO KEY UPDATE")
     lane = market.lane(market.flush(lock_timeout_s=0.05))
     before = await market.tables()
 
@@ -140,8 +139,8 @@ async def test_a_statement_that_hangs_is_ended_by_the_server(market: Market) -> 
 async def test_the_watchdog_frees_a_lane_whose_flush_hangs(market: Market) -> None:
     """A hung connection is dropped, its transaction rolls back, and the command is tried again."""
     sale = await market.sale(seats=1)
-    pause = PausingParticipant()
-    lane = market.lane(market.flush(pause), flush_timeout_s=0.2, abandon_grace_s=0.1)
+    pause = market.pausing()
+    lane = market.lane(market.flush(pause), flush_timeout_s=2.0, abandon_grace_s=0.1)
 
     placing = asyncio.ensure_future(submit(lane, place(sale, KIM, "a", 1)))
     await asyncio.wait_for(pause.reached.wait(), PATIENCE_S)
@@ -193,7 +192,7 @@ async def test_a_transaction_refuses_locks_out_of_order(market: Market) -> None:
         async with connection.transaction() as tx:
             await tx.fetch("UPDATE seats SET hold = gen_random_uuid()")
             await tx.fetch_with_clock("SELECT clock_timestamp()")
-            await tx.lock(Lockable.SEAT, "SELECT 1 FROM seats FOR NO KEY UPDATE")
+            await tx.lock(Lockable.SALE, "SELECT 1 FROM sales FOR NO KEY UPDATE")
 
     with pytest.raises(LockOrderError):
         await lock_after_the_clock()

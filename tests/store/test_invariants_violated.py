@@ -598,12 +598,12 @@ CORRUPTIONS = (
             f" '{{}}', '{{}}', '{{}}', 1, 0, '{STRANGER}', '{{}}', now(), now()",
             "orders": f"1, 999, '{STRANGER}', '{STRANGER}', '{STRANGER}', NULL, 0, 'confirmed',"
             f" '{STRANGER}', now()",
-            "journal": "1, 999, 1, now(), '[]'",
+            "journal": "1, 999, 1, now(), '[]', 'sale'",
         }.items()
     ),
     Corruption(
         "journal-cursors",
-        sql("INSERT INTO journal_cursors VALUES (1, 'somebody', 1, 18)"),
+        sql("INSERT INTO journal_cursors VALUES (1, 'somebody', 1, 18, 'sale')"),
         {"consumer": "somebody", "version": 18, "sale_version": 17},
     ),
     Corruption(

@@ -2,13 +2,25 @@
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
-from sunseo.journal.log_sink import LogSink
-from tests.store.market import KIM, LEE, ORGANISATION, Market, person, place, release
+from sunseo.journal.log_sink import CONSUMER, LogSink
+from sunseo.postgres.lease import Lease
+from tests.store.market import (
+    KIM,
+    LEE,
+    ORGANISATION,
+    PATIENCE_S,
+    Market,
+    person,
+    place,
+    release,
+)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -40,8 +52,8 @@ async def test_every_event_is_written_in_order_and_once(market: Market, tmp_path
         assert [line["recorded_at"] for line in written] == sorted(
             line["recorded_at"] for line in written
         )
-    cursors = "SELECT consumer, sale, version FROM journal_cursors ORDER BY sale"
-    assert await market.rows(cursors) == [("log_sink", 1, 4), ("log_sink", 2, 4)]
+    cursors = "SELECT consumer, kind, stream, version FROM journal_cursors ORDER BY stream"
+    assert await market.rows(cursors) == [("log_sink", "sale", 1, 4), ("log_sink", "sale", 2, 4)]
 
 
 async def test_a_crash_between_file_and_cursor_repeats_and_loses_nothing(
@@ -53,8 +65,8 @@ async def test_a_crash_between_file_and_cursor_repeats_and_loses_nothing(
     await market.sale(seats=1)
     write = sink._write
 
-    def crash(data: bytes) -> None:
-        write(data)
+    def crash(rows: Any) -> None:
+        write(rows)
         raise OSError("the power failed")
 
     with monkeypatch.context() as broken:
@@ -80,19 +92,75 @@ async def test_a_line_that_was_cut_off_spoils_no_other(market: Market, tmp_path:
 
 
 async def test_one_process_serves_the_sink_at_a_time(market: Market, tmp_path: Path) -> None:
-    """While another process leads, a turn finds nothing to do and writes nothing."""
+    """While another process has the lease, a turn finds nothing to do and writes nothing."""
     await market.sale(seats=1)
     path = tmp_path / "events.jsonl"
-    leader = await market.raw()
-    await leader.execute("BEGIN")
-    await leader.fetch("SELECT pg_advisory_xact_lock(hashtextextended('log_sink', 1))")
+    leader = Lease(ORGANISATION, CONSUMER)
+    async with market.engine.begin() as connection:
+        assert await leader.hold(connection)
     sink = LogSink(market.engine, ORGANISATION, path)
 
     assert not await sink.run_once()
     assert not path.exists()
-    await leader.execute("ROLLBACK")
+    async with market.engine.begin() as connection:
+        await leader.drop(connection)
     await asyncio.gather(sink.run_once(), LogSink(market.engine, ORGANISATION, path).run_once())
     assert [line["version"] for line in lines(path)] == [1, 2]
+
+
+async def test_a_slow_disk_holds_up_neither_the_loop_nor_the_database(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While lines are being written no transaction is open, and everything else goes on."""
+    sale = await market.sale(seats=1)
+    path = tmp_path / "events.jsonl"
+    sink = LogSink(market.engine, ORGANISATION, path)
+    write, reached, go_on = sink._write, threading.Event(), threading.Event()
+
+    def slow(rows: Any) -> None:
+        reached.set()
+        assert go_on.wait(PATIENCE_S)
+        write(rows)
+
+    monkeypatch.setattr(sink, "_write", slow)
+    turn = asyncio.ensure_future(sink.run_once())
+    assert await asyncio.to_thread(reached.wait, PATIENCE_S)
+    await market.held(place(sale, KIM, "a", 1))
+    in_transaction = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'sunseo cold' AND state LIKE 'idle in transaction%'"
+    )
+    assert await market.value(in_transaction) == 0
+    assert not path.exists()
+    go_on.set()
+
+    await asyncio.wait_for(turn, PATIENCE_S)
+    assert [line["version"] for line in lines(path)] == [1, 2]
+
+
+async def test_a_process_that_lost_its_lease_moves_no_cursor(
+    market: Market, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in mid-write and overtaken: what the other one has not written yet is not skipped."""
+    await market.sale(seats=1)
+    sink = LogSink(market.engine, ORGANISATION, tmp_path / "mine.jsonl")
+    write = sink._write
+
+    def overtaken(rows: Any) -> None:
+        write(rows)
+        asyncio.run(
+            _execute(market.dsn, "UPDATE leases SET holder = gen_random_uuid(), fence = fence + 1")
+        )
+
+    monkeypatch.setattr(sink, "_write", overtaken)
+    assert not await sink.run_once()
+    assert await market.rows("SELECT * FROM journal_cursors") == []
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
 
 
 async def test_a_turn_is_bounded_and_says_that_there_is_more(
@@ -120,8 +188,8 @@ async def test_an_event_that_is_none_holds_up_nobody(market: Market, tmp_path: P
     """What cannot be read is written as it is, and the news of all sales go on behind it."""
     path = tmp_path / "events.jsonl"
     (_, odd), (_, other) = await market.sale(seats=1), await market.sale(seats=1)
-    await market.rows("UPDATE journal SET events = '[5]' WHERE sale = $1 AND version = 1", odd)
-    await market.rows("UPDATE journal SET events = '6' WHERE sale = $1 AND version = 2", odd)
+    await market.rows("UPDATE journal SET events = '[5]' WHERE stream = $1 AND version = 1", odd)
+    await market.rows("UPDATE journal SET events = '6' WHERE stream = $1 AND version = 2", odd)
 
     await LogSink(market.engine, ORGANISATION, path).run_once()
 

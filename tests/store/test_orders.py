@@ -3,11 +3,11 @@
 import pytest
 
 from sunseo.booking.commands import ReleaseHoldOutcome, RenewHoldOutcome
-from sunseo.booking.lanes import InventoryLanes
 from sunseo.booking.service import HoldService
 from sunseo.checkout.commands import PlaceOrderOutcome
 from sunseo.checkout.rules import OrderAnswer
 from sunseo.checkout.service import OrderService
+from sunseo.engine.lanes import EngineLanes
 from tests.store.market import KIM, LEE, ORGANISATION, Market, order, person, place, release, renew
 
 
@@ -120,7 +120,7 @@ async def test_persons_read_their_own_holds_and_orders_only(market: Market) -> N
     first, second, third = [await market.held(place(sale, KIM, f"{n}", n)) for n in (1, 2, 3)]
     await market.ask(order(sale, KIM, "b", second.hold))
     await market.let_run_out(third.hold)
-    lanes = InventoryLanes([market.lane()])
+    lanes = EngineLanes([market.lane()])
     holds = HoldService(lanes, market.engine, ORGANISATION)
     orders = OrderService(lanes, market.engine, ORGANISATION)
 

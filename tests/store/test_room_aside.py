@@ -10,7 +10,7 @@ import pytest
 
 from sunseo.checkout.doors import RoomDoors
 from sunseo.core.ids import Person
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.room import setup as room_setup
 from sunseo.room.board import RoomUnreadableError
 from sunseo.room.commands import Join

@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from sunseo.core.lane import Lane, LaneLimits, Later, LaterOutcome
+from sunseo.core.later import Later, LaterOutcome
+from sunseo.engine.lane import Lane, LaneLimits
 from sunseo.postgres.connection import LaneConnection, Transaction
 from sunseo.postgres.errors import constraint_of, fault_of
 from sunseo.room.batch import RoomFlush

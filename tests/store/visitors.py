@@ -12,7 +12,8 @@ from uuid import UUID
 import msgspec
 
 from sunseo.core.clock import Instant
-from sunseo.core.lane import Lane, Later
+from sunseo.core.later import Later
+from sunseo.engine.lane import Lane
 from sunseo.postgres.errors import fault_of, outage_of
 from sunseo.room.admission import Admission
 from sunseo.room.batch import RoomFlush

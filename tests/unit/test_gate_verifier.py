@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.protocol import make_vectors
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.room.gate.courier import _LATER
 from sunseo.room.gate.verifier import (
     OFFSET_WINDOW_MS,

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from sunseo.core.lane import Defer, Lane, LaneLimits, Later, LaterOutcome, Reason
+from sunseo.core.later import Later, LaterOutcome, Reason
 from sunseo.core.outcome import Kind
+from sunseo.engine.lane import Defer, Lane, LaneLimits
 from sunseo.postgres.errors import fault_of
 from tests.lane_script import (
     Behaviour,

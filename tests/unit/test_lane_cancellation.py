@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sunseo.core.lane import Answer, LaneLimits, Reason
+from sunseo.core.later import Reason
+from sunseo.engine.lane import Answer, LaneLimits
 from tests.lane_script import (
     Behaviour,
     Ending,

@@ -7,7 +7,8 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sunseo.core.lane import LaneLimits, Reason
+from sunseo.core.later import Reason
+from sunseo.engine.lane import LaneLimits
 from tests.lane_script import (
     Behaviour,
     Ears,

@@ -9,7 +9,7 @@ from asyncpg.exceptions import PostgresError
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
-from sunseo.core.lane import Fault
+from sunseo.core.later import Fault
 from sunseo.postgres.errors import (
     Trouble,
     constraint_of,

@@ -23,14 +23,15 @@ from sunseo.booking.commands import (
 from sunseo.booking.hall import (
     WHOLE_SALE,
     HoldState,
-    NotLoadedError,
     OwnershipError,
     SaleState,
 )
-from sunseo.booking.rules import AskAgain, HoldAnswer, claim_of
+from sunseo.booking.rules import HoldAnswer, claim_of
 from sunseo.checkout.commands import PlaceOrder, PlaceOrderOutcome
 from sunseo.checkout.rules import OrderBook, place_order
 from sunseo.core.clock import Instant
+from sunseo.engine.part import AskAgain, NotReadError
+from sunseo.journal.events import HoldExpired, HoldPlaced
 from tests.paper_hall import (
     BODY,
     KIM,
@@ -172,7 +173,7 @@ def test_own_limit_is_freed_by_own_expired_hold() -> None:
 
     assert lane.ask(place(2, seats=(2,)), OPENING).outcome is PlaceHoldOutcome.LIMIT_REACHED
     assert lane.ask(place(2, seats=(2,)), first.expires_at).outcome is PlaceHoldOutcome.HELD
-    assert [event["type"] for event in sale.events] == ["HoldPlaced", "HoldExpired", "HoldPlaced"]
+    assert [type(event) for event in sale.events] == [HoldPlaced, HoldExpired, HoldPlaced]
 
 
 def test_others_holds_do_not_exist() -> None:
@@ -258,7 +259,7 @@ def test_what_is_not_locked_is_never_half_moved(data: st.DataObject) -> None:
 
 
 def _decide(command: InventoryCommand, sale: SaleState, now: Instant) -> object:
-    """Ask as the batch does, where what is not loaded means to ask again."""
+    """Ask as the batch does, where what was not read means to ask again."""
     try:
         match command:
             case PlaceHold():
@@ -271,6 +272,6 @@ def _decide(command: InventoryCommand, sale: SaleState, now: Instant) -> object:
                 return rules.expire_hold(command, sale, now)
             case PlaceOrder():
                 return place_order(command, sale, OrderBook({}, {}), now)
-    except NotLoadedError:
-        return AskAgain()
+    except NotReadError:
+        return AskAgain(command)
     raise TypeError(command)

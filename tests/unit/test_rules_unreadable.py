@@ -4,7 +4,7 @@ import msgspec
 
 from sunseo.booking.commands import Admission, PlaceHoldOutcome
 from sunseo.booking.rules import HoldAnswer
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from tests.paper_hall import OPENING, PaperLane, held, make_sale, place, standing
 
 

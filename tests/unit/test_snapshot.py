@@ -4,10 +4,8 @@ from collections import Counter
 from datetime import timedelta
 from itertools import groupby
 from random import Random
-from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +19,16 @@ from sunseo.booking.snapshot import (
     SeatMap,
     Snapshot,
     StockLevel,
+)
+from sunseo.journal.events import (
+    Event,
+    HoldReleased,
+    SalePaused,
+    SaleResumed,
+    SeatsAdded,
+    StocksAdded,
+    decode,
+    encode,
 )
 from tests.paper_hall import person
 from tests.paper_histories import SEATS, Limits, SideBySide, step
@@ -58,10 +66,10 @@ def test_folding_events_equals_a_recount(seed: int, rows_max: int) -> None:
     told = 0
     for _ in range(60):
         step(dice, both, 60)
-        events: list[dict[str, Any]] = both.lane.sale.events[told:]
+        events = both.lane.sale.events[told:]
         if len(events) >= rows_max:
             told += len(events)
-            journalled = msgspec.json.decode(msgspec.json.encode(events))
+            journalled = decode(encode(events))
             snapshot.advance(snapshot.version + 1, journalled)
             assert shown(snapshot) == shown(read(both.lane.sale, snapshot.version))
 
@@ -104,36 +112,36 @@ def test_a_gap_or_a_repetition_asks_for_a_reload(version: int) -> None:
     before = shown(snapshot)
 
     with pytest.raises(ReloadError):
-        snapshot.advance(version, [{"type": "SalePaused"}])
+        snapshot.advance(version, [SalePaused()])
     assert (snapshot.version, snapshot.paused, shown(snapshot)) == (5, False, before)
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        {"type": "SeatsAdded", "v": 1, "first_seat": 7, "last_seat": 9},
-        {"type": "StocksAdded", "v": 1, "stocks": [3], "products": []},
-        {"type": "SomethingNew", "v": 1},
-        {"type": "HoldPlaced", "v": 1, "seats": [99], "draws": []},
-        {"type": "HoldPlaced", "v": 1, "seats": [], "draws": [[9, 1]]},
+        SeatsAdded(first_seat=7, last_seat=9),
+        StocksAdded(stocks=(3,), products=()),
+        HoldReleased(hold=UUID(int=1), seats=(99,), draws=()),
+        HoldReleased(hold=UUID(int=1), seats=(), draws=((9, 1),)),
+        None,
     ],
-    ids=lambda event: event["type"],
+    ids=lambda event: type(event).__name__,
 )
-def test_what_events_do_not_tell_asks_for_a_reload(event: dict[str, Any]) -> None:
+def test_what_events_do_not_tell_asks_for_a_reload(event: Event | None) -> None:
     """New seats, new stock, unknown events and unknown places: the tables know."""
     snapshot = read(SideBySide(Limits()).lane.sale, 5)
 
     with pytest.raises(ReloadError):
-        snapshot.advance(6, [event])
+        snapshot.advance(6, None if event is None else [event])
     assert snapshot.version == 5
 
 
 def test_a_pause_is_seen() -> None:
     """The view follows the operator's pause and resume."""
     snapshot = read(SideBySide(Limits()).lane.sale, 5)
-    snapshot.advance(6, [{"type": "SalePaused", "v": 1}])
+    snapshot.advance(6, [SalePaused()])
     assert snapshot.paused
-    snapshot.advance(7, [{"type": "SaleResumed", "v": 1}])
+    snapshot.advance(7, [SaleResumed()])
     assert (snapshot.paused, snapshot.version) == (False, 7)
 
 

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sunseo.core.lane import LaneMeter, Reason
+from sunseo.core.later import Reason
+from sunseo.engine.lane import LaneMeter
 from sunseo.telemetry.metrics import Metrics, prepare
 from sunseo.telemetry.slots import claim_slot, forget_dead_gauges
 

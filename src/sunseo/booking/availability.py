@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.booking.setup import QUERIES
 from sunseo.booking.snapshot import ReloadError, SeatMap, Snapshot, StockLevel
 from sunseo.core.clock import Monotonic
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.journal.tail import JournalTail
 from sunseo.telemetry.aside import SetAside
 from sunseo.web.problems import ProblemError, type_of

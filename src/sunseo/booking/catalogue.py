@@ -46,6 +46,11 @@ class Catalogue(msgspec.Struct, frozen=True):
     def turns_away(self, *, is_guest: bool) -> bool:
         return is_guest and self.persons is Persons.ACCOUNTS
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether persons' units are counted."""
+        return self.person_limit is not None or self.occasion_limit is not None
+
 
 class CatalogueShelf:
     """The catalogues that one lane has at hand; the least recently used one makes room."""

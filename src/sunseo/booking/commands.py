@@ -7,24 +7,25 @@ import msgspec
 
 from sunseo.core.clock import Instant
 from sunseo.core.outcome import Kind, Outcome
+from sunseo.engine.part import Command
 
 SaleKey = tuple[int, int]
 """Organisation and sale."""
 
 
-class InventoryCommand(msgspec.Struct, frozen=True, gc=False):
-    """Anything that changes one sale's inventory; all of them share the sale's lane.
-
-    Thousands are alive at once under load and none is part of a cycle, hence `gc=False` here and
-    on whatever else is made for every request.
-    """
+class InventoryCommand(Command, frozen=True, gc=False):
+    """Anything that changes one sale's inventory; all of them share the sale's lane."""
 
     sale: SaleKey
 
     @property
+    def home(self) -> tuple[int, int]:
+        return self.sale
+
+    @property
     def named_holds(self) -> tuple[UUID, ...]:
         """Holds that exist already, as far as the command knows, and that it may change."""
-        raise NotImplementedError
+        return ()
 
 
 class Admission(msgspec.Struct, frozen=True, gc=False):

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.booking.commands import ExpireHold, ExpireHoldOutcome
-from sunseo.booking.lanes import InventoryLanes
 from sunseo.booking.setup import QUERIES
+from sunseo.engine.lanes import EngineLanes
 
 TURN_HOLDS_MAX = 500  # about one batch: a mass expiry shall not crowd buyers out of the lane
 
@@ -27,7 +27,7 @@ class Expirer:
         self,
         engine: AsyncEngine,
         organisation: int,
-        lanes: InventoryLanes,
+        lanes: EngineLanes,
         on_turn: Callable[[int, float], None] = lambda _expired, _late_s: None,
     ) -> None:
         """`on_turn` is told how many were expired, and how late the oldest of them was."""

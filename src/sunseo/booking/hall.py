@@ -7,7 +7,6 @@ Clock       None: moves are told the time.
 """
 
 from enum import Enum, unique
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -15,6 +14,8 @@ import msgspec
 from sunseo.booking.catalogue import Catalogue
 from sunseo.booking.commands import SaleKey
 from sunseo.core.clock import Instant
+from sunseo.engine.part import NotReadError
+from sunseo.journal.events import Event
 
 WHOLE_SALE = 0
 """The occasion under which a person's units over the whole sale are counted."""
@@ -77,11 +78,12 @@ class Use(msgspec.Struct, gc=False):
 
     units: int
     units_max: int
+    is_new: bool = False  # counts as nought until it is written
     moved: bool = False
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """The sale's own row, as locked."""
+    """The sale's own row, as locked, as far as rules are told by it."""
 
     opens_at: Instant
     closes_at: Instant | None
@@ -104,12 +106,8 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     uses: dict[int, int]  # occasion: units
 
 
-class NotLoadedError(Exception):
-    """A move needs a row that this batch did not lock; the command belongs into the next one."""
-
-
 class SaleState(msgspec.Struct):
-    """One sale, as far as the batch has locked it."""
+    """One sale, as far as the batch has read it."""
 
     key: SaleKey
     catalogue: Catalogue
@@ -119,7 +117,22 @@ class SaleState(msgspec.Struct):
     stocks: dict[int, Stock] = {}
     uses: dict[tuple[UUID, int], Use] = {}
     holds: dict[UUID, Hold] = {}
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
+
+    def use_of(self, person: UUID, occasion: int) -> Use:
+        """A counter of somebody whose counters were read; one that is missing counts as nought.
+
+        That is safe under the sale's lock, and only there: nobody else can make it meanwhile.
+        """
+        use = self.uses.get((person, occasion))
+        if use is None:
+            catalogue = self.catalogue
+            whole = occasion == WHOLE_SALE
+            limit = catalogue.person_limit if whole else catalogue.occasion_limit
+            if limit is None:
+                raise NotReadError
+            use = self.uses[person, occasion] = Use(0, limit, is_new=True)
+        return use
 
     def place(self, hold: Hold) -> None:
         """Give a new hold all that it claims; the rules have made sure that it is free."""
@@ -174,13 +187,13 @@ class SaleState(msgspec.Struct):
         """The hold's seats, each of which must be its own.
 
         Raises:
-            NotLoadedError: not all of them were locked.
+            NotReadError: not all of them were read.
             OwnershipError: the stored data contradicts itself.
         """
         try:
             seats = [self.seats[seat] for seat in hold.seats]
         except KeyError as missing:
-            raise NotLoadedError from missing
+            raise NotReadError from missing
         if any(seat.hold != hold.hold for seat in seats):
             raise OwnershipError(f"open hold {hold.hold} does not own all of its seats")
         return seats
@@ -192,7 +205,7 @@ class SaleState(msgspec.Struct):
                 [(self.uses[hold.person, occasion], units) for occasion, units in hold.uses],
             )
         except KeyError as missing:
-            raise NotLoadedError from missing
+            raise NotReadError from missing
 
 
 class _Counters(msgspec.Struct):

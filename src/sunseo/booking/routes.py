@@ -8,14 +8,15 @@ from typing import Literal
 import msgspec
 
 from sunseo.booking.availability import AvailabilityBoard
-from sunseo.booking.batch import InventoryAnswer
 from sunseo.booking.bodies import HoldBody, HoldList, HoldRequest, hold_body
 from sunseo.booking.commands import PlaceHoldOutcome, ReleaseHoldOutcome, RenewHoldOutcome
 from sunseo.booking.rules import HoldAnswer
 from sunseo.booking.service import HoldService
 from sunseo.booking.setup import SetupOutcome
 from sunseo.booking.snapshot import Snapshot
-from sunseo.core.lane import Answer, LaterOutcome
+from sunseo.core.later import LaterOutcome
+from sunseo.engine.lane import Answer
+from sunseo.engine.part import PartAnswer
 from sunseo.web.documents import Document, Shelf, Version, document_of, takes_gzip
 from sunseo.web.endpoint import Answer as WebAnswer
 from sunseo.web.endpoint import Auth, Call, Endpoint, Refusal, Reply, Urgency
@@ -181,13 +182,13 @@ class HoldHandlers:
         return Reply(200, own[0]) if own else Refusal(RenewHoldOutcome.UNKNOWN_HOLD)
 
 
-def note_times(call: Call, answer: Answer[InventoryAnswer]) -> None:
+def note_times(call: Call, answer: Answer[PartAnswer]) -> None:
     """Put a command's times in lane and database into the request's record."""
     call.record.lane_wait_s = answer.waited_s
     call.record.db_s = answer.flush_s
 
 
-def _reply(call: Call, answer: Answer[InventoryAnswer]) -> WebAnswer:
+def _reply(call: Call, answer: Answer[PartAnswer]) -> WebAnswer:
     note_times(call, answer)
     result = answer.result
     if isinstance(result, HoldAnswer):

@@ -23,8 +23,9 @@ from sunseo.booking.commands import (
 )
 from sunseo.booking.hall import WHOLE_SALE, Claim, Hold, HoldState, SaleState, Terms
 from sunseo.core.clock import Instant
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Outcome
+from sunseo.engine.part import AskAgain
 
 
 class HoldAnswer(msgspec.Struct, frozen=True, gc=False):
@@ -42,12 +43,6 @@ class HoldAnswer(msgspec.Struct, frozen=True, gc=False):
     products: tuple[int, ...] = ()
     stocks: tuple[int, ...] = ()
     room: int | None = None
-
-
-class AskAgain(msgspec.Struct, frozen=True):
-    """No answer yet: the next batch must lock more, and expire these holds first."""
-
-    reclaim: tuple[UUID, ...] = ()
 
 
 Decision = HoldAnswer | AskAgain
@@ -216,17 +211,15 @@ def _refuse_claim(
     if taken:
         return HoldAnswer(PlaceHoldOutcome.SEAT_TAKEN, seats=taken)
     if past_due:
-        return AskAgain(reclaim=past_due)
+        return AskAgain(msgspec.structs.replace(command, reclaim=past_due))
 
     for occasion, units in claim.uses.items():
-        use = sale.uses.get((command.person, occasion))
-        if use is None:
-            return AskAgain()  # the seats have come free since the counters were chosen
+        use = sale.use_of(command.person, occasion)
         if use.units + units > use.units_max:
             return HoldAnswer(PlaceHoldOutcome.LIMIT_REACHED)
 
     if any(stock not in sale.stocks for stock in claim.draws):
-        return AskAgain()
+        return AskAgain(command)
     if short := tuple(s for s, units in claim.draws.items() if sale.stocks[s].free < units):
         return HoldAnswer(PlaceHoldOutcome.SOLD_OUT, stocks=short)
     return None

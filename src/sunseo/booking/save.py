@@ -1,43 +1,36 @@
-"""Write back what has moved in a hall: one statement for all tables, and one journal row a sale."""
+"""Write back what has moved in the sales of a batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import msgspec
 
-from sunseo.booking.hall import Hall, Hold, HoldState, SaleState
-from sunseo.booking.load import QUERIES
+from sunseo.booking.hall import Hold, HoldState, SaleState
+from sunseo.booking.locked import QUERIES
 from sunseo.core.clock import Instant
-from sunseo.journal import store as journal
 from sunseo.postgres.arrays import array_of
-from sunseo.postgres.connection import Transaction
+from sunseo.postgres.statements import Statement
 
 _Row = tuple[int | UUID | Instant | None, ...]
 _encode = msgspec.json.Encoder().encode
 
 
-async def save(tx: Transaction, hall: Hall, now: Instant) -> None:
-    """Write a decided hall. A sale in which something moved has an event that says so."""
-    sales = [sale for sale in hall.sales.values() if sale.events]
-    if not sales:
-        return
+def writes_of(sales: Sequence[SaleState]) -> list[Statement]:
+    """Write what has moved in decided sales, a statement for each kind of rows that did."""
     holds = [hold for sale in sales for hold in sale.holds.values()]
-    await tx.fetch(
-        QUERIES["save_hall"],
-        *_columns(_moved_seats(sales), 5),
-        _encode([_row_of(hold) for hold in holds if hold.is_new]).decode(),
-        _encode([_row_of(hold) for hold in holds if hold.moved and not hold.is_new]).decode(),
-        *_columns(_moved_uses(sales), 5),
-        *_columns(_moved_stocks(sales), 5),
-    )
-    await journal.append(tx, [_entry(sale) for sale in sales], now)
-
-
-def _entry(sale: SaleState) -> journal.Entry:
-    if sale.terms is None:
-        raise RuntimeError(f"sale {sale.key} was changed without its row being locked")
-    organisation, number = sale.key
-    return journal.Entry(organisation, number, sale.terms.version + 1, sale.events)
+    uses = _moved_uses(sales)
+    writes = [
+        *_columns("move_seats", _moved_seats(sales)),
+        *_json("place_holds", [_row_of(hold) for hold in holds if hold.is_new]),
+        *_json("move_holds", [_row_of(hold) for hold in holds if hold.moved and not hold.is_new]),
+        *_columns("make_uses", [row for row, is_new in uses if is_new]),
+        *_columns("count_uses", [row[:-1] for row, is_new in uses if not is_new]),
+        *_columns("count_stocks", _moved_stocks(sales)),
+    ]
+    for sale in sales:
+        if sale.terms is None:
+            raise RuntimeError(f"sale {sale.key} was changed without its row being locked")
+    return writes
 
 
 def _moved_seats(sales: Iterable[SaleState]) -> list[_Row]:
@@ -49,9 +42,9 @@ def _moved_seats(sales: Iterable[SaleState]) -> list[_Row]:
     ]
 
 
-def _moved_uses(sales: Iterable[SaleState]) -> list[_Row]:
+def _moved_uses(sales: Iterable[SaleState]) -> list[tuple[_Row, bool]]:
     return [
-        (*sale.key, person, occasion, use.units)
+        ((*sale.key, person, occasion, use.units, use.units_max), use.is_new)
         for sale in sales
         for (person, occasion), use in sale.uses.items()
         if use.moved
@@ -67,8 +60,15 @@ def _moved_stocks(sales: Iterable[SaleState]) -> list[_Row]:
     ]
 
 
-def _columns(rows: list[_Row], columns: int) -> Iterable[str]:
-    return map(array_of, zip(*rows, strict=True)) if rows else ["{}"] * columns
+def _columns(name: str, rows: Sequence[_Row]) -> list[Statement]:
+    if not rows:
+        return []
+    return [Statement(QUERIES[name], tuple(map(array_of, zip(*rows, strict=True))))]
+
+
+def _json(name: str, rows: Sequence["_HoldRow"]) -> list[Statement]:
+    """Holds travel as JSON: their lists are ragged, which arrays of arrays cannot be."""
+    return [Statement(QUERIES[name], (_encode(rows).decode(),))] if rows else []
 
 
 class _HoldRow(msgspec.Struct, gc=False):

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo.booking.batch import InventoryAnswer
 from sunseo.booking.bodies import HoldBody, HoldRequest, hold_body
 from sunseo.booking.commands import (
     Admission,
@@ -15,12 +14,13 @@ from sunseo.booking.commands import (
     ReleaseHold,
     RenewHold,
 )
-from sunseo.booking.lanes import InventoryLanes
-from sunseo.booking.load import hold_of
+from sunseo.booking.locked import hold_of
 from sunseo.booking.rules import HoldAnswer
 from sunseo.booking.setup import QUERIES
 from sunseo.core.ids import Person, effect_id, request_digest
-from sunseo.core.lane import Answer
+from sunseo.engine.lane import Answer
+from sunseo.engine.lanes import EngineLanes
+from sunseo.engine.part import PartAnswer
 from sunseo.web.persons import GUEST_ISSUER
 
 OWN_ROWS_MAX = 200  # a person's holds in one sale that one answer lists
@@ -51,7 +51,7 @@ class HoldService:
 
     def __init__(
         self,
-        lanes: InventoryLanes,
+        lanes: EngineLanes,
         engine: AsyncEngine,
         organisation: int,
         is_suspended: Callable[[], bool] = lambda: False,
@@ -70,7 +70,7 @@ class HoldService:
         sale: int,
         request: HoldRequest,
         shown: str | None = None,
-    ) -> Answer[InventoryAnswer]:
+    ) -> Answer[PartAnswer]:
         """Hold for a person; `shown` is the pass that she sent along."""
         if self._is_suspended():
             return Answer(HoldAnswer(PlaceHoldOutcome.SELLING_SUSPENDED), 0.0, 0.0)
@@ -87,16 +87,14 @@ class HoldService:
             )
         )
 
-    async def renew(
-        self, person: Person, key: str, sale: int, hold: UUID
-    ) -> Answer[InventoryAnswer]:
+    async def renew(self, person: Person, key: str, sale: int, hold: UUID) -> Answer[PartAnswer]:
         # The hold is part of the operation: one key may renew several holds, each of them once.
         effect = effect_id(person, sale, f"renew_hold {hold}", key)
         return await self._lanes.submit(
             RenewHold((self._organisation, sale), effect, person.id, hold)
         )
 
-    async def release(self, person: Person, sale: int, hold: UUID) -> Answer[InventoryAnswer]:
+    async def release(self, person: Person, sale: int, hold: UUID) -> Answer[PartAnswer]:
         return await self._lanes.submit(ReleaseHold((self._organisation, sale), person.id, hold))
 
     async def own(self, person: Person, sale: int, hold: UUID | None = None) -> list[HoldBody]:

@@ -14,10 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.booking import imports
 from sunseo.booking.imports import ImportOutcome
+from sunseo.booking.locked import SALES
 from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.core.outcome import Kind, Outcome
-from sunseo.journal.store import Entry, Event, append_cold
+from sunseo.journal.events import (
+    Event,
+    SaleCreated,
+    SalePaused,
+    SaleResumed,
+    SeatsAdded,
+    StocksAdded,
+)
+from sunseo.journal.store import Entry, append_cold
 from sunseo.operators import audit
 from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work, once
 from sunseo.postgres.clock import read_clock
@@ -62,7 +71,7 @@ class Setup:
     async def create_sale(self, operator: str, key: str, body: NewSale) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             sale = await self._insert_sale(connection, body)
-            event = {"type": "SaleCreated", "v": 1, "name": body.name}
+            event = SaleCreated(name=body.name)
             version = await self._record(connection, sale, operator, "create_sale", event)
             return {"sale": sale, "version": version}
 
@@ -87,12 +96,7 @@ class Setup:
             }
             if not added:
                 return answer
-            event = {
-                "type": "SeatsAdded",
-                "v": 1,
-                "first_seat": last + 1,
-                "last_seat": last + added,
-            }
+            event = SeatsAdded(first_seat=last + 1, last_seat=last + added)
             version = await self._record(connection, sale, operator, "add_seats", event)
             return answer | {"version": version}
 
@@ -119,12 +123,7 @@ class Setup:
             }
             if not stocks.added and not products.added:
                 return answer
-            event = {
-                "type": "StocksAdded",
-                "v": 1,
-                "stocks": stocks.added,
-                "products": products.added,
-            }
+            event = StocksAdded(stocks=tuple(stocks.added), products=tuple(products.added))
             version = await self._record(connection, sale, operator, "add_stocks", event)
             return answer | {"version": version}
 
@@ -139,7 +138,7 @@ class Setup:
                 QUERIES["set_paused"],
                 {"organisation": self._organisation, "sale": sale, "paused": paused},
             )
-            event = {"type": "SalePaused" if paused else "SaleResumed", "v": 1}
+            event = SalePaused() if paused else SaleResumed()
             version = await self._record(
                 connection, sale, operator, action, event, catalogue_step=0
             )
@@ -192,14 +191,16 @@ class Setup:
         )
         version: int = raised.scalar_one()
         now = await read_clock(connection)
-        await append_cold(connection, Entry(self._organisation, sale, version, [event]), now)
+        await append_cold(
+            connection, Entry(SALES.name, self._organisation, sale, version, [event]), now
+        )
         await audit.append(
             connection,
             self._organisation,
             actor=operator,
             action=action,
             sale=sale,
-            details=event,
+            details=msgspec.to_builtins(event),
             now=now,
         )
         return version

@@ -8,11 +8,20 @@ ascending order of their numbers, four to a byte, the first in the lowest bits: 
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 
 from sunseo.core.clock import Instant
+from sunseo.journal.events import (
+    Event,
+    HoldExpired,
+    HoldPlaced,
+    HoldReleased,
+    HoldRenewed,
+    OrderConfirmed,
+    SalePaused,
+    SaleResumed,
+)
 
 FREE, HELD, SOLD = 0, 1, 2
 SEATS_PER_BYTE = 4
@@ -106,40 +115,49 @@ class Snapshot:
         for level in self.stocks.values():
             self.stocks_of.setdefault(level.occasion, []).append(level)
 
-    def advance(self, version: int, events: Sequence[dict[str, Any]]) -> None:
+    def advance(self, version: int, events: Sequence[Event] | None) -> None:
         """Apply the journal's next row.
 
         Raises:
-            ReloadError: a row is missing in between, or an event changed what is on offer.
+            ReloadError: a row is missing in between, or an event changed what is on offer, or is
+                of a kind that this version does not know.
         """
-        if version != self.version + 1:
+        if version != self.version + 1 or events is None:
             raise ReloadError
         for event in events:
             self._apply(event)
         self.version = version
 
-    def _apply(self, event: dict[str, Any]) -> None:
-        match event["type"]:
-            case "HoldPlaced":
-                self._move(event, HELD, held=1, sold=0)
-            case "HoldReleased" | "HoldExpired":
-                self._move(event, FREE, held=-1, sold=0)
-            case "OrderConfirmed":
-                self._move(event, SOLD, held=-1, sold=1)
-            case "HoldRenewed":
+    def _apply(self, event: Event) -> None:
+        match event:
+            case HoldPlaced(seats=seats, draws=draws):
+                self._move(seats, draws, HELD, held=1, sold=0)
+            case HoldReleased(seats=seats, draws=draws) | HoldExpired(seats=seats, draws=draws):
+                self._move(seats, draws, FREE, held=-1, sold=0)
+            case OrderConfirmed(seats=seats, draws=draws):
+                self._move(seats, draws, SOLD, held=-1, sold=1)
+            case HoldRenewed():
                 pass
-            case "SalePaused":
+            case SalePaused():
                 self.paused = True
-            case "SaleResumed":
+            case SaleResumed():
                 self.paused = False
             case _:
                 raise ReloadError
 
-    def _move(self, event: dict[str, Any], state: int, *, held: int, sold: int) -> None:
-        for seat in event["seats"]:
+    def _move(
+        self,
+        seats: Iterable[int],
+        draws: Iterable[tuple[int, int]],
+        state: int,
+        *,
+        held: int,
+        sold: int,
+    ) -> None:
+        for seat in seats:
             if not any(seat_map.set(seat, state) for seat_map in self.seat_maps.values()):
                 raise ReloadError
-        for stock, units in event["draws"]:
+        for stock, units in draws:
             level = self.stocks.get(stock)
             if level is None:
                 raise ReloadError

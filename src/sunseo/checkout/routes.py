@@ -5,7 +5,7 @@ from sunseo.checkout.bodies import OrderBody, OrderList, OrderRequest, order_bod
 from sunseo.checkout.commands import PlaceOrderOutcome, ReadOrderOutcome
 from sunseo.checkout.rules import OrderAnswer
 from sunseo.checkout.service import OrderService
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
 
 

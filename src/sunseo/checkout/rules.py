@@ -1,7 +1,6 @@
 """When a hold becomes an order: pure."""
 
 from enum import Enum, unique
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,6 +9,7 @@ from sunseo.booking.commands import SaleKey
 from sunseo.booking.hall import HoldState, SaleState
 from sunseo.checkout.commands import PlaceOrder, PlaceOrderOutcome
 from sunseo.core.clock import Instant, to_millis
+from sunseo.journal.events import OrderConfirmed
 
 
 @unique
@@ -90,15 +90,13 @@ def _currency_of(sale: SaleState | None) -> str:
     return sale.catalogue.currency if sale is not None else ""
 
 
-def order_confirmed(order: Order, draws: tuple[tuple[int, int], ...]) -> dict[str, Any]:
-    return {
-        "type": "OrderConfirmed",
-        "v": 1,
-        "order": order.order,
-        "hold": order.hold,
-        "person": order.person,
-        "seats": order.seats,
-        "draws": draws,
-        "amount": order.amount,
-        "confirmed_at": to_millis(order.confirmed_at),
-    }
+def order_confirmed(order: Order, draws: tuple[tuple[int, int], ...]) -> OrderConfirmed:
+    return OrderConfirmed(
+        hold=order.hold,
+        seats=order.seats,
+        draws=draws,
+        order=order.order,
+        person=order.person,
+        amount=order.amount,
+        confirmed_at=to_millis(order.confirmed_at),
+    )

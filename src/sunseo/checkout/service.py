@@ -4,15 +4,15 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo.booking.batch import InventoryAnswer
-from sunseo.booking.lanes import InventoryLanes
 from sunseo.checkout.bodies import OrderRequest
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.doors import RoomDoors
-from sunseo.checkout.participant import order_of
+from sunseo.checkout.part import order_of
 from sunseo.checkout.rules import Order
 from sunseo.core.ids import Person, effect_id, request_digest
-from sunseo.core.lane import Answer
+from sunseo.engine.lane import Answer
+from sunseo.engine.lanes import EngineLanes
+from sunseo.engine.part import PartAnswer
 from sunseo.postgres.queries import load_cold_queries
 
 _QUERIES = load_cold_queries("sunseo.checkout")
@@ -25,7 +25,7 @@ class OrderService:
 
     def __init__(
         self,
-        lanes: InventoryLanes,
+        lanes: EngineLanes,
         engine: AsyncEngine,
         organisation: int,
         doors: RoomDoors | None = None,
@@ -42,7 +42,7 @@ class OrderService:
         sale: int,
         request: OrderRequest,
         shown: str | None = None,
-    ) -> Answer[InventoryAnswer]:
+    ) -> Answer[PartAnswer]:
         """Order for a person; `shown` is her pass, whose slot an order gives back."""
         answer = await self._lanes.submit(
             PlaceOrder(

@@ -441,10 +441,11 @@ WHERE o.organisation = :organisation AND o.sale = ANY(CAST(:sales AS bigint[]))
 -- name: order_confirmed_once
 -- Find orders without exactly one event that tells of them truly, and events without an order.
 WITH events AS (
-    SELECT j.sale, e.event, e.event ->> 'order' AS order_id
+    SELECT j.stream AS sale, e.event, e.event ->> 'order' AS order_id
     FROM journal AS j
     CROSS JOIN LATERAL jsonb_path_query(j.events, 'strict $[*]', silent => true) AS e (event)
-    WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
+    WHERE j.organisation = :organisation AND j.kind = 'sale'
+        AND j.stream = ANY(CAST(:sales AS bigint[]))
         AND e.event ->> 'type' = 'OrderConfirmed'
 ), told AS (
     SELECT events.sale, events.order_id, count(*) AS events, (array_agg(events.event))[1] AS event
@@ -470,11 +471,12 @@ WHERE kept.order_id IS NULL OR told.events IS DISTINCT FROM 1
 -- Find where versions of the journal are missing, or it ends elsewhere than the sale's version.
 WITH entries AS (
     SELECT
-        j.sale, j.version,
-        lag(j.version, 1, CAST(0 AS bigint)) OVER (PARTITION BY j.sale ORDER BY j.version) + 1
+        j.stream AS sale, j.version,
+        lag(j.version, 1, CAST(0 AS bigint)) OVER (PARTITION BY j.stream ORDER BY j.version) + 1
             AS expected
     FROM journal AS j
-    WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
+    WHERE j.organisation = :organisation AND j.kind = 'sale'
+        AND j.stream = ANY(CAST(:sales AS bigint[]))
 ), ends AS (
     SELECT entries.sale, max(entries.version) AS version
     FROM entries
@@ -492,9 +494,10 @@ WHERE s.organisation = :organisation AND s.sale = ANY(CAST(:sales AS bigint[]))
 
 -- name: journal_events
 -- Find entries that cannot be read: no event in them, or one without type and version.
-SELECT j.sale, j.version, j.events
+SELECT j.stream AS sale, j.version, j.events
 FROM journal AS j
-WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
+WHERE j.organisation = :organisation AND j.kind = 'sale'
+        AND j.stream = ANY(CAST(:sales AS bigint[]))
     AND (jsonb_typeof(j.events) <> 'array' OR j.events = '[]' OR EXISTS (
         SELECT FROM jsonb_path_query(j.events, 'strict $[*]', silent => true) AS e (event)
         WHERE jsonb_typeof(e.event -> 'type') IS DISTINCT FROM 'string'
@@ -504,10 +507,11 @@ WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
 -- name: hold_placed_once
 -- Find holds without exactly one event that tells of them truly, and events without a hold.
 WITH events AS (
-    SELECT j.sale, e.event, e.event ->> 'hold' AS hold
+    SELECT j.stream AS sale, e.event, e.event ->> 'hold' AS hold
     FROM journal AS j
     CROSS JOIN LATERAL jsonb_path_query(j.events, 'strict $[*]', silent => true) AS e (event)
-    WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
+    WHERE j.organisation = :organisation AND j.kind = 'sale'
+        AND j.stream = ANY(CAST(:sales AS bigint[]))
         AND e.event ->> 'type' = 'HoldPlaced'
 ), told AS (
     SELECT events.sale, events.hold, count(*) AS events, (array_agg(events.event))[1] AS event
@@ -538,12 +542,13 @@ WHERE kept.hold IS NULL OR told.events IS DISTINCT FROM 1
 -- Find holds whose state is not told by exactly one event, the last one about them.
 WITH events AS (
     SELECT
-        j.sale, e.event ->> 'hold' AS hold, e.event ->> 'type' AS type,
+        j.stream AS sale, e.event ->> 'hold' AS hold, e.event ->> 'type' AS type,
         ARRAY[j.version, e.place] AS moment
     FROM journal AS j
     CROSS JOIN LATERAL jsonb_path_query(j.events, 'strict $[*]', silent => true)
         WITH ORDINALITY AS e (event, place)
-    WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
+    WHERE j.organisation = :organisation AND j.kind = 'sale'
+        AND j.stream = ANY(CAST(:sales AS bigint[]))
         AND e.event ? 'hold'
 ), told AS (
     SELECT
@@ -576,12 +581,13 @@ WHERE COALESCE(told.ends, '{}') <> array_remove(ARRAY[kept.expected], NULL)
 -- Find holds renewed too often, or whose renewals and time are not those that the journal tells.
 WITH events AS (
     SELECT
-        j.sale, e.event ->> 'hold' AS hold, e.event ->> 'type' AS type,
+        j.stream AS sale, e.event ->> 'hold' AS hold, e.event ->> 'type' AS type,
         e.event ->> 'expires_at' AS expires_at, ARRAY[j.version, e.place] AS moment
     FROM journal AS j
     CROSS JOIN LATERAL jsonb_path_query(j.events, 'strict $[*]', silent => true)
         WITH ORDINALITY AS e (event, place)
-    WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
+    WHERE j.organisation = :organisation AND j.kind = 'sale'
+        AND j.stream = ANY(CAST(:sales AS bigint[]))
         AND e.event ->> 'type' IN ('HoldPlaced', 'HoldRenewed')
 ), told AS (
     SELECT
@@ -612,7 +618,7 @@ WHERE kept.renewals > kept.renewals_max OR kept.renewals <> told.renewals
 -- Replay the journal, and find seats that have another owner than it tells.
 WITH moves AS (
     SELECT
-        j.sale, j.version, e.place, e.event ->> 'type' AS type, e.event ->> 'hold' AS hold,
+        j.stream AS sale, j.version, e.place, e.event ->> 'type' AS type, e.event ->> 'hold' AS hold,
         CAST(m.seat AS integer) AS seat
     FROM journal AS j
     CROSS JOIN LATERAL jsonb_path_query(j.events, 'strict $[*]', silent => true)
@@ -620,7 +626,8 @@ WITH moves AS (
     CROSS JOIN LATERAL jsonb_array_elements_text(
         CASE jsonb_typeof(e.event -> 'seats') WHEN 'array' THEN e.event -> 'seats' ELSE '[]' END
     ) AS m (seat)
-    WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
+    WHERE j.organisation = :organisation AND j.kind = 'sale'
+        AND j.stream = ANY(CAST(:sales AS bigint[]))
         AND e.event ? 'hold'
 ), last_moves AS (
     SELECT DISTINCT ON (moves.sale, moves.seat) moves.*
@@ -651,7 +658,7 @@ WHERE kept.hold IS DISTINCT FROM told.hold OR kept.state IS DISTINCT FROM told.s
 -- Replay the journal, and find stocks whose counters it tells otherwise.
 WITH told AS (
     SELECT
-        j.sale, CAST(d.draw ->> 0 AS integer) AS stock,
+        j.stream AS sale, CAST(d.draw ->> 0 AS integer) AS stock,
         sum(CAST(d.draw ->> 1 AS bigint)
             * CASE e.event ->> 'type' WHEN 'HoldPlaced' THEN 1 ELSE -1 END) AS held,
         sum(CASE e.event ->> 'type'
@@ -661,9 +668,10 @@ WITH told AS (
     CROSS JOIN LATERAL jsonb_array_elements(
         CASE jsonb_typeof(e.event -> 'draws') WHEN 'array' THEN e.event -> 'draws' ELSE '[]' END
     ) AS d (draw)
-    WHERE j.organisation = :organisation AND j.sale = ANY(CAST(:sales AS bigint[]))
+    WHERE j.organisation = :organisation AND j.kind = 'sale'
+        AND j.stream = ANY(CAST(:sales AS bigint[]))
         AND e.event ? 'hold'
-    GROUP BY j.sale, stock
+    GROUP BY j.stream, stock
 ), kept AS (
     SELECT t.sale, t.stock, t.held, t.sold
     FROM stocks AS t
@@ -791,8 +799,8 @@ WITH RECURSIVE found (part, sale) AS (
             WHERE h.organisation = :organisation AND h.sale > found.sale)
         WHEN 'orders' THEN (SELECT min(o.sale) FROM orders AS o
             WHERE o.organisation = :organisation AND o.sale > found.sale)
-        WHEN 'journal' THEN (SELECT min(j.sale) FROM journal AS j
-            WHERE j.organisation = :organisation AND j.sale > found.sale)
+        WHEN 'journal' THEN (SELECT min(j.stream) FROM journal AS j
+            WHERE j.organisation = :organisation AND j.kind = 'sale' AND j.stream > found.sale)
     END
     FROM found
     WHERE found.sale IS NOT NULL
@@ -806,10 +814,10 @@ WHERE found.sale >= 0 AND NOT EXISTS (
 
 -- name: journal_cursors
 -- Find consumers who claim to have read what has not been written.
-SELECT c.sale, c.consumer, c.version, s.version AS sale_version
+SELECT c.stream AS sale, c.consumer, c.version, s.version AS sale_version
 FROM journal_cursors AS c
-LEFT JOIN sales AS s USING (organisation, sale)
-WHERE c.organisation = :organisation AND c.version > COALESCE(s.version, -1);
+LEFT JOIN sales AS s ON s.organisation = c.organisation AND s.sale = c.stream
+WHERE c.organisation = :organisation AND c.kind = 'sale' AND c.version > COALESCE(s.version, -1);
 
 -- name: operator_effects
 -- Find effects of operators whose result was never written.

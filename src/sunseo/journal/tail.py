@@ -6,11 +6,11 @@ On failure  The error goes to the caller, who asks again from the same versions.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import asyncpg
 import msgspec
 
+from sunseo.journal.events import Event, decode
 from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.queries import load_queries
 
@@ -23,7 +23,7 @@ class TailRow(msgspec.Struct, frozen=True):
     sale: int
     version: int
     age_s: float  # since it was decided, by the database's clock
-    events: list[dict[str, Any]]
+    events: list[Event] | None  # none where one is of a kind that this version does not know
 
 
 class JournalTail:
@@ -52,4 +52,4 @@ class JournalTail:
 
 
 def _tail_row(row: asyncpg.Record) -> TailRow:
-    return TailRow(row["sale"], row["version"], row["age_s"], msgspec.json.decode(row["events"]))
+    return TailRow(row["sale"], row["version"], row["age_s"], decode(row["events"]))

@@ -21,3 +21,22 @@ def array_of(values: Iterable[int | UUID | Instant | None]) -> str:
     Free text is not among them: there the two escape differently.
     """
     return f"{{{_encode(list(values))[1:-1].decode()}}}"
+
+
+def array_of_texts(values: Iterable[str | None]) -> str:
+    """Write an array literal of free text: quoted, quotes and backslashes escaped, nothing else.
+
+    Raises:
+        ValueError: a text has a NUL in it, which PostgreSQL cannot store.
+    """
+    literal = f"{{{','.join(map(_quoted, values))}}}"
+    if "\0" in literal:
+        raise ValueError("PostgreSQL stores no NUL in a text")
+    return literal
+
+
+def _quoted(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -11,7 +11,7 @@ from enum import Enum, unique
 import asyncpg
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
-from sunseo.core.lane import Fault
+from sunseo.core.later import Fault
 
 
 @unique
@@ -90,6 +90,8 @@ _BY_CLASS = {
 # fault in the batch.
 DATA_CLASSES = frozenset({"22", "23"})
 
+FENCE = "journal_key"  # (organisation, kind, stream, version)
+
 _LINKS_MAX = 50  # of one chain; real ones have five
 
 
@@ -121,7 +123,13 @@ class MigrationRefusedError(Exception):
 
 
 def fault_of(error: Exception) -> Fault:
-    """Tell a lane an error of the data, or a programmer's, from one of the infrastructure."""
+    """Tell a lane an error of the data, or a programmer's, from one of the infrastructure.
+
+    The journal's key is the fence between writers who both believe in one version of a stream: who
+    breaks it is not at fault, and has to read anew.
+    """
+    if constraint_of(error) == FENCE:
+        return Fault.FENCE
     return Fault.DATA if trouble_of(error) is None else Fault.INFRASTRUCTURE
 
 

@@ -12,7 +12,7 @@ On failure  The transaction rolls back whole and the error goes to the lane. A r
 from collections.abc import Callable, Sequence
 
 from sunseo.core.clock import Instant
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.postgres.connection import LaneConnection
 from sunseo.room.commands import RoomCommand
 from sunseo.room.line import Line

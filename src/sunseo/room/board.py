@@ -22,7 +22,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.clock import Instant
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.room.draw.rules import keeper_of
 from sunseo.room.halted import halted_of
 from sunseo.room.keys import KeyRing

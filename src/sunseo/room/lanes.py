@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from sunseo.core.lane import Answer, Lane, Later
-from sunseo.core.lanes import Lanes
+from sunseo.core.later import Later
+from sunseo.engine.lane import Answer, Lane
+from sunseo.engine.lanes import Lanes
 from sunseo.room.commands import RoomCommand
 from sunseo.room.rules import RoomAnswer
 

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.core.ids import Person, effect_id, request_digest
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Outcome
 from sunseo.operators import audit
 from sunseo.operators.effects import once

@@ -5,8 +5,9 @@ from typing import TypeVar
 
 import msgspec
 
-from sunseo.core.lane import Answer, LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Kind
+from sunseo.engine.lane import Answer
 from sunseo.room.admission import AdmissionOutcome
 from sunseo.room.bodies import (
     EndedBody,

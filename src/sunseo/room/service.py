@@ -16,9 +16,10 @@ from uuid import UUID
 
 from sunseo.core.clock import Instant
 from sunseo.core.ids import ID_BYTES, Person
-from sunseo.core.lane import Answer, Later
+from sunseo.core.later import Later
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.core.signing import decode_base64url
+from sunseo.engine.lane import Answer
 from sunseo.room.admission import Admission, JoinRequest
 from sunseo.room.bodies import EnterBody, JoinBody
 from sunseo.room.commands import (

@@ -6,7 +6,7 @@ not on the board.
 
 from typing import Any
 
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.room.board import RoomBoard
 from sunseo.room.state import STATE_HEADERS, SignedState

@@ -20,7 +20,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from sunseo.core.lane import Reason
+from sunseo.core.later import Reason
 from sunseo.telemetry.slots import Slot, claim_slot, forget_dead_gauges
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -38,7 +38,7 @@ def prepare(directory: Path) -> None:
 
 
 class LaneMetrics:
-    """What one lane reports: a `core.lane.LaneMeter`."""
+    """What one lane reports: a `engine.lane.LaneMeter`."""
 
     def __init__(self, metrics: "Metrics", lane: str) -> None:
         self.flushed_batch = metrics.lane_batch_size.labels(lane).observe

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.room.admission import Admission
 from sunseo.room.board import RoomBoard
 from sunseo.room.challenge.challenge import ChallengeBody

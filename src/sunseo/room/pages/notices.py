@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from sunseo.core.lane import LaterOutcome
+from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.room.admission import AdmissionOutcome
 from sunseo.room.commands import EnterOutcome, JoinOutcome

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sunseo.core.lane import Answer, Lane
+from sunseo.engine.lane import Answer, Lane
+from sunseo.engine.part import Command, PartAnswer
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -37,3 +38,13 @@ class Lanes(Generic[C, R]):
     def expected_wait_s(self) -> float:
         """Of the busiest lane."""
         return max(lane.expected_wait_s for lane in self._lanes)
+
+
+EngineLane = Lane[Command, PartAnswer]
+
+
+class EngineLanes(Lanes[Command, PartAnswer]):
+    """The engine's lanes of one process: what changes one sale's inventory shares batches."""
+
+    def __init__(self, lanes: Sequence[EngineLane]) -> None:
+        super().__init__(lanes, lambda command: command.home)

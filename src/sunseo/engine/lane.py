@@ -12,9 +12,10 @@ On failure  An error of the data, or a programmer's: the batch is bisected until
             fault stands alone, and that one's caller gets the error. An error of the
             infrastructure: the whole batch is tried once more after a jittered pause, then all of
             it is answered LATER, "outcome unknown", so that an outage never multiplies
-            transactions. A caller that goes away while its command waits takes the command along;
-            once in flight, the flush goes on and nobody hears the answer. A flush that hangs has
-            its connection dropped by the watchdog.
+            transactions. A broken fence: the whole batch is tried again a few times, never in
+            parts, then answered LATER, "nothing was done". A caller that goes away while its
+            command waits takes the command along; once in flight, the flush goes on and nobody
+            hears the answer. A flush that hangs has its connection dropped by the watchdog.
 """
 
 import asyncio
@@ -22,62 +23,16 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from enum import Enum, unique
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from sunseo.core.clock import Monotonic
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.later import Fault, Reason
 
 C = TypeVar("C")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-
-@unique
-class Fault(Enum):
-    """Whose fault an exception out of a flush is."""
-
-    DATA = "data"  # of a command in the batch: find it by bisection
-    INFRASTRUCTURE = "infrastructure"  # of nobody in the batch: try once more, then LATER
-
-
-@unique
-class Reason(Enum):
-    """Why a lane answers LATER by itself."""
-
-    SHED = "shed"  # too much was waiting; nothing was done
-    OVERDUE = "overdue"  # its deadline passed while it waited; nothing was done
-    STOPPING = "stopping"  # the process is going down; nothing was done
-    UNKNOWN = "unknown"  # the infrastructure failed; it may have been done
-
-
-@unique
-class LaterOutcome(Outcome):
-    """The answers that any command can get, whatever its capability."""
-
-    BUSY = Kind.LATER, "There is too much to do right now. Nothing was done; please try again."
-    OUTCOME_UNKNOWN = (
-        Kind.LATER,
-        "It may or may not have been done. Send the same request with the same key again.",
-    )
-    UNREADABLE = (
-        Kind.LATER,
-        "What is stored of it cannot be read and is set aside. Nothing was done.",
-    )
-
-
-class Later(msgspec.Struct, frozen=True):
-    """A lane's own answer instead of the capability's."""
-
-    reason: Reason
-
-    @property
-    def outcome(self) -> LaterOutcome:
-        if self.reason is Reason.UNKNOWN:
-            return LaterOutcome.OUTCOME_UNKNOWN
-        return LaterOutcome.BUSY
 
 
 class Defer(Generic[C]):
@@ -140,7 +95,8 @@ class LaneLimits(msgspec.Struct, frozen=True):
     deadline_s: float = 8.0  # after so long in the queue nobody is thought to listen any more
     flush_timeout_s: float = 10.0  # above the database's own statement and lock time-outs
     abandon_grace_s: float = 2.0  # for a flush to notice that its connection was dropped
-    retry_pause_s: float = 0.05  # mean of the jittered pause before the one retry
+    retry_pause_s: float = 0.05  # mean of the jittered pause before a batch is tried again
+    fence_retries: int = 3  # each reads anew, so that one is enough but for a race lost again
     defers_max: int = 8  # times that one command may be put off before it is answered LATER
 
 
@@ -162,6 +118,24 @@ class _Entry(Generic[C, R]):
     def fail(self, error: Exception) -> None:
         if not self.future.done():
             self.future.set_exception(error)
+
+
+class _Retries:
+    """How often a batch may still be tried again, and what is known when it may not."""
+
+    def __init__(self, limits: LaneLimits) -> None:
+        self._left = {Fault.INFRASTRUCTURE: 1, Fault.FENCE: limits.fence_retries}
+        self._is_unknown = False  # whether an earlier try may have been committed after all
+
+    def take(self, fault: Fault) -> bool:
+        self._is_unknown |= fault is Fault.INFRASTRUCTURE
+        self._left[fault] -= 1
+        return self._left[fault] >= 0
+
+    def reason(self, fault: Fault) -> Reason:
+        if fault is Fault.FENCE and not self._is_unknown:
+            return Reason.FENCED
+        return Reason.UNKNOWN
 
 
 RECENT_WEIGHT = 0.2  # of the newest flush in the moving average that predicts waits
@@ -297,22 +271,22 @@ class Lane(Generic[C, R]):
     async def _apply(self, batch: list[_Entry[C, R]]) -> None:
         """Flush a batch until each of its commands is settled or deferred."""
         parts = [batch]
-        retries_left = 1
+        retries = _Retries(self._limits)
         while parts:
             part = parts.pop()
             began = self._flush_began = self._monotonic()
             try:
                 results = await self._flush_watched([entry.command for entry in part])
             except Exception as error:  # noqa: BLE001 - the lane is the outer edge of every flush
-                if self._fault_of(error) is Fault.DATA:
+                fault = self._fault_of(error)
+                if fault is Fault.DATA:
                     parts.extend(self._bisect(part, error))
-                elif retries_left:
-                    retries_left -= 1
+                elif retries.take(fault):
                     self._meter.retried()
                     parts.append(part)
                     await self._pause_before_retry(parts)
                 else:
-                    self._give_up([part, *reversed(parts)])
+                    self._give_up([part, *reversed(parts)], retries.reason(fault))
                     return
             except asyncio.CancelledError:
                 self._give_up([part, *reversed(parts)])
@@ -361,11 +335,11 @@ class Lane(Generic[C, R]):
         middle = len(part) // 2
         return [part[middle:], part[:middle]]
 
-    def _give_up(self, parts: list[list[_Entry[C, R]]]) -> None:
+    def _give_up(self, parts: list[list[_Entry[C, R]]], reason: Reason = Reason.UNKNOWN) -> None:
         for part in parts:
             for entry in part:
-                self._meter.refused(Reason.UNKNOWN)
-                entry.settle(self._later(Reason.UNKNOWN), 0.0)
+                self._meter.refused(reason)
+                entry.settle(self._later(reason), 0.0)
 
     def _settle(
         self, part: list[_Entry[C, R]], results: Sequence[R | Defer[C]], flush_s: float
