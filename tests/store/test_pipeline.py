@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from sunseo.core.lane import Fault
+from sunseo.core.later import Fault
 from sunseo.postgres.connection import KEYED_PLANS
 from sunseo.postgres.errors import constraint_of, fault_of
 from sunseo.postgres.lost import NothingDoneError

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import asyncpg
 import pytest
 
-from sunseo.core.lane import Fault
+from sunseo.core.later import Fault
 from sunseo.postgres.connection import ConnectionLimits
 from sunseo.postgres.errors import fault_of
 from sunseo.postgres.lost import CommitUnknownError, NothingDoneError

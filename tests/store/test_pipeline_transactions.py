@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from sunseo.core.lane import Fault
+from sunseo.core.later import Fault
 from sunseo.postgres.errors import constraint_of, fault_of
 from sunseo.postgres.lost import CommitUnknownError, NothingDoneError
 from sunseo.postgres.segments import Statement
