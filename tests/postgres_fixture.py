@@ -21,6 +21,8 @@ from sunseo.postgres.migrate import upgrade
 
 TEMPLATE = "sunseo_template"
 FENCE = Path(__file__).with_name("fence.sql")
+UNFENCED = {"fence.off": "on"}
+"""Settings of a connection on which a test changes rows behind the engine's back."""
 SETUP_S = 120.0
 
 _numbers = count(1)

@@ -32,6 +32,7 @@ from sunseo.room.commands import (
 from sunseo.room.line import LinePass
 from sunseo.room.rules import RoomAnswer
 from sunseo.room.settings import RoomSettings, encode_settings
+from tests.postgres_fixture import UNFENCED
 
 ORGANISATION = 1
 
@@ -142,7 +143,7 @@ class Lobby:
 
     async def records(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """Run a statement of the test's own on a connection of its own."""
-        connection = await asyncpg.connect(self.dsn)
+        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
         try:
             return await connection.fetch(query, *arguments)
         finally:

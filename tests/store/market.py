@@ -36,9 +36,9 @@ from sunseo.postgres.connection import ConnectionLimits, LaneConnection, LaneSes
 from sunseo.postgres.errors import fault_of
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.postgres.statements import COMMIT, Statement
+from tests.postgres_fixture import UNFENCED
 
 ORGANISATION = 1
-UNFENCED = {"fence.off": "on"}  # for what tests do to rows behind the engine's back
 PATIENCE_S = 120.0  # for what is awaited by event; none of it is a figure
 POLL_S = 0.01  # between looks at what tells nobody of itself
 TURNS_MAX = 9

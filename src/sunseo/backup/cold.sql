@@ -17,7 +17,8 @@ SELECT pg_export_snapshot() AS snapshot, set_config('idle_in_transaction_session
 SELECT
     s.organisation, s.sale, s.name, s.version,
     (SELECT j.recorded_at FROM journal AS j
-        WHERE j.organisation = s.organisation AND j.sale = s.sale AND j.version = s.version
+        WHERE j.organisation = s.organisation AND j.kind = 'sale' AND j.stream = s.sale
+            AND j.version = s.version
     ) AS told_at,
     (SELECT count(*) FROM orders AS o
         WHERE o.organisation = s.organisation AND o.sale = s.sale) AS orders
