@@ -1,6 +1,6 @@
 """`sunseo migrate` says what it does, and saves everything before it does it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,20 +10,26 @@ from sunseo.backup.archive import Archive
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import head_revision, steps_after
 from tests.postgres_fixture import create_database, dsn_of, execute, query
+from tests.store.test_migrations import SCRIPTS
+from tests.store.test_migrations import run as apply
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def old(database_dsn: str) -> str:
-    """A database as the version before the newest step has left it."""
-    for statement in (
-        "DROP TABLE room_gaps",
-        "ALTER TABLE room_lines DROP COLUMN unlisted",
-        "UPDATE alembic_version SET version_num = '0004'",
-    ):
-        query(database_dsn, statement)
-    return database_dsn
+def old(postgres_server: EmbeddedServer) -> Iterator[str]:
+    """A database as an earlier version has left it, whatever steps have come since."""
+    create_database(postgres_server, "old")
+    dsn = dsn_of(postgres_server, "old")
+    for name in ("0001_engine", "0002_rooms"):
+        apply(dsn, SCRIPTS.joinpath(f"{name}.sql").read_text("utf-8"))
+    apply(
+        dsn,
+        "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL);"
+        "INSERT INTO alembic_version VALUES ('0002')",
+    )
+    yield dsn
+    execute(postgres_server, "DROP DATABASE old WITH (FORCE)")
 
 
 @pytest.fixture
@@ -53,11 +59,15 @@ def test_a_dry_run_only_tells(old: str, run: Run) -> None:
     """Each step by its revision and what it is for; the schema stays as it is."""
     code, said, _ = run(old, "migrate", "--dry-run")
 
-    (step,) = steps_after("0004")
+    steps = steps_after("0002")
     assert code == 0
-    assert said == f"Would be applied:\n  {step.revision}  {step.sentence}\n"
-    assert "live only in their holders' tokens" in step.sentence
-    assert revision(old) == "0004"
+    assert said.splitlines() == [
+        "Would be applied:",
+        *(f"  {step.revision}  {step.sentence}" for step in steps),
+    ]
+    assert steps[-1].revision == head_revision()
+    assert all(step.sentence.endswith(".") for step in steps)
+    assert revision(old) == "0002"
 
 
 def test_it_saves_first_and_that_can_be_restored(
@@ -70,7 +80,7 @@ def test_it_saves_first_and_that_can_be_restored(
     assert f"Saved in {file}" in said
     assert said.endswith("The schema is current.\n")
     assert revision(old) == head_revision()
-    assert Archive(file, lambda: "correct horse battery").manifest.facts.schema == "0004"
+    assert Archive(file, lambda: "correct horse battery").manifest.facts.schema == "0002"
 
     create_database(postgres_server, "undone")
     try:
@@ -90,7 +100,7 @@ def test_a_backup_that_fails_stops_it(old: str, run: Run, tmp_path: Path) -> Non
 
     assert code == 2
     assert errors.splitlines()[-1].endswith("is there already; --force overwrites it")
-    assert revision(old) == "0004"
+    assert revision(old) == "0002"
 
 
 @pytest.mark.parametrize("words", [("--no-backup",), ()])
