@@ -291,11 +291,14 @@ async def wrong_password(own: OwnPostgres) -> AsyncIterator[None]:
     await execute(own.admin_dsn, "ALTER ROLE sunseo PASSWORD 'another one'")
     path = own.cluster / HBA
     before = path.read_text("utf-8")
+    # A server that is only told to read its rules anew does so a moment later.
+    own.stop()
     path.write_text(f"local all sunseo scram-sha-256\n{before}", "utf-8")
-    await execute(own.admin_dsn, "SELECT pg_reload_conf()", SEND_ALL_AWAY.format(db="sunseo"))
+    own.start()
     yield
+    own.stop()
     path.write_text(before, "utf-8")
-    await execute(own.admin_dsn, "SELECT pg_reload_conf()")
+    own.start()
 
 
 STANDBY = "standby.signal"
