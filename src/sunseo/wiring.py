@@ -38,6 +38,7 @@ from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.disk import DiskState, DiskWatch
 from sunseo.postgres.errors import fault_of, outage_of, sqlstate_class_of, trouble_of
+from sunseo.postgres.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.postgres.readiness import hindrance_of
 from sunseo.room.batch import RoomFlush
@@ -102,7 +103,7 @@ class Worker:
             plan.dsn, size=URGENT_CONNECTIONS, statement_timeout_s=URGENT_STATEMENT_S
         )
         self._tail_connection = self._connection()
-        self._lane_connections = [self._connection() for _ in range(plan.settings.lanes)]
+        self._lane_connections = [self._pipeline() for _ in range(plan.settings.lanes)]
         self._lanes = EngineLanes(
             [self._lane(number, held) for number, held in enumerate(self._lane_connections)]
         )
@@ -219,7 +220,11 @@ class Worker:
         limits = ConnectionLimits(statement_cache=self._settings.statement_cache)
         return LaneConnection(self._plan.dsn, limits=limits)
 
-    def _all_lane_connections(self) -> list[LaneConnection]:
+    def _pipeline(self) -> PipelineConnection:
+        limits = ConnectionLimits(statement_cache=self._settings.statement_cache)
+        return PipelineConnection(self._plan.dsn, limits=limits)
+
+    def _all_lane_connections(self) -> list[LaneConnection | PipelineConnection]:
         return [*self._lane_connections, *self._room_connections]
 
     def _meter(self, lane: str) -> WaitWatch:
@@ -238,7 +243,7 @@ class Worker:
             meter=self._metrics.lane(f"room-{number}"),
         )
 
-    def _lane(self, number: int, connection: LaneConnection) -> EngineLane:
+    def _lane(self, number: int, connection: PipelineConnection) -> EngineLane:
         clock = ClockGuard(self._note_step_back)
         return Lane(
             flush_of_sales(connection, clock.observe),

@@ -19,8 +19,8 @@ from sunseo.core.ids import Person
 from sunseo.core.later import Later
 from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane
-from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.errors import fault_of
+from sunseo.postgres.pipeline import PipelineConnection
 from tests.store.market import order, person, place, release, renew
 
 GATE = 42
@@ -139,7 +139,7 @@ def run_process(dsn: str, sale: SaleKey, seed: str, buyers: int, calls: int) -> 
 
 
 async def _run(dsn: str, sale: SaleKey, seed: str, buyers: int, calls: int) -> list[Asked]:
-    connection = LaneConnection(dsn)
+    connection = PipelineConnection(dsn)
     lane: EngineLane = Lane(flush_of_sales(connection), later=Later, fault_of=fault_of)
     lane.start()
     watches = [await asyncpg.connect(dsn) for _ in range(buyers)]

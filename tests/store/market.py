@@ -32,10 +32,11 @@ from sunseo.engine.lane import Defer, Lane, LaneLimits
 from sunseo.engine.lanes import EngineLane
 from sunseo.engine.part import Command
 from sunseo.operators.effects import EffectAnswer
-from sunseo.postgres.connection import ConnectionLimits, LaneConnection, LaneSession, Records
+from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.errors import fault_of
+from sunseo.postgres.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.postgres.statements import COMMIT, Statement
+from sunseo.postgres.statements import COMMIT, Columns, Session, Statement
 from tests.postgres_fixture import UNFENCED
 
 ORGANISATION = 1
@@ -87,7 +88,7 @@ def order(
     return PlaceOrder(sale, effect, who.id, hold, beneficiary, digest)
 
 
-class PausingConnection(LaneConnection):
+class PausingConnection(PipelineConnection):
     """Holds a batch still just before its commit, with everything written and locked."""
 
     def __init__(self, dsn: str, limits: ConnectionLimits | None = None) -> None:
@@ -95,25 +96,29 @@ class PausingConnection(LaneConnection):
         self.reached = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def session(self) -> LaneSession:
-        return _PausingSession(self, (await super().session()).connection)
+    async def session(self) -> "_PausingSession":  # type: ignore[override]  # it stands before one
+        return _PausingSession(self, await super().session())
 
 
-class _PausingSession(LaneSession):
-    def __init__(self, told: PausingConnection, connection: Any) -> None:
-        super().__init__(connection)
+class _PausingSession:
+    def __init__(self, told: PausingConnection, session: Session) -> None:
         self._told = told
+        self._session = session
 
-    def send(self, statements: Sequence[Statement]) -> Awaitable[list[Records]]:
+    @property
+    def is_alive(self) -> bool:
+        return self._session.is_alive
+
+    def send(self, statements: Sequence[Statement]) -> Awaitable[Sequence[Columns]]:
         if statements[-1] != COMMIT:
-            return super().send(statements)
+            return self._session.send(statements)
         return asyncio.ensure_future(self._commit_when_told(statements[:-1]))
 
-    async def _commit_when_told(self, writes: Sequence[Statement]) -> list[Records]:
-        written = await super().send(writes)
+    async def _commit_when_told(self, writes: Sequence[Statement]) -> Sequence[Columns]:
+        written = await self._session.send(writes)
         self._told.reached.set()
         await asyncio.wait_for(self._told.go_on.wait(), PATIENCE_S)
-        return written + await super().send([COMMIT])
+        return [*written, *await self._session.send([COMMIT])]
 
 
 class Market:
@@ -125,7 +130,7 @@ class Market:
         self.setup = Setup(self.engine, ORGANISATION)
         self._keys = (f"setup-{number}" for number in count(1))
         self._names = count(1)
-        self._lane_connections: list[LaneConnection] = []
+        self._lane_connections: list[PipelineConnection | LaneConnection] = []
         self._raw: list[asyncpg.Connection[asyncpg.Record]] = []
         self._lanes: list[EngineLane] = []
         self._flush: BatchFlush | None = None
@@ -212,8 +217,14 @@ class Market:
         new = _convert(body, NewStocks)
         return done(await self.setup.add_stocks("op", next(self._keys), sale, new))
 
-    def connection(self, dsn: str | None = None, **limits: Any) -> LaneConnection:
-        connection = LaneConnection(dsn or self.dsn, limits=ConnectionLimits(**limits))
+    def connection(self, dsn: str | None = None, **limits: Any) -> PipelineConnection:
+        connection = PipelineConnection(dsn or self.dsn, limits=ConnectionLimits(**limits))
+        self._lane_connections.append(connection)
+        return connection
+
+    def room_connection(self, **limits: Any) -> LaneConnection:
+        """A connection as lanes of rooms have one, and the journal's tail."""
+        connection = LaneConnection(self.dsn, limits=ConnectionLimits(**limits))
         self._lane_connections.append(connection)
         return connection
 
@@ -223,7 +234,7 @@ class Market:
         return connection
 
     def flush(
-        self, connection: LaneConnection | None = None, dsn: str | None = None, **limits: Any
+        self, connection: PipelineConnection | None = None, dsn: str | None = None, **limits: Any
     ) -> BatchFlush:
         """A lane's flush on a connection of its own."""
         return flush_of_sales(connection or self.connection(dsn, **limits))

@@ -39,9 +39,9 @@ from sunseo.core.ids import digest_id
 from sunseo.core.outcome import Outcome
 from sunseo.engine.lane import Defer
 from sunseo.engine.part import Command, PartAnswer
-from sunseo.postgres.connection import LaneConnection, LaneSession, Records
+from sunseo.postgres.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.postgres.statements import Statement
+from sunseo.postgres.statements import Columns, Row, Session, Statement
 
 ORGANISATION = 1
 TURNS_MAX = 10  # that one command is put off before a test gives up
@@ -190,38 +190,49 @@ class Shop:
         return f"key {self._keys}"
 
 
-class TimedConnection(LaneConnection):
+class TimedConnection(PipelineConnection):
     """A lane's connection whose clock is some time ahead of the database's."""
 
     ahead = timedelta(0)
 
-    async def session(self) -> LaneSession:
-        return _TimedSession(self, (await super().session()).connection)
+    async def session(self) -> "_TimedSession":  # type: ignore[override]  # it stands before one
+        return _TimedSession(self, await super().session())
 
 
-class _TimedSession(LaneSession):
-    def __init__(self, timed: TimedConnection, connection: Any) -> None:
-        super().__init__(connection)
+class _TimedSession:
+    def __init__(self, timed: TimedConnection, session: Session) -> None:
         self._timed = timed
+        self._session = session
 
-    def send(self, statements: Sequence[Statement]) -> Awaitable[list[Records]]:
+    @property
+    def is_alive(self) -> bool:
+        return self._session.is_alive
+
+    def send(self, statements: Sequence[Statement]) -> Awaitable[Sequence[Columns]]:
         return asyncio.ensure_future(self._send_and_shift(statements))
 
-    async def _send_and_shift(self, statements: Sequence[Statement]) -> list[Records]:
-        answers = await super().send(statements)
+    async def _send_and_shift(self, statements: Sequence[Statement]) -> Sequence[Columns]:
+        answers = await self._session.send(statements)
         return [
             _Shifted(answer, self._timed.ahead) if "read_clock" in statement.query else answer
             for statement, answer in zip(statements, answers, strict=True)
         ]
 
 
-class _Shifted(Records):
-    def __init__(self, answer: Records, ahead: timedelta) -> None:
-        super().__init__(answer._records)
+class _Shifted:
+    def __init__(self, answer: Columns, ahead: timedelta) -> None:
+        self._answer = answer
         self._ahead = ahead
+        self.tag = answer.tag
 
-    def __getitem__(self, name: str) -> list[Any]:
-        return [moment + self._ahead for moment in super().__getitem__(name)]
+    def __len__(self) -> int:
+        return len(self._answer)
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        return [moment + self._ahead for moment in self._answer[name]]
+
+    def rows(self) -> Sequence[Row]:
+        return self._answer.rows()
 
 
 @asynccontextmanager

@@ -49,7 +49,7 @@ class Statements:
 
 
 def make_board(market: Market, watch: Callable[[], float] | None = None) -> AvailabilityBoard:
-    tail = JournalTail(market.connection())
+    tail = JournalTail(market.room_connection())
     return AvailabilityBoard(market.engine, ORGANISATION, tail, monotonic=watch or Watch())
 
 

@@ -228,7 +228,7 @@ async def test_journal_versions_have_no_gap_and_come_in_commit_order(market: Mar
     """Two writers, and a reader who follows by version alone: he misses nothing."""
     sale = await market.sale(stocks=[10_000], products=[{1: 1}])
     start = await market.value("SELECT version FROM sales")
-    tail = JournalTail(market.connection())
+    tail = JournalTail(market.room_connection())
     seen: list[Any] = []
     writing = True
 
@@ -264,7 +264,7 @@ async def test_a_version_is_never_seen_before_a_smaller_one(market: Market) -> N
     """The second writer gets its version only when the first one has committed."""
     sale = await market.sale(seats=2)
     start = await market.value("SELECT version FROM sales")
-    tail = JournalTail(market.connection())
+    tail = JournalTail(market.room_connection())
 
     async with market.paused_batch(place(sale, KIM, "a", 1)) as (pause, first):
         second = asyncio.ensure_future(market.held(place(sale, LEE, "b", 2)))

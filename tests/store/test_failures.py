@@ -117,7 +117,7 @@ async def test_a_lock_that_is_not_got_in_time_is_nobodys_fault(market: Market) -
 
 async def test_a_statement_that_hangs_is_ended_by_the_server(market: Market) -> None:
     """The server bounds statements, waits and idle transactions by itself, as configured."""
-    connection = market.connection(
+    connection = market.room_connection(
         statement_timeout_s=0.05, lock_timeout_s=1.5, idle_in_transaction_s=2.5
     )
     with pytest.raises(asyncpg.QueryCanceledError):
@@ -186,7 +186,7 @@ async def test_corrupt_rows_stop_only_the_command_that_meets_them(market: Market
 async def test_a_transaction_refuses_locks_out_of_order(market: Market) -> None:
     """The ladder guards the connection itself, and a broken rule rolls everything back."""
     await market.sale(seats=1)
-    connection = market.connection()
+    connection = market.room_connection()
 
     async def lock_after_the_clock() -> None:
         async with connection.transaction() as tx:

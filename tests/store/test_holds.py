@@ -11,7 +11,7 @@ from sunseo.booking.hall import HoldState
 from sunseo.booking.locked import RECLAIM_MAX
 from sunseo.core.ids import digest_id
 from sunseo.engine.lane import Defer
-from sunseo.postgres.connection import LaneSession
+from sunseo.postgres.session import PipelineSession
 from sunseo.postgres.statements import Statement
 from tests.store.market import KIM, LEE, Market, order, person, place, release, renew
 
@@ -307,13 +307,13 @@ class _Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._names: list[str] = []
-        send = LaneSession.send
+        send = PipelineSession.send
 
-        def counted(session: LaneSession, statements: Sequence[Statement]) -> Any:
+        def counted(session: PipelineSession, statements: Sequence[Statement]) -> Any:
             self._names += [s.query.split()[1] if s.arguments else s.query for s in statements]
             return send(session, statements)
 
-        monkeypatch.setattr(LaneSession, "send", counted)
+        monkeypatch.setattr(PipelineSession, "send", counted)
 
     async def during(self, work: Any) -> list[str]:
         self._names.clear()

@@ -34,7 +34,7 @@ class Window:
     def __init__(self, market: Market) -> None:
         self.watch = Watch()
         self.board = AvailabilityBoard(
-            market.engine, ORGANISATION, JournalTail(market.connection()), monotonic=self.watch
+            market.engine, ORGANISATION, JournalTail(market.room_connection()), monotonic=self.watch
         )
         nobody: Any = None  # nothing is held here
         self.app = build_app(

@@ -1,10 +1,8 @@
-"""The one connection that a lane owns.
+"""The one connection that a lane of rooms owns; those of sales have a `pipeline`.
 
 State       DISCONNECTED until first used, and again after it failed or was dropped.
 Guarantee   One transaction at a time. A transaction commits when its block ends, and rolls back
-            when the block raises. Locks are taken in the lock order only. What is sent as
-            segments (`session`) begins and ends its transactions itself, and runs in the order of
-            the calls.
+            when the block raises. Locks are taken in the lock order only.
 Clock       `Transaction.fetch_with_clock` reads the server's clock after the last lock, in a
             statement that locks nothing. (The clock read by a statement that had to wait for a lock
             is that of the start of the wait.)
@@ -13,8 +11,7 @@ On failure  An error that leaves the connection of no use (`errors`) closes it; 
             moment in a transaction by itself, should this process hang.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,7 +20,6 @@ import msgspec
 
 from sunseo.postgres.errors import trouble_of
 from sunseo.postgres.locks import Lockable, LockLadder
-from sunseo.postgres.statements import BEGIN, COMMIT, ROLLBACK, Row, Statement
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True):
@@ -52,25 +48,6 @@ KEYED_PLANS = {
 }
 
 
-class Records:
-    """The `statements.Columns` of rows that asyncpg has read."""
-
-    __slots__ = ("_records", "tag")
-
-    def __init__(self, records: "list[asyncpg.Record]", tag: str = "") -> None:
-        self._records = records
-        self.tag = tag
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, name: str) -> list[Any]:
-        return [record[name] for record in self._records]
-
-    def rows(self) -> Sequence[Row]:
-        return self._records
-
-
 class Transaction:
     """What a store may do inside one transaction."""
 
@@ -95,37 +72,6 @@ class Transaction:
         return await self._connection.fetch(query, *arguments)
 
 
-class LaneSession:
-    """The `statements.Session` of one connection, one statement after the other."""
-
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        self.connection = connection
-        self._turn = asyncio.Lock()  # first come, first served
-
-    @property
-    def is_alive(self) -> bool:
-        return not self.connection.is_closed()
-
-    def send(self, statements: Sequence[Statement]) -> Awaitable[list[Records]]:
-        return asyncio.ensure_future(self._run(statements))
-
-    async def _run(self, statements: Sequence[Statement]) -> list[Records]:
-        async with self._turn:
-            try:
-                return [await self._answer(statement) for statement in statements]
-            except Exception as error:
-                trouble = trouble_of(error)
-                if trouble is not None and trouble.goes_with_connection:
-                    self.connection.terminate()
-                raise
-
-    async def _answer(self, statement: Statement) -> Records:
-        query, arguments = statement
-        if statement in (BEGIN, COMMIT, ROLLBACK):
-            return Records([], await self.connection.execute(query))
-        return Records(await self.connection.fetch(query, *arguments))
-
-
 class LaneConnection:
     """See the module."""
 
@@ -138,7 +84,6 @@ class LaneConnection:
         self._dsn = dsn
         self._limits = limits or ConnectionLimits()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
-        self._session: LaneSession | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -155,13 +100,6 @@ class LaneConnection:
             if trouble is not None and trouble.goes_with_connection:
                 self.drop()
             raise
-
-    async def session(self) -> "LaneSession":
-        """The session that segments are sent to: see `statements.Sessions`."""
-        connection = await self._connected()
-        if self._session is None or self._session.connection is not connection:
-            self._session = LaneSession(connection)
-        return self._session
 
     def drop(self) -> None:
         """Close at once, without a word to the server: whatever runs on it fails."""

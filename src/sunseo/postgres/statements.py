@@ -74,10 +74,6 @@ class Sessions(Protocol):
         ...
 
 
-class CommitLostError(ConnectionError):
-    """The server ended a transaction otherwise than by committing it, and called it a success."""
-
-
 BEGIN = Statement("BEGIN")
 COMMIT = Statement("COMMIT")
 ROLLBACK = Statement("ROLLBACK")
