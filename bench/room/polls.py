@@ -15,7 +15,8 @@ from bench.room.database import ROOM
 from bench.room.figures import Figure
 from bench.room.session import DATABASE, Bench, cores_apart, get
 from bench.servers import free_port, running
-from tests.acceptance.test_gate_nginx import nginx_binary, nginx_configuration
+from tests.acceptance.nginx_examples import nginx_binary
+from tests.acceptance.test_gate_nginx import nginx_configuration
 
 POLLS_A_SECOND = 15_000
 ORIGIN_A_SECOND = 2.0

@@ -37,9 +37,14 @@ def say(port: int, lines: str) -> Got:
     with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as sent:
         head = lines if "\r\nConnection:" in lines else lines + "\r\nConnection: close"
         sent.sendall(head.encode("latin-1") + b"\r\n\r\n")
-        answer = b""
-        while chunk := sent.recv(65_536):
-            answer += chunk
+        return got(sent)
+
+
+def got(wire: socket.socket) -> Got:
+    """All that comes until the other end hangs up, which is one answer."""
+    answer = b""
+    while chunk := wire.recv(65_536):
+        answer += chunk
     start, _, body = answer.partition(b"\r\n\r\n")
     first, *rest = start.decode("latin-1").split("\r\n")
     headers = [

