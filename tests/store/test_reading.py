@@ -21,7 +21,7 @@ from sunseo.web.limits import Limits
 from sunseo.web.operators import OperatorKeys, new_operator_key
 from sunseo.web.persons import Persons
 from tests.asgi import Response, ask
-from tests.store.market import KIM, OPENING, ORGANISATION, Market, place
+from tests.store.market import KIM, OPENING, ORGANISATION, SHOW, Market, place
 from tests.store.test_board import Statements, Watch
 
 KEY = new_operator_key()
@@ -170,7 +170,7 @@ async def test_what_an_operator_did_shows_at_once_where_she_did_it(
             "time_zone": "Asia/Seoul",
             "opens_at": OPENING,
             "price_classes": [{"name": "R", "price": 0}],
-            "occasions": [{"name": "Friday", "starts_at": OPENING}],
+            "occasions": [{"name": "Friday", "starts_at": SHOW}],
         },
     )
     assert (created.status, created.json["sale"]) == (201, 1)
@@ -215,9 +215,9 @@ async def test_a_sale_is_read_once_a_catalogue(
     body = msgspec.json.decode(first.body, type=SaleBody)
     assert (body.version, body.is_open, body.paused, body.name) == (3, True, False, "Concert")
     assert body.opens_at == OPENING
-    assert body.products == [
-        {"product": 1, "name": "Ticket", "price": 0, "draws": [{"stock": 1, "units": 2}]}
-    ]
+    [product] = body.products
+    assert (product["product"], product["price"]) == (1, 0)
+    assert product["draws"] == [{"stock": 1, "units": 2}]
     same = await window.look(path, if_none_match=first.headers["etag"])
     assert same.status == 304
 
