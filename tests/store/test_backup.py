@@ -219,13 +219,10 @@ async def test_what_came_after_is_told_beside_a_later_state(
     await lobby.join((1, 1), "fay", "gil")
     await lobby.call_up_to((1, 1), 6)
     order = digest_id(b"order", "1")
-    for statement in (
-        "UPDATE operator_keys SET revoked_at = clock_timestamp()",
-        "UPDATE sales SET version = version + 3",
-    ):
-        await lobby.rows(statement)
+    await lobby.rows("UPDATE operator_keys SET revoked_at = clock_timestamp()")
     await lobby.rows(
-        "INSERT INTO orders (organisation, sale, order_id, hold, person, amount, state,"
+        "WITH moved AS (UPDATE sales SET version = version + 3 WHERE sale = 1)"
+        " INSERT INTO orders (organisation, sale, order_id, hold, person, amount, state,"
         " request_digest, confirmed_at)"
         " VALUES (1, 1, $1, $1, $1, 0, 'confirmed', $1, clock_timestamp())",
         order,

@@ -1,11 +1,17 @@
 -- What a backup tells of a database, what is compared with a later state of it, and what is set right
 -- when it is brought back. Never on a server's way; all of it by the command line.
+--
+-- What is read for the manifest is read before a migration, too: it has to understand every schema.
 
 -- name: read_moment
 -- Read the time and the schema, in the snapshot that is saved.
 SELECT
     clock_timestamp() AS moment, v.version_num AS schema,
-    current_setting('server_version_num') AS postgres, to_regclass('rooms') IS NOT NULL AS has_rooms
+    current_setting('server_version_num') AS postgres, to_regclass('rooms') IS NOT NULL AS has_rooms,
+    EXISTS (
+        SELECT FROM pg_attribute AS a
+        WHERE a.attrelid = to_regclass('journal') AND a.attname = 'stream'
+    ) AS has_streams
 FROM alembic_version AS v;
 
 -- name: export_snapshot
@@ -19,6 +25,18 @@ SELECT
     (SELECT j.recorded_at FROM journal AS j
         WHERE j.organisation = s.organisation AND j.kind = 'sale' AND j.stream = s.sale
             AND j.version = s.version
+    ) AS told_at,
+    (SELECT count(*) FROM orders AS o
+        WHERE o.organisation = s.organisation AND o.sale = s.sale) AS orders
+FROM sales AS s
+ORDER BY s.organisation, s.sale;
+
+-- name: read_sales_before_streams
+-- The same, of a schema whose journal knew of sales only.
+SELECT
+    s.organisation, s.sale, s.name, s.version,
+    (SELECT j.recorded_at FROM journal AS j
+        WHERE j.organisation = s.organisation AND j.sale = s.sale AND j.version = s.version
     ) AS told_at,
     (SELECT count(*) FROM orders AS o
         WHERE o.organisation = s.organisation AND o.sale = s.sale) AS orders

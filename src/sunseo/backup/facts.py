@@ -19,12 +19,13 @@ T = TypeVar("T", bound=msgspec.Struct)
 async def read_facts(connection: AsyncConnection) -> Facts:
     """Everything that the manifest tells of a database, in the connection's own transaction."""
     about = (await connection.execute(QUERIES["read_moment"])).one()
+    sales = "read_sales" if about.has_streams else "read_sales_before_streams"
     rooms = await _all(connection, "read_rooms", RoomFacts) if about.has_rooms else []
     return Facts(
         moment=about.moment,
         schema=about.schema,
         postgres=f"{int(about.postgres) // 10_000}.{int(about.postgres) % 10_000}",
-        sales=await _all(connection, "read_sales", SaleFacts),
+        sales=await _all(connection, sales, SaleFacts),
         rooms=rooms,
         keys=await _all(connection, "read_keys", KeyFacts),
     )
