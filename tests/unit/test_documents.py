@@ -2,10 +2,12 @@
 
 import asyncio
 import gzip
+import os
 
 import pytest
 
 from sunseo.web.documents import (
+    PART_BYTES,
     Document,
     Shelf,
     Version,
@@ -14,7 +16,7 @@ from sunseo.web.documents import (
     is_named,
     takes_gzip,
 )
-from sunseo.web.endpoint import Call, Record, Reply
+from sunseo.web.endpoint import Call, Record, Reply, Stream
 
 LONG = b'{"seats":[' + b'{"row":"1"},' * 500 + b"{}]}"
 
@@ -136,6 +138,31 @@ def test_each_form_has_an_etag_of_its_own() -> None:
     assert (same.status, same.body, headers_of(same)[b"etag"]) == (304, None, packed.encode())
     assert document.reply(call(if_none_match=plain)).status == 304
     assert document.reply(call(if_none_match=packed)).status == 200
+
+
+async def test_what_is_long_is_sent_in_parts() -> None:
+    """Each is small, between two of them others have a turn, and together they are the document."""
+    document = document_of(os.urandom(5 * PART_BYTES + 1))
+    stream = document.reply(call()).body
+    turns: list[str] = []
+
+    async def others() -> None:
+        for _ in range(100):
+            turns.append("others")
+            await asyncio.sleep(0)
+
+    assert isinstance(stream, Stream)
+    asking = asyncio.ensure_future(others())
+    parts = []
+    async for part in stream.parts:
+        parts.append(part)
+        turns.append("part")
+    await asking
+
+    assert b"".join(parts) == document.body
+    assert stream.size == len(document.body)
+    assert max(map(len, parts)) == PART_BYTES
+    assert turns[:12] == ["part", "others"] * 6
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 State       Of each document the newest version that was made. Together they take at most
             `bytes_max`, or one is there alone; what nobody asked for the longest makes room.
 Guarantee   However many ask at once, a version is made once, and one document at a time. Hashing
-            and compressing are done in a thread, so that other requests are not held up.
+            and compressing are done in a thread, and what is long is sent in parts between which
+            others have their turn. A reader who is slow holds a part of it in memory, no more.
 On failure  A document that could not be made is not kept; all who waited for it are told, and the
             next one who asks begins anew.
 """
@@ -11,16 +12,17 @@ On failure  A document that could not be made is not kept; all who waited for it
 import asyncio
 import gzip
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from hashlib import sha256
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from sunseo.web.endpoint import Call, Header, Reply
+from sunseo.web.endpoint import Call, Header, Reply, Stream
 
 SHELF_BYTES_MAX = 64 * 1024 * 1024  # in each worker: a dozen halls of 50,000 seats
 COMPRESSED_FROM = 1024  # bytes; less fits into one packet anyway
+PART_BYTES = 64 * 1024  # takes some 30 µs to write, which nobody feels
 LEVEL = 4  # seat lists are all repetition: more effort gains little
 
 Version = tuple[int, ...]
@@ -51,8 +53,8 @@ class Document(msgspec.Struct, frozen=True):
         if is_named(etag, call.header("if-none-match")):
             return Reply(304, None, told)
         if packed is None:
-            return Reply(200, self.body, told)
-        return Reply(200, packed, [*told, (b"content-encoding", b"gzip")])
+            return Reply(200, _in_parts(self.body), told)
+        return Reply(200, _in_parts(packed), [*told, (b"content-encoding", b"gzip")])
 
 
 def document_of(body: bytes, tag: str | None = None) -> Document:
@@ -62,6 +64,16 @@ def document_of(body: bytes, tag: str | None = None) -> Document:
     """
     packed = gzip.compress(body, LEVEL, mtime=0) if len(body) >= COMPRESSED_FROM else None
     return Document(body, packed, tag or sha256(body).hexdigest()[:32])
+
+
+def _in_parts(body: bytes) -> bytes | Stream:
+    return body if len(body) <= PART_BYTES else Stream(_parts(body), len(body))
+
+
+async def _parts(body: bytes) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(body), PART_BYTES):
+        yield body[start : start + PART_BYTES]
+        await asyncio.sleep(0)  # a fast reader never makes us wait, and others would
 
 
 def etag_of(tag: str, *, packed: bool) -> str:
