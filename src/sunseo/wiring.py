@@ -9,12 +9,13 @@ On failure  A worker starts without the database and is not ready until the data
 import gc
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
 from sunseo.booking.availability import AvailabilityBoard
 from sunseo.booking.expirer import Expirer
@@ -135,6 +136,7 @@ class Worker:
             aside=self._aside,
             on_clock=ClockGuard(self._note_step_back).observe,
         )
+        self._sinks: list[LogSink] = []
         self._loops = self._make_loops()
 
     def app(self) -> App:
@@ -207,6 +209,7 @@ class Worker:
         finally:
             for loop in reversed(self._loops):
                 await loop.stop()
+            await self._leave_roles()
             await self._rooms.stop()
             await self._lanes.stop()
             for connection in (*self._all_lane_connections(), self._tail_connection):
@@ -215,6 +218,12 @@ class Worker:
             await self._urgent_engine.dispose()
             await self._engine.dispose()
             self._logs.writer.close()
+
+    async def _leave_roles(self) -> None:
+        """Have another worker take over at once; without a database it does when leases end."""
+        for leave in (self._expirer.leave, *(sink.leave for sink in self._sinks)):
+            with suppress(SQLAlchemyError, OSError):
+                await leave()
 
     def _connection(self) -> LaneConnection:
         limits = ConnectionLimits(statement_cache=self._settings.statement_cache)
@@ -264,6 +273,7 @@ class Worker:
         ]
         if settings.event_log is not None:
             sink = LogSink(self._engine, self._organisation, settings.event_log)
+            self._sinks.append(sink)
             loops.append(self._loop("log_sink", sink.run_once, SINK_EVERY_S))
         return loops
 

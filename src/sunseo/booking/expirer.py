@@ -1,11 +1,14 @@
 """Return the units of holds whose time has run out.
 
-State       None: expiry is data, and the past-due holds are found anew every turn.
-Guarantee   A unit returns at most once, however many expirers run: the lane decides on the locked
-            row. Buyers need not wait for an expirer, since a batch reclaims what is in its way;
-            an expirer keeps the journal, and so everybody's view, close behind the clock.
+State       One process of an organisation expires, by a lease; the others find it taken. Expiry
+            itself is data, and the past-due holds are found anew every turn.
+Guarantee   It only submits commands. A unit returns at most once, however many expirers run: the
+            lane decides under the sale's lock. Buyers need not wait for an expirer, since a batch
+            reclaims what is in its way; an expirer keeps the journal, and so everybody's view,
+            close behind the clock.
 Clock       PostgreSQL's.
-On failure  What one turn did not expire, the next one finds again.
+On failure  What one turn did not expire, the next one finds again. After an expirer was killed the
+            next one begins when its lease has ended.
 """
 
 import asyncio
@@ -16,7 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.booking.commands import ExpireHold, ExpireHoldOutcome
 from sunseo.booking.setup import QUERIES
 from sunseo.engine.lanes import EngineLanes
+from sunseo.postgres.lease import Lease
 
+ROLE = "expirer"
 TURN_HOLDS_MAX = 500  # about one batch: a mass expiry shall not crowd buyers out of the lane
 
 
@@ -35,10 +40,13 @@ class Expirer:
         self._organisation = organisation
         self._lanes = lanes
         self._on_turn = on_turn
+        self._lease = Lease(organisation, ROLE)
 
     async def run_once(self) -> bool:
         """Expire the oldest past-due holds; returns whether there may be more."""
-        async with self._engine.connect() as connection:
+        async with self._engine.begin() as connection:
+            if not await self._lease.hold(connection):
+                return False
             found = await connection.execute(
                 QUERIES["find_past_due"],
                 {"organisation": self._organisation, "rows_max": TURN_HOLDS_MAX},
@@ -53,3 +61,8 @@ class Expirer:
         expired = sum(answer.result.outcome is ExpireHoldOutcome.EXPIRED for answer in answers)
         self._on_turn(expired, past_due[0].late_s if past_due else 0.0)
         return len(past_due) == TURN_HOLDS_MAX
+
+    async def leave(self) -> None:
+        """Let another process go on at once."""
+        async with self._engine.begin() as connection:
+            await self._lease.drop(connection)

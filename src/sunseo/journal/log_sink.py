@@ -52,6 +52,11 @@ class LogSink:
         moved = await self._move_cursors(rows)
         return moved and len(rows) == TURN_ROWS_MAX
 
+    async def leave(self) -> None:
+        """Let another process go on at once."""
+        async with self._engine.begin() as connection:
+            await self._lease.drop(connection)
+
     async def _read_news(self) -> Sequence[Row[Any]]:
         who = {"organisation": self._organisation, "consumer": CONSUMER}
         async with self._engine.begin() as connection:
