@@ -57,10 +57,10 @@ class Prepared:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """Made by the command line, a server and SIGTERM, each of which has a test below."""
     with ended_at_last(serving(tmp_path_factory.mktemp("prepared") / "데이터 1")) as server:
+        server.start()
         made = server.run("keys", "create", "the box office")
         assert (made.returncode, made.stderr) == (0, "")
         key = made.stdout.strip()
-        server.start()
         sale = server.create_concert(key, hold_ttl_s=3600)
         hold = server.hold(sale, "early", 200).json["hold"]
         return Prepared(server.data, key, sale, hold, (server.stop(), server.left_behind()))

@@ -23,12 +23,16 @@ PUBLIC = {
     ("room/draw/routes.py", """call.header('if-none-match') == f'"{found.digest}"'"""): (
         "the digest of a published file"
     ),
+    ("postgres/segments.py", "answers[-1].tag != COMMIT"): (
+        "the server's word for what a statement did"
+    ),
     ("room/draw/store.py", "commitment_of(secret) != draw.commitment"): (
         "an operator reveals what she committed to; the commitment is published"
     ),
 }
 
 GUARDED = {
+    "backup/kept_secrets.py": "the secrets of a backup beside those of the settings",
     "core/signing.py": "tokens, state documents, cookies of the fail mode",
     "web/operators.py": "operator keys",
     "web/persons.py": "persons' tokens behind known headers",

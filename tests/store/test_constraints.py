@@ -59,6 +59,8 @@ FORBIDDEN = {
     "room_lines_serving_within_issued": "UPDATE room_lines SET serving = issued + 1",
     "room_lines_live_not_negative": "UPDATE room_lines SET live = -1",
     "room_lines_capacity_not_negative": "UPDATE room_lines SET capacity = -1",
+    "room_gaps_not_negative": "UPDATE room_gaps SET after = -1",
+    "room_gaps_upto_later": "UPDATE room_gaps SET upto = after",
     "room_places_numbered_from_one": "UPDATE room_places SET number = 0",
     "room_places_followed_by_later": "UPDATE room_places SET followed_by = number",
     "room_places_one_per_holder": "INSERT INTO room_places"
@@ -74,6 +76,7 @@ FORBIDDEN = {
 A_ROOM = (
     "INSERT INTO rooms (organisation, room, name, sale, settings) VALUES (1, 9, 'Door', 1, '{}')",
     "INSERT INTO room_lines (organisation, room, capacity, issued) VALUES (1, 1, 9, 1)",
+    "INSERT INTO room_gaps VALUES (1, 1, 1, 1, 9, now(), now())",
     "INSERT INTO room_places VALUES (1, 1, now(), 1, 1, gen_random_uuid(), NULL)",
     """INSERT INTO room_passes
     SELECT 1, 1, 1, 1, holder, holder, 'live', 0, t, t, t, t, t FROM room_places, now() AS t""",

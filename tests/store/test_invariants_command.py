@@ -74,7 +74,7 @@ async def test_a_violation_is_shown_to_people(
     async with open_shop(database_dsn) as shop:
         sale = await shop.open_sale()
         await shop.corrupt(
-            "UPDATE seats SET occasion = 9", "UPDATE operator_effects SET result = NULL"
+            "UPDATE seats SET occasion = 9 + seat", "UPDATE operator_effects SET result = NULL"
         )
     limits = VerifyLimits(rows_max=2)
     code = await run_verify(database_dsn, ORGANISATION, None, as_json=False, limits=limits)
@@ -86,8 +86,8 @@ async def test_a_violation_is_shown_to_people(
     at = lines.index(next(line for line in lines if line.startswith("sale-parts in")))
     assert lines[at].startswith(f"sale-parts in sale {sale}: Seats, stocks and draws name only")
     assert lines[at + 1 : at + 4] == [
-        "  part=seat, number=1, names=occasion, missing=9",
-        "  part=seat, number=2, names=occasion, missing=9",
+        "  part=seat, number=1, names=occasion, missing=10",
+        "  part=seat, number=2, names=occasion, missing=11",
         "  … and 23 more",
     ]
     assert any(line.startswith("operator-effects in the organisation: ") for line in lines)

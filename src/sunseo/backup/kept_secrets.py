@@ -1,5 +1,6 @@
 """Where a backup's secrets go: without them every place, pass and guest session is refused."""
 
+import hmac
 from pathlib import Path
 
 import msgspec
@@ -47,7 +48,11 @@ def keeping(settings: Settings, secrets: bytes | None, settings_file: Path | Non
         known[settings.secret_id] = settings.secret
     elif goes_into_folder:
         known[saved.secret_id] = saved.secret
-    missing = sorted(name for name, secret in saved.ring.items() if known.get(name) != secret)
+    missing = sorted(
+        name
+        for name, secret in saved.ring.items()
+        if not hmac.compare_digest(known.get(name, "").encode(), secret.encode())
+    )
     if missing:
         raise BackupError(
             f"the settings lack the backup's secret {', '.join(map(str, missing))}: every place,"
