@@ -239,6 +239,7 @@ async def test_an_operator_key_that_cannot_be_looked_up_is_no_wrong_key(
         await execute(inside, "ALTER TABLE elsewhere RENAME TO operator_keys")
         found = await ask(whole.app, "GET", "/v1/rooms", headers=headers)
     finally:
+        await whole.worker._urgent_engine.dispose()
         await whole.worker._engine.dispose()
 
     assert (hidden.status, hidden.json["detail"]) == (503, Trouble.OLD_SCHEMA.value)
