@@ -19,7 +19,8 @@ class NobodyError(Exception):
 
 
 def workers(server: int, port: int) -> Processes:
-    """Those that take requests; not the one that stands by. With many connections, this is slow.
+    """Those that take requests; neither the supervisor, which keeps their sockets open, nor the one
+    that stands by. With many connections, this is slow.
 
     Raises:
         NobodyError: there is none at this moment.
@@ -27,7 +28,7 @@ def workers(server: int, port: int) -> Processes:
     found = []
     for process in part_of(server, Part.SERVER):
         with suppress(psutil.Error):
-            if any(
+            if process.pid != server and any(
                 held.status == psutil.CONN_LISTEN and held.laddr.port == port
                 for held in process.net_connections("tcp")
             ):
