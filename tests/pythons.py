@@ -119,7 +119,7 @@ def set_up(python: Python) -> Path | str:
     said = ""
     for network in (["--offline"], []):
         synced = subprocess.run(
-            [UV, "sync", "--quiet", "--locked", "--no-default-groups", "--group", "dev", *network],
+            [UV, "sync", "--quiet", "--locked", "--all-groups", *network],
             cwd=ROOT,
             env=environment,
             capture_output=True,
