@@ -8,7 +8,9 @@ from enum import Enum
 import msgspec
 
 from sunseo.core.later import Later, LaterOutcome, Reason
-from sunseo.engine.lane import Answer, Defer, Lane, LaneLimits
+from sunseo.engine.applying import LaneLimits
+from sunseo.engine.entry import Answer, Defer, Turn
+from sunseo.engine.lane import Lane
 from sunseo.postgres.errors import fault_of
 
 
@@ -40,13 +42,25 @@ class PoisonError(ValueError):
 
 
 Result = str | Later
+Results = Sequence[Result | Defer[Order]]
 Word = str | Reason | BaseException
 
 
 class PaperDatabase:
-    """A `Flush` that keeps a history of what it was asked and what it committed."""
+    """A `Flush` that keeps a history of what it was asked and what it committed.
 
-    def __init__(self, script: Sequence[Behaviour] = (), *, takes_s: float = 0.01) -> None:
+    Args:
+        lets_follow: whether it says so when it has sent its commit, half of its time being over;
+            what fails then has been decided, and the flush behind it has begun.
+    """
+
+    def __init__(
+        self,
+        script: Sequence[Behaviour] = (),
+        *,
+        takes_s: float = 0.01,
+        lets_follow: bool = False,
+    ) -> None:
         self._script = list(script)
         self._usual = Behaviour(takes_s=takes_s)
         self.calls: list[list[int]] = []
@@ -56,48 +70,71 @@ class PaperDatabase:
         self.deferred: set[int] = set()
         self.abandoned = 0
         self._dropped = asyncio.Event()
-        self._is_flying = False
+        self._lets_follow = lets_follow
+        self._deciding = False
+        self._committing = 0
 
     def abandon(self) -> None:
         self.abandoned += 1
         self._dropped.set()
 
-    async def __call__(self, commands: Sequence[Order]) -> Sequence[Result | Defer[Order]]:
-        assert not self._is_flying, "two flushes of one lane are in flight"
-        self._is_flying = True
-        self._dropped.clear()
+    async def __call__(self, commands: Sequence[Order], turn: Turn) -> Results:
+        assert not self._deciding, "two flushes of one lane decide at once"
+        assert self._lets_follow or not self._committing
+        self._deciding = True
+        if not self._committing:
+            self._dropped.clear()
         behaviour = self._script.pop(0) if self._script else self._usual
         self.calls.append([order.number for order in commands])
         try:
-            return await self._transact(commands, behaviour)
+            results = await self._decide(commands, behaviour, turn)
         finally:
-            self._is_flying = False
+            self._deciding = False
+        self._committing += 1
+        try:
+            if self._lets_follow:
+                turn.sent(results)
+                await asyncio.sleep(behaviour.takes_s / 2)
+            return await self._commit(commands, results, behaviour.ending)
+        finally:
+            self._committing -= 1
 
-    async def _transact(
-        self, commands: Sequence[Order], behaviour: Behaviour
-    ) -> Sequence[Result | Defer[Order]]:
-        await asyncio.sleep(behaviour.takes_s)
-        if behaviour.ending is Ending.HANGS:
+    async def _decide(self, commands: Sequence[Order], behaviour: Behaviour, turn: Turn) -> Results:
+        await asyncio.sleep(behaviour.takes_s / (2 if self._lets_follow else 1))
+        for order in commands:
+            if order.is_poison and behaviour.ending is Ending.COMMITS:
+                raise PoisonError(order.number)
+        await turn.come_up()
+        assert not self._committing, "what was decided behind another commit is committed before"
+        return [self._answer(order) for order in commands]
+
+    async def _commit(self, commands: Sequence[Order], results: Results, ending: Ending) -> Results:
+        if ending is Ending.HANGS:
             await self._dropped.wait()
             raise ConnectionAbortedError("dropped by the watchdog")
-        if behaviour.ending is Ending.HANGS_DEAF:
+        if ending is Ending.HANGS_DEAF:
             await asyncio.Event().wait()
-        if behaviour.ending is Ending.FAILS:
+        if ending is Ending.FAILS:
             raise ConnectionResetError("lost before the commit")
         for order in commands:
             if order.is_poison:
                 raise PoisonError(order.number)
-
-        results = [self._apply(order) for order in commands]
-        if behaviour.ending is Ending.LOSES_ACK:
+        done = [
+            result if isinstance(result, Defer) else self._apply(order)
+            for order, result in zip(commands, results, strict=True)
+        ]
+        if ending is Ending.LOSES_ACK:
             self.acks_lost.update(o.number for o in commands if not o.defers)
             raise ConnectionResetError("lost after the commit")
-        return results
+        return done
 
-    def _apply(self, order: Order) -> Result | Defer[Order]:
+    def _answer(self, order: Order) -> Result | Defer[Order]:
         if order.defers:
             self.deferred.add(order.number)
             return Defer(msgspec.structs.replace(order, defers=order.defers - 1))
+        return "to be done"
+
+    def _apply(self, order: Order) -> str:
         self.commits[order.number] += 1
         if order.number in self.committed:
             return "replayed"

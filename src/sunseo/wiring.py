@@ -31,7 +31,8 @@ from sunseo.core.clock import ClockGuard
 from sunseo.core.later import Fault, Later
 from sunseo.core.loops import Repeat
 from sunseo.core.processes import exit_with_starter
-from sunseo.engine.lane import Lane, LaneLimits
+from sunseo.engine.applying import LaneLimits
+from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane, EngineLanes
 from sunseo.journal.log_sink import LogSink
 from sunseo.journal.tail import JournalTail

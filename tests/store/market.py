@@ -27,8 +27,10 @@ from sunseo.checkout.part import flush_of_sales
 from sunseo.core.ids import Person, digest_id, effect_id
 from sunseo.core.later import Later
 from sunseo.core.outcome import Outcome
+from sunseo.engine.applying import LaneLimits
 from sunseo.engine.batch import BatchFlush
-from sunseo.engine.lane import Defer, Lane, LaneLimits
+from sunseo.engine.entry import Defer
+from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane
 from sunseo.engine.part import Command
 from sunseo.operators.effects import EffectAnswer
@@ -285,9 +287,11 @@ class Market:
         try:
             for hold in holds:
                 async with connection.transaction():
-                    # In the lock order, since batches may be at work on the same rows.
+                    # The sale first, since batches may be at work on the same rows.
                     await connection.execute(
-                        "SELECT 1 FROM seats WHERE hold = $1 ORDER BY seat FOR NO KEY UPDATE", hold
+                        "SELECT 1 FROM sales JOIN holds USING (organisation, sale)"
+                        " WHERE hold = $1 FOR NO KEY UPDATE OF sales",
+                        hold,
                     )
                     await connection.execute(
                         "UPDATE holds SET expires_at = clock_timestamp() - interval '1 ms'"

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 
-from sunseo.engine.lane import Answer
+from sunseo.engine.entry import Answer
 from sunseo.operators.effects import EffectAnswer
 from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.pool import create_cold_engine

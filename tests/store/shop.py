@@ -37,7 +37,7 @@ from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.part import flush_of_sales
 from sunseo.core.ids import digest_id
 from sunseo.core.outcome import Outcome
-from sunseo.engine.lane import Defer
+from sunseo.engine.entry import Defer
 from sunseo.engine.part import Command, PartAnswer
 from sunseo.postgres.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from sunseo.booking.commands import ExpireHold, InventoryCommand, PlaceHoldOutcome
-from sunseo.engine.lane import Defer
+from sunseo.engine.entry import Defer
 from sunseo.journal.tail import JournalTail
 from tests.store.market import (
     KIM,

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from sunseo.engine.batch import BatchFlush
-from sunseo.engine.lane import Defer
+from sunseo.engine.entry import Defer
 from sunseo.engine.part import Command
 from sunseo.postgres.statements import BEGIN, COMMIT, Statement
 from tests.bazaar import Errand, Transfer, flush_of_bazaar, open_bazaar

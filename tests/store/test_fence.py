@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from sunseo.core.later import Fault, Later, LaterOutcome, Reason
-from sunseo.engine.lane import Lane, LaneLimits
+from sunseo.engine.applying import LaneLimits
+from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane
 from sunseo.postgres.errors import fault_of
 from tests.lane_script import Ears

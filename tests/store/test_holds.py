@@ -10,7 +10,7 @@ from sunseo.booking.commands import ExpireHold, PlaceHoldOutcome, ReleaseHoldOut
 from sunseo.booking.hall import HoldState
 from sunseo.booking.locked import RECLAIM_MAX
 from sunseo.core.ids import digest_id
-from sunseo.engine.lane import Defer
+from sunseo.engine.entry import Defer
 from sunseo.postgres.session import PipelineSession
 from sunseo.postgres.statements import Statement
 from tests.store.market import KIM, LEE, Market, order, person, place, release, renew

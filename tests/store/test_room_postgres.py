@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from sunseo.core.later import Later, LaterOutcome
-from sunseo.engine.lane import Lane, LaneLimits
+from sunseo.engine.applying import LaneLimits
+from sunseo.engine.lane import Lane
 from sunseo.postgres.connection import LaneConnection, Transaction
 from sunseo.postgres.errors import constraint_of, fault_of
 from sunseo.room.batch import RoomFlush

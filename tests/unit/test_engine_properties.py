@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sunseo.engine.batch import BatchFlush
-from sunseo.engine.lane import Defer
+from sunseo.engine.entry import Defer
 from sunseo.engine.part import Batch, Command, Read, Share
 from sunseo.engine.streams import StreamOrder
 from sunseo.postgres.locks import LockOrderError

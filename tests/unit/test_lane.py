@@ -8,7 +8,9 @@ import pytest
 
 from sunseo.core.later import Later, LaterOutcome, Reason
 from sunseo.core.outcome import Kind
-from sunseo.engine.lane import Defer, Lane, LaneLimits
+from sunseo.engine.applying import LaneLimits
+from sunseo.engine.entry import Defer
+from sunseo.engine.lane import Lane
 from sunseo.postgres.errors import fault_of
 from tests.lane_script import (
     Behaviour,
@@ -361,7 +363,9 @@ def test_a_flush_that_answers_too_few_is_a_programmers_error() -> None:
     class Forgetful:
         def abandon(self) -> None: ...
 
-        async def __call__(self, commands: Sequence[Order]) -> Sequence[Result | Defer[Order]]:
+        async def __call__(
+            self, commands: Sequence[Order], _turn: object
+        ) -> Sequence[Result | Defer[Order]]:
             return ["done"] * (len(commands) - 1)
 
     async def main() -> None:
@@ -369,5 +373,69 @@ def test_a_flush_that_answers_too_few_is_a_programmers_error() -> None:
         lane.start()
         for word in await hear(send(lane, Order(1), Order(2))):
             assert isinstance(word, RuntimeError)
+
+    run_virtual(main())
+
+
+def test_a_batch_is_sent_behind_the_commit_of_the_one_in_front() -> None:
+    """It begins while that one commits, with all that has gathered; a few wait until it has."""
+
+    async def main() -> None:
+        database = PaperDatabase(takes_s=0.02, lets_follow=True)
+        lane = paper_lane(database, LaneLimits(batch_max=3))
+        began = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(*(lane.submit(Order(n)) for n in range(1, 8)))
+
+        assert database.calls == [[1, 2, 3], [4, 5, 6], [7]]
+        assert [answer.waited_s for answer in answers] == pytest.approx(
+            [0] * 3 + [0.01] * 3 + [0.03]
+        )
+        assert asyncio.get_running_loop().time() - began == pytest.approx(0.05)
+
+    run_virtual(main())
+
+
+def test_now_and_then_a_batch_waits_for_the_commit_in_front() -> None:
+    """So that another process that waits for the same rows gets its turn."""
+
+    async def main() -> None:
+        database = PaperDatabase(takes_s=0.02, lets_follow=True)
+        lane = paper_lane(database, LaneLimits(batch_max=1, breath_s=0.025))
+        answers = await asyncio.gather(*(lane.submit(Order(n)) for n in range(1, 6)))
+
+        waits = [answer.waited_s for answer in answers]
+        assert waits == pytest.approx([0, 0.01, 0.02, 0.04, 0.05])  # the fourth has waited longer
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("ending", [Ending.FAILS, Ending.LOSES_ACK, Ending.HANGS])
+def test_what_follows_a_commit_that_fails_goes_back_and_is_tried_behind_it(ending: Ending) -> None:
+    """It is decided anew once the batch in front is finished, and does not count as tried."""
+
+    async def main() -> None:
+        database, ears = PaperDatabase([Behaviour(ending)], lets_follow=True), Ears()
+        lane = paper_lane(database, LaneLimits(batch_max=2, flush_timeout_s=1.0), ears)
+        heard = await hear(send(lane, *(Order(n) for n in range(1, 5))))
+
+        first = "replayed" if ending is Ending.LOSES_ACK else "done"
+        assert heard == [first] * 2 + ["done"] * 2
+        assert database.calls == [[1, 2], [3, 4], [1, 2], [3, 4]]
+        assert ears.retries == 1
+        assert database.committed == [1, 2, 3, 4]
+
+    run_virtual(main())
+
+
+def test_what_is_put_off_joins_the_batch_behind() -> None:
+    """It is known before the commit, so that the next batch begins with it."""
+
+    async def main() -> None:
+        database = PaperDatabase(lets_follow=True)
+        lane = paper_lane(database, LaneLimits(batch_max=2))
+        orders = [Order(1), Order(2, defers=1), Order(3), Order(4)]
+
+        assert await hear(send(lane, *orders)) == ["done"] * 4
+        assert database.calls == [[1, 2], [2, 3], [4]]
 
     run_virtual(main())

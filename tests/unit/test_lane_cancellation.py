@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from sunseo.core.later import Reason
-from sunseo.engine.lane import Answer, LaneLimits
+from sunseo.engine.applying import LaneLimits
+from sunseo.engine.entry import Answer
 from tests.lane_script import (
     Behaviour,
     Ending,
@@ -57,11 +58,11 @@ class Run(NamedTuple):
     turns: int
 
 
-async def live(whom: Whom, script: list[Behaviour], turn: int) -> Run:
+async def live(whom: Whom, script: list[Behaviour], turn: int, *, lets_follow: bool) -> Run:
     """Run the scenario and cancel somebody just before a turn; everything has to end."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
-    database = PaperDatabase(script)
+    database = PaperDatabase(script, lets_follow=lets_follow)
     lane = paper_lane(database, LIMITS)
     callers = [asyncio.ensure_future(lane.submit(order)) for order in ORDERS]
     loop.interrupt(turn, whom(lane, callers).cancel)
@@ -73,10 +74,16 @@ async def live(whom: Whom, script: list[Behaviour], turn: int) -> Run:
     return Run(database, words(answers), turns)
 
 
-def cancel_everywhere(whom: Whom, script: list[Behaviour]) -> tuple[Run, list[Run]]:
+def cancel_everywhere(
+    whom: Whom, script: list[Behaviour], *, lets_follow: bool = False
+) -> tuple[Run, list[Run]]:
     """The run without a cancellation, and one run for each turn at which it can come."""
-    calm = run_virtual(live(whom, script, turn=-1))
-    return calm, [run_virtual(live(whom, script, turn)) for turn in range(1, calm.turns + 1)]
+
+    def run(turn: int) -> Run:
+        return run_virtual(live(whom, script, turn, lets_follow=lets_follow))
+
+    calm = run(-1)
+    return calm, [run(turn) for turn in range(1, calm.turns + 1)]
 
 
 def caller(number: int) -> Whom:
@@ -101,12 +108,13 @@ def check_truth(run: Run) -> None:
 
 
 @pytest.mark.parametrize("number", [order.number for order in ORDERS])
+@pytest.mark.parametrize("lets_follow", [False, True], ids=["alone", "followed"])
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
 def test_a_cancelled_caller_never_disturbs_its_neighbours(
-    script: list[Behaviour], number: int
+    script: list[Behaviour], number: int, *, lets_follow: bool
 ) -> None:
     """Whenever one caller goes away, all others hear what they would have heard anyway."""
-    calm, runs = cancel_everywhere(caller(number), script)
+    calm, runs = cancel_everywhere(caller(number), script, lets_follow=lets_follow)
 
     assert len(runs) > 10
     for run in runs:
@@ -164,10 +172,13 @@ def test_what_was_let_go_before_its_flush_is_never_flushed() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("lets_follow", [False, True], ids=["alone", "followed"])
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
-def test_a_cancelled_runner_leaves_nobody_waiting(script: list[Behaviour]) -> None:
+def test_a_cancelled_runner_leaves_nobody_waiting(
+    script: list[Behaviour], *, lets_follow: bool
+) -> None:
     """Whenever the lane's own task is cancelled, each caller hears at once what is true."""
-    _, runs = cancel_everywhere(runner, script)
+    _, runs = cancel_everywhere(runner, script, lets_follow=lets_follow)
 
     for run in runs:
         check_truth(run)

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sunseo.core.later import Reason
-from sunseo.engine.lane import LaneLimits
+from sunseo.engine.applying import LaneLimits
 from tests.lane_script import (
     Behaviour,
     Ears,
@@ -73,9 +73,11 @@ scripts = st.lists(
 )
 
 
-async def live(arriving: Sequence[Arrival], script: Sequence[Behaviour]) -> History:
+async def live(
+    arriving: Sequence[Arrival], script: Sequence[Behaviour], *, lets_follow: bool = False
+) -> History:
     """Let callers come and go, then stop the lane and hear what became of each."""
-    database, ears = PaperDatabase(script), Ears()
+    database, ears = PaperDatabase(script, lets_follow=lets_follow), Ears()
     lane = paper_lane(database, LIMITS, ears)
     loop = asyncio.get_running_loop()
     callers = []
@@ -135,17 +137,23 @@ def check_order(history: History, arriving: Sequence[Arrival]) -> None:
 
 
 @settings(max_examples=400)
-@given(arrivals, scripts)
+@given(arrivals, scripts, st.booleans())
 @example(
-    [Arrival(0.0, defers=1), Arrival(0.0, is_poison=True), Arrival(0.0), Arrival(0.0, defers=1)], []
+    [Arrival(0.0, defers=1), Arrival(0.0, is_poison=True), Arrival(0.0), Arrival(0.0, defers=1)],
+    [],
+    False,
 )
-@example([Arrival(0.0)] * 20, [Behaviour(Ending.LOSES_ACK)] * 20)
-@example([Arrival(0.0, patience_s=0.0)] * 3 + [Arrival(0.0)], [Behaviour(Ending.HANGS_DEAF)])
+@example([Arrival(0.0)] * 20, [Behaviour(Ending.LOSES_ACK)] * 20, False)
+@example([Arrival(0.0)] * 14, [Behaviour(Ending.LOSES_ACK, 0.3)] * 20, True)
+@example([Arrival(0.0, patience_s=0.0)] * 3 + [Arrival(0.0)], [Behaviour(Ending.HANGS_DEAF)], False)
 def test_every_command_has_exactly_one_true_outcome_in_order(
-    arriving: list[Arrival], script: list[Behaviour]
+    arriving: list[Arrival], script: list[Behaviour], lets_follow: bool
 ) -> None:
-    """Under data errors, lost connections, lost acknowledgements, hangs and impatient callers."""
-    history = run_virtual(live(arriving, script))
+    """Under data errors, lost connections, lost acknowledgements, hangs and impatient callers.
+
+    It is so whether or not a batch is sent behind the commit of the one in front of it.
+    """
+    history = run_virtual(live(arriving, script, lets_follow=lets_follow))
 
     check_outcomes(history, arriving)
     check_order(history, arriving)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from sunseo.core.later import Reason
-from sunseo.engine.lane import LaneMeter
+from sunseo.engine.entry import LaneMeter
 from sunseo.telemetry.metrics import Metrics, prepare
 from sunseo.telemetry.slots import claim_slot, forget_dead_gauges
 

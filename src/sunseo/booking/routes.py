@@ -15,7 +15,7 @@ from sunseo.booking.service import HoldService
 from sunseo.booking.setup import SetupOutcome
 from sunseo.booking.snapshot import Snapshot
 from sunseo.core.later import LaterOutcome
-from sunseo.engine.lane import Answer
+from sunseo.engine.entry import Answer
 from sunseo.engine.part import PartAnswer
 from sunseo.web.documents import Document, Shelf, Version, document_of, takes_gzip
 from sunseo.web.endpoint import Answer as WebAnswer

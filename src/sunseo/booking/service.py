@@ -18,7 +18,7 @@ from sunseo.booking.locked import hold_of
 from sunseo.booking.rules import HoldAnswer
 from sunseo.booking.setup import QUERIES
 from sunseo.core.ids import Person, effect_id, request_digest
-from sunseo.engine.lane import Answer
+from sunseo.engine.entry import Answer
 from sunseo.engine.lanes import EngineLanes
 from sunseo.engine.part import PartAnswer
 from sunseo.web.persons import GUEST_ISSUER

@@ -10,7 +10,7 @@ from sunseo.checkout.doors import RoomDoors
 from sunseo.checkout.part import order_of
 from sunseo.checkout.rules import Order
 from sunseo.core.ids import Person, effect_id, request_digest
-from sunseo.engine.lane import Answer
+from sunseo.engine.entry import Answer
 from sunseo.engine.lanes import EngineLanes
 from sunseo.engine.part import PartAnswer
 from sunseo.postgres.queries import load_cold_queries

@@ -17,11 +17,11 @@ that names what exists already, or that looks twice, adds one of its own.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from sunseo.core.clock import Instant
-from sunseo.engine.lane import Defer
+from sunseo.engine.entry import Defer, Turn
 from sunseo.engine.part import (
     AskAgain,
     Batch,
@@ -56,6 +56,8 @@ _LOCKS_OR_CHANGES = re.compile(
 )
 
 _Answers = list[PartAnswer | AskAgain]
+_Results = Sequence[PartAnswer | Defer[Command]]
+_ALONE = Turn()
 
 
 class BatchFlush:
@@ -85,33 +87,40 @@ class BatchFlush:
     def abandon(self) -> None:
         self._connection.drop()
 
-    async def __call__(self, commands: Sequence[Command]) -> Sequence[PartAnswer | Defer[Command]]:
+    async def __call__(self, commands: Sequence[Command], turn: Turn = _ALONE) -> _Results:
         deciding = [self._decider_of(command) for command in commands]
         batch = Batch(commands, self._parts)
         session = await self._connection.session()
         if known := self._checked(read for share in batch.shares for read in share.known()):
             await _read(session, [], known)
         try:
-            answers = await self._transact(session, batch, deciding)
+            answers, now = await self._decide(session, batch, deciding)
+            await turn.come_up()
+            committing = self._write_and_commit(session, batch, now)
         except asyncio.CancelledError:
             self._connection.drop()
             raise
         except BaseException:
             await self._roll_back(session)
             raise
-        return [_put_off(answer) for answer in answers]
+        results = [_put_off(answer) for answer in answers]
+        turn.sent(results)
+        try:
+            await committing  # a failed one is cleared away by its session
+        except asyncio.CancelledError:
+            self._connection.drop()
+            raise
+        return results
 
-    async def _transact(
+    async def _decide(
         self, session: Session, batch: Batch, deciding: Sequence[Part[Share]]
-    ) -> _Answers:
+    ) -> tuple[_Answers, Instant]:
         both = list(zip(deciding, batch.commands, strict=True))
         now = await self._lock_and_read(
             session, batch, {stream for part, command in both for stream in part.streams(command)}
         )
         answers = [_decide(batch.share(part), command, now) for part, command in both]
-        answers = await self._look_again(session, batch, deciding, answers, now)
-        await self._write_and_commit(session, batch, now)
-        return answers
+        return await self._look_again(session, batch, deciding, answers, now), now
 
     def _decider_of(self, command: Command) -> Part[Share]:
         part = self._decides.get(type(command))
@@ -157,14 +166,16 @@ class BatchFlush:
             for part, (command, answer) in zip(deciding, decided, strict=True)
         ]
 
-    async def _write_and_commit(self, session: Session, batch: Batch, now: Instant) -> None:
+    def _write_and_commit(
+        self, session: Session, batch: Batch, now: Instant
+    ) -> Awaitable[Sequence[Columns]]:
         writes = [write for share in batch.shares for write in share.writes()]
         changed = [held for held in batch.held.values() if held.events]
         if writes and not changed:
             raise RuntimeError("rows were changed, and no event says so")
         entries = [journal.Entry(*held.stream, held.version + 1, held.events) for held in changed]
         appends = [journal.append(entries, now)] if entries else []
-        await session.send([*writes, *self._order.raises(changed), *appends, COMMIT])
+        return session.send([*writes, *self._order.raises(changed), *appends, COMMIT])
 
     async def _roll_back(self, session: Session) -> None:
         if not session.is_alive:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sunseo.engine.lane import Answer, Lane
+from sunseo.engine.entry import Answer
+from sunseo.engine.lane import Lane
 from sunseo.engine.part import Command, PartAnswer
 
 C = TypeVar("C")

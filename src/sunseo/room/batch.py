@@ -37,7 +37,9 @@ class RoomFlush:
     def abandon(self) -> None:
         self._connection.drop()
 
-    async def __call__(self, commands: Sequence[RoomCommand]) -> Sequence[RoomAnswer]:
+    async def __call__(
+        self, commands: Sequence[RoomCommand], _turn: object = None
+    ) -> Sequence[RoomAnswer]:
         async with self._connection.transaction() as tx:
             lines, now = await self._loader.load(tx, commands)
             if now is None:  # none of these rooms exists

@@ -3,7 +3,7 @@
 from collections import Counter
 from math import isfinite
 
-from sunseo.engine.lane import Answer
+from sunseo.engine.entry import Answer
 from sunseo.room.board import RoomBoard
 from sunseo.room.commands import RoomCommand
 from sunseo.room.controller import StepReport

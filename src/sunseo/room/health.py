@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.clock import Monotonic
 from sunseo.core.later import Reason
-from sunseo.engine.lane import LaneMeter
+from sunseo.engine.entry import LaneMeter
 from sunseo.room.board import RoomView
 from sunseo.room.settings import HealthTargets
 from sunseo.room.setup import QUERIES

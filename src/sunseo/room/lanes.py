@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sunseo.core.later import Later
-from sunseo.engine.lane import Answer, Lane
+from sunseo.engine.entry import Answer
+from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import Lanes
 from sunseo.room.commands import RoomCommand
 from sunseo.room.rules import RoomAnswer

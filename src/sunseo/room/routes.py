@@ -7,7 +7,7 @@ import msgspec
 
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Kind
-from sunseo.engine.lane import Answer
+from sunseo.engine.entry import Answer
 from sunseo.room.admission import AdmissionOutcome
 from sunseo.room.bodies import (
     EndedBody,

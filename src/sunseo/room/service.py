@@ -19,7 +19,7 @@ from sunseo.core.ids import ID_BYTES, Person
 from sunseo.core.later import Later
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.core.signing import decode_base64url
-from sunseo.engine.lane import Answer
+from sunseo.engine.entry import Answer
 from sunseo.room.admission import Admission, JoinRequest
 from sunseo.room.bodies import EnterBody, JoinBody
 from sunseo.room.commands import (
