@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from sunseo.booking.availability import AvailabilityBoard
@@ -31,7 +32,7 @@ from sunseo.core.clock import ClockGuard
 from sunseo.core.later import Fault, Later
 from sunseo.core.loops import Repeat
 from sunseo.core.processes import exit_with_starter
-from sunseo.engine.applying import LaneLimits
+from sunseo.engine.applying import FOLLOWING, LaneLimits
 from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane, EngineLanes
 from sunseo.journal.log_sink import LogSink
@@ -259,7 +260,7 @@ class Worker:
             flush_of_sales(connection, clock.observe),
             later=Later,
             fault_of=self._judge,
-            limits=LaneLimits(wait_max_s=self._settings.lane_wait_max_s),
+            limits=replace(FOLLOWING, wait_max_s=self._settings.lane_wait_max_s),
             meter=self._meter(f"inventory-{number}"),
         )
 

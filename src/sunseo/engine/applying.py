@@ -32,6 +32,8 @@ class LaneLimits(msgspec.Struct, frozen=True):
     """How much a lane takes on."""
 
     batch_max: int = 512  # commands in one flush: beyond it, latency grows and throughput does not
+    batch_parts: int = 1  # of all commands in the lane a batch takes one part in so many
+    batch_min: int = 8  # unless there are no more than that
     waiting_max: int = 20_000  # commands, whatever the expected wait
     wait_max_s: float = 3.0  # expected wait above which newcomers are shed
     deadline_s: float = 8.0  # after so long in the queue nobody is thought to listen any more
@@ -41,6 +43,12 @@ class LaneLimits(msgspec.Struct, frozen=True):
     fence_retries: int = 3  # each reads anew, so that one is enough but for a race lost again
     defers_max: int = 8  # times that one command may be put off before it is answered LATER
     breath_s: float = 0.1  # after so long of batches behind each other's commit, one waits for it
+
+
+FOLLOWING = LaneLimits(batch_max=128, batch_parts=3)
+"""For flushes that others may follow: one part is committed, one decided, and those of one hear
+their answers and ask again. With all that waits in one batch, database and process would take
+turns at having nothing to do."""
 
 
 class Tried(NamedTuple, Generic[C, R]):

@@ -18,6 +18,7 @@ On failure  See `applying`. What was in flight behind a batch that has failed go
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -220,7 +221,8 @@ class Lane(Generic[C, R]):
     def _take_batch(self) -> list[Entry[C, R]]:
         now = self._monotonic()
         batch: list[Entry[C, R]] = []
-        while self._waiting and len(batch) < self._limits.batch_max:
+        size = self._size_of_next()
+        while self._waiting and len(batch) < size:
             entry = self._waiting.popleft()
             if entry.future.done():
                 continue  # the caller went away before anything was done
@@ -234,6 +236,11 @@ class Lane(Generic[C, R]):
             self._meter.waited(max(now - entry.arrived for entry in batch))
         self._meter.depth(len(self._waiting))
         return batch
+
+    def _size_of_next(self) -> int:
+        in_flight = 0 if self._newest is None else len(self._newest.entries)
+        part = math.ceil((len(self._waiting) + in_flight) / self._limits.batch_parts)
+        return min(max(part, self._limits.batch_min), self._limits.batch_max)
 
     def _launch(self, batch: list[Entry[C, R]]) -> _Flight[C, R]:
         if self._newest is None:
@@ -268,12 +275,12 @@ class Lane(Generic[C, R]):
     def _sent(self, flight: _Flight[C, R], results: Sequence[R | Defer[C]]) -> None:
         """A batch has sent its commit: the next one may follow if it is worth its while.
 
-        One of a few commands would only make the ones after it smaller, too.
+        One of a few commands would make those after it small, too.
         """
         flight.put_off = self._applier.put_off(flight.entries, results)
         self._requeue(flight.put_off)
         has_breath = self._monotonic() - self._breathed < self._limits.breath_s
-        if has_breath and len(self._waiting) >= len(flight.entries):
+        if has_breath and 3 * len(self._waiting) >= len(flight.entries):
             flight.may_follow.set_result(None)
 
     async def _recover(self, flight: _Flight[C, R], error: Exception) -> None:
