@@ -33,11 +33,12 @@ SCHEMA = """
 
 def _lock(table: str) -> str:
     return f"""/* lock_{table} */
-        SELECT asked.organisation, asked.number, r.version, r.coins
+        SELECT asked.organisation, asked.number, r.version, r.coins, r.version IS NULL
+            AND EXISTS (SELECT FROM {table} AS t WHERE t.number = asked.number) AS is_locked
         FROM (SELECT keys.* FROM unnest($1::text::integer[], $2::text::bigint[])
             AS keys (organisation, number) ORDER BY keys.number) AS asked
-        CROSS JOIN LATERAL (SELECT t.* FROM {table} AS t WHERE t.number = asked.number
-            FOR NO KEY UPDATE) AS r"""  # noqa: S608 - two names from here
+        LEFT JOIN LATERAL (SELECT t.* FROM {table} AS t WHERE t.number = asked.number
+            FOR NO KEY UPDATE SKIP LOCKED) AS r ON true"""  # noqa: S608 - two names from here
 
 
 def _raise(table: str) -> str:
@@ -233,9 +234,9 @@ class ErrandShare(Share):
         self._leads.update(take(columns, "number", "leads_to"))
 
 
-def flush_of_bazaar(connection: Sessions) -> BatchFlush:
+def flush_of_bazaar(connection: Sessions, *, waits: bool = False) -> BatchFlush:
     ledger = Ledger()
-    return BatchFlush(connection, [STALLS, TILLS], [ledger, Errands(ledger)])
+    return BatchFlush(connection, [STALLS, TILLS], [ledger, Errands(ledger)], waits=waits)
 
 
 async def open_bazaar(

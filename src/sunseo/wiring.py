@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ URGENT_STATEMENT_S = 5.0
 URGENT_EVERY_S = 5.0  # one is kept open: PostgreSQL may have none to give when it is wanted
 ROOM_STATEMENT_S = 5.0  # a step that takes longer is overtaken by another leader's
 GC_THRESHOLDS = (10_000, 50, 100)  # Python's own are 700, 10, 10
+BLOCKED_TRY_S = 1.0  # for which one sale is waited for that somebody else has locked
 CONNECTIONS_MIN = 16_384  # accepted by a worker: most of them are idle, and one more hears nothing
 SINK_EVERY_S = 0.5  # a turn asks every sale for news; nobody waits for the log
 
@@ -106,9 +108,12 @@ class Worker:
             plan.dsn, size=URGENT_CONNECTIONS, statement_timeout_s=URGENT_STATEMENT_S
         )
         self._tail_connection = self._connection()
-        self._lane_connections = [self._pipeline() for _ in range(plan.settings.lanes)]
+        self._lane_connections = [
+            (self._pipeline(), self._pipeline(lock_timeout_s=BLOCKED_TRY_S))
+            for _ in range(plan.settings.lanes)
+        ]
         self._lanes = EngineLanes(
-            [self._lane(number, held) for number, held in enumerate(self._lane_connections)]
+            [self._lane(number, *held) for number, held in enumerate(self._lane_connections)]
         )
         self._board = AvailabilityBoard(
             self._engine,
@@ -231,12 +236,12 @@ class Worker:
         limits = ConnectionLimits(statement_cache=self._settings.statement_cache)
         return LaneConnection(self._plan.dsn, limits=limits)
 
-    def _pipeline(self) -> PipelineConnection:
-        limits = ConnectionLimits(statement_cache=self._settings.statement_cache)
-        return PipelineConnection(self._plan.dsn, limits=limits)
+    def _pipeline(self, **limits: float) -> PipelineConnection:
+        held = ConnectionLimits(statement_cache=self._settings.statement_cache)
+        return PipelineConnection(self._plan.dsn, limits=replace(held, **limits))
 
     def _all_lane_connections(self) -> list[LaneConnection | PipelineConnection]:
-        return [*self._lane_connections, *self._room_connections]
+        return [*chain.from_iterable(self._lane_connections), *self._room_connections]
 
     def _meter(self, lane: str) -> WaitWatch:
         """A lane's meter, whose longest waits tell how this worker fares."""
@@ -254,10 +259,13 @@ class Worker:
             meter=self._metrics.lane(f"room-{number}"),
         )
 
-    def _lane(self, number: int, connection: PipelineConnection) -> EngineLane:
+    def _lane(
+        self, number: int, connection: PipelineConnection, waiting: PipelineConnection
+    ) -> EngineLane:
         clock = ClockGuard(self._note_step_back)
-        return Lane(
+        return EngineLane(
             flush_of_sales(connection, clock.observe),
+            flush_of_sales(waiting, clock.observe, waits=True),
             later=Later,
             fault_of=self._judge,
             limits=replace(FOLLOWING, wait_max_s=self._settings.lane_wait_max_s),

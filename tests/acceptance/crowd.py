@@ -17,7 +17,6 @@ from sunseo.checkout.part import flush_of_sales
 from sunseo.core.clock import to_millis
 from sunseo.core.ids import Person
 from sunseo.core.later import Later
-from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane
 from sunseo.postgres.errors import fault_of
 from sunseo.postgres.pipeline import PipelineConnection
@@ -139,8 +138,13 @@ def run_process(dsn: str, sale: SaleKey, seed: str, buyers: int, calls: int) -> 
 
 
 async def _run(dsn: str, sale: SaleKey, seed: str, buyers: int, calls: int) -> list[Asked]:
-    connection = PipelineConnection(dsn)
-    lane: EngineLane = Lane(flush_of_sales(connection), later=Later, fault_of=fault_of)
+    connection, waiting = PipelineConnection(dsn), PipelineConnection(dsn)
+    lane = EngineLane(
+        flush_of_sales(connection),
+        flush_of_sales(waiting, waits=True),
+        later=Later,
+        fault_of=fault_of,
+    )
     lane.start()
     watches = [await asyncpg.connect(dsn) for _ in range(buyers)]
     await watches[0].execute("SELECT pg_advisory_lock_shared($1)", GATE)

@@ -30,7 +30,6 @@ from sunseo.core.outcome import Outcome
 from sunseo.engine.applying import LaneLimits
 from sunseo.engine.batch import BatchFlush
 from sunseo.engine.entry import Defer
-from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane
 from sunseo.engine.part import Command
 from sunseo.operators.effects import EffectAnswer
@@ -236,14 +235,25 @@ class Market:
         return connection
 
     def flush(
-        self, connection: PipelineConnection | None = None, dsn: str | None = None, **limits: Any
+        self,
+        connection: PipelineConnection | None = None,
+        dsn: str | None = None,
+        *,
+        waits: bool = True,
+        **limits: Any,
     ) -> BatchFlush:
         """A lane's flush on a connection of its own."""
-        return flush_of_sales(connection or self.connection(dsn, **limits))
+        return flush_of_sales(connection or self.connection(dsn, **limits), waits=waits)
 
-    def lane(self, flush: BatchFlush | None = None, **limits: Any) -> EngineLane:
-        lane: EngineLane = Lane(
-            flush or self.flush(), later=Later, fault_of=fault_of, limits=LaneLimits(**limits)
+    def lane(
+        self, flush: BatchFlush | None = None, waiting: BatchFlush | None = None, **limits: Any
+    ) -> EngineLane:
+        lane = EngineLane(
+            flush or self.flush(waits=False),
+            waiting or self.flush(),
+            later=Later,
+            fault_of=fault_of,
+            limits=LaneLimits(**limits),
         )
         lane.start()
         self._lanes.append(lane)

@@ -9,7 +9,7 @@ import pytest
 from sunseo.core.later import Fault, Later, LaterOutcome, Reason
 from sunseo.engine.applying import LaneLimits
 from sunseo.engine.lane import Lane
-from sunseo.engine.lanes import EngineLane
+from sunseo.engine.part import Command, PartAnswer
 from sunseo.postgres.errors import fault_of
 from tests.lane_script import Ears
 from tests.store.market import KIM, LEE, Market, person, place
@@ -23,7 +23,7 @@ COUNT = "UPDATE stocks SET held = held + 1"
 RAISE = "UPDATE sales SET version = version + 1"
 
 
-async def submit(lane: EngineLane, *commands: Any) -> list[Any]:
+async def submit(lane: Lane[Command, PartAnswer], *commands: Any) -> list[Any]:
     return [answer.result for answer in await asyncio.gather(*map(lane.submit, commands))]
 
 
@@ -36,7 +36,7 @@ async def test_a_version_that_another_writer_took_is_tried_again_whole(market: M
     async def rival_leaves(_pause_s: float) -> None:
         await market.rows(RIVAL_LEAVES)
 
-    lane: EngineLane = Lane(
+    lane: Lane[Command, PartAnswer] = Lane(
         market.flush(),
         later=Later,
         fault_of=fault_of,
@@ -61,7 +61,7 @@ async def test_a_version_that_stays_taken_is_answered_busy_and_nothing_moves(
     await market.rows(RIVAL)
     before = await market.tables()
     ears = Ears()
-    lane: EngineLane = Lane(
+    lane: Lane[Command, PartAnswer] = Lane(
         market.flush(),
         later=Later,
         fault_of=fault_of,

@@ -270,7 +270,7 @@ async def test_many_small_sales_cost_as_many_statements_as_one(
     ]
     await _copy_sales(market, sales[0][1], 200)
     many = [(1, sale) for (sale,) in await market.rows("SELECT sale FROM sales WHERE sale > 1000")]
-    flush = market.flush()
+    flush = market.flush(waits=False)
     counted = _Counted(monkeypatch)
 
     async def prepare(chosen: list[Any]) -> list[Any]:

@@ -80,8 +80,8 @@ class PaperBazaar:
             case "lock_tills" | "lock_stalls":
                 self.locked.append((name, given[1]))
                 found = self.tills if name == "lock_tills" else self.stalls
-                rows = [(1, n, *found[n]) for n in given[1] if n in found]
-                return Told("organisation number version coins", rows)
+                rows = [(1, n, *found.get(n, (None, None)), False) for n in given[1]]
+                return Told("organisation number version coins is_locked", rows)
             case "read_clock":
                 return Told("now", [(NOW,)])
             case "find_notes":

@@ -16,7 +16,7 @@ const GATHER_MS = 10; // notes that arrive together travel together
 const RETRY_MS = 200;
 const KEPT_MS = 60000; // after its expiry, what is known of a pass is forgotten
 const FORGET_EVERY_MS = 1000;
-const LATER = new Set(["busy", "outcome_unknown", "unreadable"]); // not decided yet: asked again
+const LATER = new Set(["busy", "locked", "outcome_unknown", "unreadable"]); // not decided yet: asked again
 const OVER = new Set(["pass_revoked", "pass_done", "unknown_pass"]);
 
 class Courier {

@@ -126,7 +126,8 @@ class InventoryShare(Share):
     def opened(self) -> None:
         for key, sale in self._hall.sales.items():
             held = self._batch.held.get(sale_stream(key))
-            if held is None:
+            if held is None:  # somebody else has it, or it came after the locks
+                sale.is_stale = True
                 continue
             sale.terms, sale.events = held.terms, held.events
             if held.terms.catalogue_version != sale.catalogue.version:

@@ -8,21 +8,25 @@
 
 -- name: lock_sales
 -- Lock the sales of a batch: the keys are sorted first and then visited one after the other, which
--- LATERAL makes the only possible plan.
+-- LATERAL makes the only possible plan. What somebody else has locked is told from what is not there.
 SELECT
     asked.organisation, asked.sale AS number, s.version, s.opens_at, s.closes_at, s.paused,
-    s.hold_ttl_s, s.renewals_max, s.order_limit, s.catalogue_version
+    s.hold_ttl_s, s.renewals_max, s.order_limit, s.catalogue_version,
+    s.version IS NULL AND EXISTS (
+        SELECT FROM sales
+        WHERE sales.organisation = ANY (ARRAY[asked.organisation]) AND sales.sale = asked.sale
+    ) AS is_locked
 FROM (
     SELECT keys.*
     FROM unnest($1::text::integer[], $2::text::bigint[]) AS keys (organisation, sale)
     ORDER BY keys.organisation, keys.sale
 ) AS asked
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT sales.*
     FROM sales
     WHERE sales.organisation = asked.organisation AND sales.sale = asked.sale
-    FOR NO KEY UPDATE
-) AS s;
+    FOR NO KEY UPDATE SKIP LOCKED
+) AS s ON true;
 
 -- name: raise_sales
 -- Note the new versions of sales that a batch has changed.

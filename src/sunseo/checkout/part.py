@@ -9,7 +9,7 @@ from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.rules import Order, OrderAnswer, OrderBook, OrderState, place_order
 from sunseo.core.clock import Instant
 from sunseo.engine.batch import BatchFlush
-from sunseo.engine.part import Batch, Command, Read, Share, Write
+from sunseo.engine.part import Batch, Command, Part, Read, Share, Write
 from sunseo.engine.streams import Stream
 from sunseo.postgres.arrays import array_of, array_of_texts
 from sunseo.postgres.queries import load_queries
@@ -70,11 +70,15 @@ class OrderShare(Share):
 
 
 def flush_of_sales(
-    connection: Sessions, on_clock: Callable[[Instant], None] = lambda _now: None
+    connection: Sessions,
+    on_clock: Callable[[Instant], None] = lambda _now: None,
+    *,
+    waits: bool = False,
 ) -> BatchFlush:
     """The flush of one lane: all parts that change sales."""
     inventory = InventoryPart()
-    return BatchFlush(connection, [SALES], [inventory, OrderPart(inventory)], on_clock)
+    parts: list[Part[Share]] = [inventory, OrderPart(inventory)]
+    return BatchFlush(connection, [SALES], parts, on_clock, waits=waits)
 
 
 def order_of(row: Row) -> Order:

@@ -24,6 +24,7 @@ class Reason(Enum):
     OVERDUE = "overdue"  # its deadline passed while it waited; nothing was done
     STOPPING = "stopping"  # the process is going down; nothing was done
     UNKNOWN = "unknown"  # the infrastructure failed; it may have been done
+    LOCKED = "locked"  # somebody else kept what it is about locked; nothing was done
     FENCED = "fenced"  # others took the version each time it was tried; nothing was done
 
 
@@ -35,6 +36,10 @@ class LaterOutcome(Outcome):
     OUTCOME_UNKNOWN = (
         Kind.LATER,
         "It may or may not have been done. Send the same request with the same key again.",
+    )
+    LOCKED = (
+        Kind.LATER,
+        "It is locked in the database, by an operator perhaps. Nothing was done; please try again.",
     )
     UNREADABLE = (
         Kind.LATER,
@@ -51,4 +56,6 @@ class Later(msgspec.Struct, frozen=True):
     def outcome(self) -> LaterOutcome:
         if self.reason is Reason.UNKNOWN:
             return LaterOutcome.OUTCOME_UNKNOWN
+        if self.reason is Reason.LOCKED:
+            return LaterOutcome.LOCKED
         return LaterOutcome.BUSY

@@ -42,6 +42,7 @@ class LaneLimits(msgspec.Struct, frozen=True):
     retry_pause_s: float = 0.05  # mean of the jittered pause before a batch is tried again
     fence_retries: int = 3  # each reads anew, so that one is enough but for a race lost again
     defers_max: int = 8  # times that one command may be put off before it is answered LATER
+    locked_max_s: float = 3.0  # for which commands wait for rows that somebody else has locked
     breath_s: float = 0.1  # after so long of batches behind each other's commit, one waits for it
 
 

@@ -18,10 +18,13 @@ that names what exists already, or that looks twice, adds one of its own.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
+import asyncpg
+
 from sunseo.core.clock import Instant
-from sunseo.engine.entry import Defer, Turn
+from sunseo.engine.entry import Defer, Missed, Turn
 from sunseo.engine.part import (
     AskAgain,
     Batch,
@@ -32,7 +35,7 @@ from sunseo.engine.part import (
     Read,
     Share,
 )
-from sunseo.engine.streams import Stream, StreamKind, StreamOrder, held_by
+from sunseo.engine.streams import Held, Stream, StreamKind, StreamOrder, held_by
 from sunseo.journal import store as journal
 from sunseo.postgres.locks import LockOrderError
 from sunseo.postgres.queries import load_queries
@@ -55,7 +58,8 @@ _LOCKS_OR_CHANGES = re.compile(
     re.IGNORECASE,
 )
 
-_Answers = list[PartAnswer | AskAgain]
+_Answer = PartAnswer | AskAgain | Missed[Command]
+_Answers = Sequence[_Answer]
 _Results = Sequence[PartAnswer | Defer[Command]]
 _ALONE = Turn()
 
@@ -68,6 +72,11 @@ class BatchFlush:
         kinds: of all streams that parts may name.
         parts: in the order in which they join a batch, and in which their writes are sent.
         on_clock: hears the time of every batch.
+        waits: for rows that somebody else has locked, as long as the session lets it; otherwise
+            commands that need them are put off.
+
+    Attributes:
+        had_to_wait: whether the last batch found rows locked, or never came so far as to see.
     """
 
     def __init__(
@@ -76,11 +85,15 @@ class BatchFlush:
         kinds: Iterable[StreamKind],
         parts: Sequence[Part[Share]],
         on_clock: Callable[[Instant], None] = lambda _now: None,
+        *,
+        waits: bool = False,
     ) -> None:
         self._connection = connection
         self._order = StreamOrder(kinds)
         self._parts = parts
         self._on_clock = on_clock
+        self._waits = waits
+        self.had_to_wait = True
         self._decides = {command: part for part in parts for command in part.commands}
         self._harmless: set[str] = set()  # statements that were seen to lock and change nothing
 
@@ -93,6 +106,7 @@ class BatchFlush:
         session = await self._connection.session()
         if known := self._checked(read for share in batch.shares for read in share.known()):
             await _read(session, [], known)
+        self.had_to_wait = True
         try:
             answers, now = await self._decide(session, batch, deciding)
             await turn.come_up()
@@ -100,6 +114,11 @@ class BatchFlush:
         except asyncio.CancelledError:
             self._connection.drop()
             raise
+        except asyncpg.LockNotAvailableError:
+            await self._roll_back(session)
+            if not self._waits:
+                raise
+            return [Missed(command) for command in commands]
         except BaseException:
             await self._roll_back(session)
             raise
@@ -116,10 +135,14 @@ class BatchFlush:
         self, session: Session, batch: Batch, deciding: Sequence[Part[Share]]
     ) -> tuple[_Answers, Instant]:
         both = list(zip(deciding, batch.commands, strict=True))
-        now = await self._lock_and_read(
-            session, batch, {stream for part, command in both for stream in part.streams(command)}
-        )
-        answers = [_decide(batch.share(part), command, now) for part, command in both]
+        streams = [tuple(part.streams(command)) for part, command in both]
+        now = await self._lock_and_read(session, batch, set(chain.from_iterable(streams)))
+        answers = [
+            _decide(batch.share(part), command, now)
+            if batch.missed.isdisjoint(needed)
+            else Missed(command)
+            for (part, command), needed in zip(both, streams, strict=True)
+        ]
         return await self._look_again(session, batch, deciding, answers, now), now
 
     def _decider_of(self, command: Command) -> Part[Share]:
@@ -131,20 +154,36 @@ class BatchFlush:
     async def _lock_and_read(
         self, session: Session, batch: Batch, streams: Iterable[Stream]
     ) -> Instant:
-        locks = self._order.locks(streams)
+        streams = list(streams)
+        probe = self._probe(session, streams) if self._waits else None
+        locks = self._order.locks(streams, waits=self._waits)
         reads = self._checked(read for share in batch.shares for read in share.reads())
         head = [BEGIN, *(statement for _, statement in locks), _CLOCK]
 
         def hold(answers: Sequence[Columns]) -> None:
             for (kind, _), columns in zip(locks, answers[1:-1], strict=True):
-                batch.held.update((held.stream, held) for held in held_by(kind, columns))
+                for stream in held_by(kind, columns):
+                    if isinstance(stream, Held):
+                        batch.held[stream.stream] = stream
+                    else:
+                        batch.missed.add(stream)
 
         answers = await _read(session, head, reads, hold)
+        if probe is not None:
+            self.had_to_wait = any(any(columns["is_locked"]) for columns in (await probe)[1:-1])
         now: Instant = answers[-1]["now"][0]
         self._on_clock(now)
         for share in batch.shares:
             share.opened()
         return now
+
+    def _probe(self, session: Session, streams: Sequence[Stream]) -> Awaitable[Sequence[Columns]]:
+        """Find out whether locks will have to be waited for.
+
+        It lets go of those that it got: they were not got in order.
+        """
+        locks = self._order.locks(streams)
+        return session.send([BEGIN, *(statement for _, statement in locks), ROLLBACK])
 
     async def _look_again(
         self,
@@ -154,7 +193,11 @@ class BatchFlush:
         answers: _Answers,
         now: Instant,
     ) -> _Answers:
-        decided = list(zip(batch.commands, answers, strict=True))
+        decided = [
+            (command, answer)
+            for command, answer in zip(batch.commands, answers, strict=True)
+            if not isinstance(answer, Missed)
+        ]
         looks = self._checked(
             read for share in batch.shares for read in share.second_look(decided, now)
         )
@@ -162,8 +205,8 @@ class BatchFlush:
             return answers
         await _read(session, [], looks)
         return [
-            batch.share(part).reconsider(command, answer)
-            for part, (command, answer) in zip(deciding, decided, strict=True)
+            answer if isinstance(answer, Missed) else batch.share(part).reconsider(command, answer)
+            for part, command, answer in zip(deciding, batch.commands, answers, strict=True)
         ]
 
     def _write_and_commit(
@@ -218,5 +261,5 @@ def _decide(share: Share, command: Any, now: Instant) -> PartAnswer | AskAgain:
         return AskAgain(command)
 
 
-def _put_off(answer: PartAnswer | AskAgain) -> PartAnswer | Defer[Command]:
+def _put_off(answer: _Answer) -> PartAnswer | Defer[Command]:
     return Defer(answer.command) if isinstance(answer, AskAgain) else answer

@@ -114,8 +114,8 @@ class Entry(Generic[C, R]):
         self.future = future
         self.arrived = arrived
         self.flushed_at = arrived
-        self.defers = 0
-        self.misses = 0  # in a row
+        self.defers = 0  # but for those because of a lock
+        self.misses = 0  # of a lock, in a row
 
     def settle(self, result: R, flush_s: float) -> None:
         """Tell the caller; a no-op when it has gone away, so that its neighbours never notice."""
@@ -128,5 +128,8 @@ class Entry(Generic[C, R]):
 
     def put_off(self, by: Defer[C]) -> None:
         self.command = by.command
-        self.defers += 1
-        self.misses = self.misses + 1 if isinstance(by, Missed) else 0
+        if isinstance(by, Missed):
+            self.misses += 1
+        else:
+            self.defers += 1
+            self.misses = 0

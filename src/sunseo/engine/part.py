@@ -132,7 +132,8 @@ class Batch:
 
     def __init__(self, commands: Sequence[Command], parts: Sequence[Part[Share]]) -> None:
         self.commands = commands
-        self.held: dict[Stream, Held] = {}  # what exists of the streams, once they are locked
+        self.held: dict[Stream, Held] = {}  # what was had of the streams, once they are locked
+        self.missed: set[Stream] = set()  # what somebody else has locked
         self._shares: dict[Part[Share], Share] = {}
         for part in parts:
             self._shares[part] = part.join(self)

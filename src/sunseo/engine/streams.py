@@ -15,6 +15,9 @@ from sunseo.postgres.arrays import array_of
 from sunseo.postgres.locks import Lockable, LockOrderError
 from sunseo.postgres.statements import Columns, Statement, take
 
+_WAITING = "FOR NO KEY UPDATE"
+_SKIPPING = f"{_WAITING} SKIP LOCKED"
+
 
 class Stream(NamedTuple):
     """One row to lock: the name of its kind, and its key."""
@@ -30,12 +33,17 @@ class StreamKind(msgspec.Struct, frozen=True):
     Attributes:
         name: as the journal calls it.
         rung: its place in the lock order.
-        lock: the statement that locks; takes organisations and numbers, answers with the columns
-            `organisation`, `number`, `version` and whatever `terms_of` makes use of. A stream that
-            does not exist has no row in the answer.
+        lock: the statement that locks FOR NO KEY UPDATE SKIP LOCKED; takes organisations and
+            numbers, answers with a row for each of them and the columns `organisation`, `number`,
+            `version`, `is_locked` and whatever `terms_of` makes use of. `version` is null where
+            the row was not had, and `is_locked` tells a row that somebody else has locked from
+            one that does not exist.
         raise_versions: the statement that notes new versions; takes organisations, numbers and
             versions.
         terms_of: what the locked rows say besides, one thing a row.
+
+    Raises:
+        LockOrderError: `lock` does not skip.
     """
 
     name: str
@@ -43,6 +51,15 @@ class StreamKind(msgspec.Struct, frozen=True):
     lock: str
     raise_versions: str
     terms_of: Callable[[Columns], Sequence[Any]]
+
+    def __post_init__(self) -> None:
+        if self.lock.count(_SKIPPING) != 1:
+            raise LockOrderError(f"what locks a {self.name} has to say {_SKIPPING!r} once")
+
+    @property
+    def waiting_lock(self) -> str:
+        """The same statement, waiting for whoever has the rows."""
+        return self.lock.replace(_SKIPPING, _WAITING)
 
 
 class Held(msgspec.Struct):
@@ -62,7 +79,9 @@ class StreamOrder:
         if len({kind.rung for kind in self._kinds}) < len(self._kinds):
             raise LockOrderError("two kinds of streams stand on one rung of the lock order")
 
-    def locks(self, streams: Iterable[Stream]) -> list[tuple[StreamKind, Statement]]:
+    def locks(
+        self, streams: Iterable[Stream], *, waits: bool = False
+    ) -> list[tuple[StreamKind, Statement]]:
         """What locks these streams: one statement a kind, keys ascending.
 
         Raises:
@@ -71,11 +90,11 @@ class StreamOrder:
         wanted: dict[str, list[Stream]] = {}
         for stream in sorted(set(streams)):
             wanted.setdefault(stream.kind, []).append(stream)
-        locks = [
-            (kind, Statement(kind.lock, _keys(wanted.pop(kind.name))))
-            for kind in self._kinds
-            if kind.name in wanted
-        ]
+        locks = []
+        for kind in self._kinds:
+            if kind.name in wanted:
+                lock = kind.waiting_lock if waits else kind.lock
+                locks.append((kind, Statement(lock, _keys(wanted.pop(kind.name)))))
         if wanted:
             raise LockOrderError(f"streams without a place in the lock order: {sorted(wanted)}")
         return locks
@@ -91,11 +110,17 @@ class StreamOrder:
         return raises
 
 
-def held_by(kind: StreamKind, columns: Columns) -> Iterable[Held]:
-    """Read what a kind's locking statement has answered."""
-    rows = take(columns, "organisation", "number", "version")
-    for (organisation, number, version), terms in zip(rows, kind.terms_of(columns), strict=True):
-        yield Held(Stream(kind.name, organisation, number), version, terms, [])
+def held_by(kind: StreamKind, columns: Columns) -> Iterable[Held | Stream]:
+    """Read what a kind's locking statement has answered; what others have locked is bare."""
+    rows = take(columns, "organisation", "number", "version", "is_locked")
+    for (organisation, number, version, is_locked), terms in zip(
+        rows, kind.terms_of(columns), strict=True
+    ):
+        stream = Stream(kind.name, organisation, number)
+        if version is not None:
+            yield Held(stream, version, terms, [])
+        elif is_locked:
+            yield stream
 
 
 def _keys(streams: Sequence[Stream]) -> tuple[str, str]:

@@ -36,7 +36,7 @@ SIGNAL_EVERY_S = 5.0
 MEASURED_MAX = 4096  # answers of which the p99 is taken
 
 _OVER = frozenset(("pass_revoked", "pass_done", "unknown_pass"))
-_LATER = frozenset(("busy", "outcome_unknown", "unreadable"))
+_LATER = frozenset(("busy", "locked", "outcome_unknown", "unreadable"))
 
 
 class Renewed(NamedTuple):
