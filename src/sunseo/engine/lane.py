@@ -192,15 +192,20 @@ class Lane(Generic[C, R]):
         Raises:
             Exception: whatever this command, flushed alone, raised.
         """
+        return await self.enqueue(command)
+
+    def enqueue(self, command: C) -> asyncio.Future[Answer[R]]:
+        """The same for whoever has no task to wait in; cancelling is going away."""
+        future: asyncio.Future[Answer[R]] = asyncio.get_running_loop().create_future()
         now = self._monotonic()
         if reason := self._reason_to_refuse(now):
             self._meter.refused(reason)
-            return Answer(self._later(reason), 0.0, 0.0)
+            future.set_result(Answer(self._later(reason), 0.0, 0.0))
+            return future
 
-        future: asyncio.Future[Answer[R]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Entry(command, future, now))
         self._arrival.set()
-        return await future
+        return future
 
     @property
     def expected_wait_s(self) -> float:

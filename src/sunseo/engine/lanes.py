@@ -1,5 +1,6 @@
 """Several lanes for one kind of command: what belongs together always goes to the same one."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -31,8 +32,12 @@ class Lanes(Generic[C, R]):
             await lane.stop()
 
     async def submit(self, command: C) -> Answer[R]:
+        return await self.enqueue(command)
+
+    def enqueue(self, command: C) -> asyncio.Future[Answer[R]]:
+        """The same for whoever has no task to wait in; cancelling is going away."""
         organisation, number = self._key_of(command)
-        return await self._lanes[(organisation + number) % len(self._lanes)].submit(command)
+        return self._lanes[(organisation + number) % len(self._lanes)].enqueue(command)
 
     @property
     def expected_wait_s(self) -> float:
