@@ -40,7 +40,7 @@ class Authenticator:
                 WRONG_CREDENTIAL, "This needs a person's token, not an operator key."
             )
         try:
-            call.person, call.record.person = await self._persons.person_of(credential)
+            call.person, call.record.person = self._persons.person_of(credential)
         except InvalidTokenError as error:
             raise _invalid(str(error)) from None
 
@@ -64,7 +64,7 @@ class Authenticator:
             call.operator = await self._operator_of(credential)
             return
         try:
-            await self._persons.person_of(credential)
+            self._persons.person_of(credential)
         except InvalidTokenError:
             raise _invalid("The operator key is not valid.") from None
         raise ProblemError(WRONG_CREDENTIAL, "This needs an operator key, not a person's token.")
