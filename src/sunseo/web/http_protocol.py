@@ -2,7 +2,8 @@
 
 State       A connection WAITS for a request, is BUSY with one, or ENDS.
 Guarantee   A request that arrives in one piece, as nearly all do, goes straight to the application
-            and its answer is one write. What comes in pieces, pipelined, or is answered as a
+            and its answer is one write; where only a lane has to be waited for, there is a callback
+            and no task. What comes in pieces, pipelined, or is answered as a
             stream of events goes uvicorn's own way through ASGI; the application is the same, so
             the answers are. While the server drains, every answer says `Connection: close`.
 Clock       The loop's; one look a second at all connections (`HttpServer`), no timers of their own.
@@ -22,8 +23,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from sunseo.web.app import App, Exchange, may_have_length
-from sunseo.web.endpoint import Header, Stream
+from sunseo.web.app import App
+from sunseo.web.endpoint import Header, LaneHandler, Stream
+from sunseo.web.exchange import Exchange, may_have_length
 from sunseo.web.limits import Limits
 
 WRITE_STUCK_S = 60.0  # in which a client takes nothing of an answer
@@ -56,6 +58,7 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
     server_state: Connections
+    tasks: set[asyncio.Future[Any]]  # type: ignore[assignment]  # answers of lanes, too
 
     def __init__(
         self,
@@ -134,6 +137,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._waiting_since = None
         app = self.server_state.app
+        if self._is_refused:
+            return
         if self._is_surplus and self.url not in ALWAYS_ANSWERED:
             self._refuse_surplus()
         elif app is None or not self._is_free or self.parser.should_upgrade():
@@ -165,9 +170,16 @@ class HttpProtocol(HttpToolsProtocol):
         if ready is not None:
             self._write(*ready.answer(scope), request)
             return
-        task = self.loop.create_task(self._exchange(app, scope, body, request))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        exchange = app.open(scope)
+        if exchange.rendered is not None:
+            self._send(exchange, request)
+            app.settle(exchange)
+        elif exchange.lane is not None:
+            self._submit(app, exchange, exchange.lane, body, request)
+        else:
+            task = self.loop.create_task(self._exchange(app, exchange, body, request))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -186,30 +198,59 @@ class HttpProtocol(HttpToolsProtocol):
 
     # The short way
 
-    async def _exchange(self, app: App, scope: Scope, body: bytes, request: "WholeRequest") -> None:
+    def _submit(
+        self, app: App, exchange: Exchange, lane: LaneHandler, body: bytes, request: "WholeRequest"
+    ) -> None:
+        """Let a lane answer: no task, but what it promises, and a callback."""
+        heard = app.submit(exchange, lane, body)
+        if heard is None:
+            self._send(exchange, request)
+            app.settle(exchange)
+            return
+
+        def hear(heard: asyncio.Future[Any]) -> None:
+            self.tasks.discard(heard)
+            if app.hear(exchange, lane, heard) and self._send(exchange, request) is None:
+                app.settle(exchange)
+            else:
+                self._cut_off(request)
+
+        self.tasks.add(heard)
+        heard.add_done_callback(hear)
+
+    async def _exchange(
+        self, app: App, exchange: Exchange, body: bytes, request: "WholeRequest"
+    ) -> None:
         try:
-            exchange = await app.exchange(scope, body)
-            await self._answer(exchange, request)
+            await app.answer(exchange, body)
+            if (stream := self._send(exchange, request)) is not None:
+                await self._stream(stream, exchange.record.method == "HEAD", request)
+                self._end(request)
         finally:
-            if not request.response_complete:  # cut off in the middle: nothing can follow
-                request.response_complete = True
-                self.transport.close()
+            if not request.response_complete:
+                self._cut_off(request)
         app.settle(exchange)
 
-    async def _answer(self, exchange: Exchange, request: "WholeRequest") -> None:
-        if exchange.rendered is None:
-            return
+    def _send(self, exchange: Exchange, request: "WholeRequest") -> Stream | None:
+        """Send an answer; of a stream the head, and return it for a task to send the rest."""
+        if exchange.rendered is None or request.disconnected:
+            self._cut_off(request)
+            return None
         status, headers, body = exchange.rendered
-        is_head = exchange.record.method == "HEAD"
         if may_have_length(status):
             size = body.size if isinstance(body, Stream) else len(body)
             headers.append((b"content-length", b"%d" % size))
-        if isinstance(body, bytes):
-            self._write(status, headers, b"" if is_head else body, request)
-            return
-        self.transport.write(self._head(status, headers, request))
-        await self._stream(body, is_head, request)
-        self._end(request)
+        if isinstance(body, Stream):
+            self.transport.write(self._head(status, headers, request))
+            return body
+        self._write(status, headers, b"" if exchange.record.method == "HEAD" else body, request)
+        return None
+
+    def _cut_off(self, request: "WholeRequest") -> None:
+        """End what gets no answer, or none to its end: nothing can follow on this connection."""
+        request.response_complete = True
+        self._is_refused = True
+        self.transport.close()
 
     async def _stream(self, body: Stream, is_head: bool, request: "WholeRequest") -> None:
         async with aclosing(body.parts) as parts:
@@ -242,6 +283,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _end(self, request: "WholeRequest") -> None:
         request.response_complete = True
         if not request.keep_alive:
+            self._is_refused = True  # whatever else has come already
             self.transport.close()
         self.on_response_complete()
 
