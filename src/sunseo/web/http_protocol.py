@@ -302,7 +302,7 @@ class HttpProtocol(HttpToolsProtocol):
         return {
             "type": "http",
             "method": self.parser.get_method().decode("ascii"),
-            "path": unquote(path.decode("ascii")),
+            "path": unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii"),
             "query_string": query,
             "headers": self.headers,
             "client": self.client,
