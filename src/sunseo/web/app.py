@@ -53,7 +53,7 @@ from sunseo.web.problems import (
     retry_after,
     type_of,
 )
-from sunseo.web.raw import RawAnswers, ReadyAnswer
+from sunseo.web.raw import RawAnswer, RawAnswers
 from sunseo.web.requests import refuse_odd_headers, request_id_of
 from sunseo.web.routing import paths_of
 
@@ -152,25 +152,19 @@ class App:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
-        ready = self._raw.get(scope["path"])
-        if ready is not None and scope["method"] in ready.methods:
-            await ready(scope, receive, send)
+        raw = self.raw(scope)
+        if raw is not None:
+            await raw(scope, receive, send)
             return
         exchange = await self.exchange(scope, receive)
         if exchange.rendered is not None:
             await respond(send, exchange.rendered, exchange.record)
         self.settle(exchange)
 
-    def ready(self, scope: Scope) -> ReadyAnswer | None:
-        """What is answered from memory, for whoever can send it without ASGI."""
-        ready = self._raw.get(scope["path"])
-        if isinstance(ready, ReadyAnswer) and scope["method"] in ready.methods:
-            return ready
-        return None
-
-    def is_raw(self, path: str) -> bool:
-        """Whether a path is answered ahead of the table, perhaps for as long as one listens."""
-        return path in self._raw
+    def raw(self, scope: Scope) -> RawAnswer | None:
+        """Who answers ahead of the table, perhaps for as long as somebody listens."""
+        raw = self._raw.get(scope["path"])
+        return raw if raw is not None and scope["method"] in raw.methods else None
 
     async def exchange(self, scope: Scope, body: Receive | bytes) -> Exchange:
         """Have a request answered; whoever asked sends the answer, then calls `settle`.

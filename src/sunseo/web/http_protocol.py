@@ -14,6 +14,7 @@ On failure  What is not HTTP is answered 400, what is too long 431, both without
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,6 +28,7 @@ from sunseo.web.app import App
 from sunseo.web.endpoint import Header, LaneHandler, Stream
 from sunseo.web.exchange import Exchange, may_have_length
 from sunseo.web.limits import Limits
+from sunseo.web.raw import ReadyAnswer
 
 WRITE_STUCK_S = 60.0  # in which a client takes nothing of an answer
 LINGER_S = 2.0  # for a client to read its refusal while it is still sending
@@ -160,15 +162,15 @@ class HttpProtocol(HttpToolsProtocol):
         body = b"".join(self._body)
         app = self.server_state.app
         scope = self._scope()
-        ready = None if app is None or scope is None else app.ready(scope)
-        if app is None or scope is None or (ready is None and app.is_raw(scope["path"])):
+        raw = None if app is None or scope is None else app.raw(scope)
+        if app is None or scope is None or not (raw is None or isinstance(raw, ReadyAnswer)):
             self._go_through_asgi(self._body)
             super().on_message_complete()
             return
         self._body = None
         request = self.cycle = WholeRequest(self._keeps_alive())  # type: ignore[assignment]  # its stand-in
-        if ready is not None:
-            self._write(*ready.answer(scope), request)
+        if raw is not None:
+            self._write(*raw.answer(scope), request)
             return
         exchange = app.open(scope)
         if exchange.rendered is not None:
@@ -208,15 +210,22 @@ class HttpProtocol(HttpToolsProtocol):
             app.settle(exchange)
             return
 
-        def hear(heard: asyncio.Future[Any]) -> None:
-            self.tasks.discard(heard)
-            if app.hear(exchange, lane, heard) and self._send(exchange, request) is None:
-                app.settle(exchange)
-            else:
-                self._cut_off(request)
-
         self.tasks.add(heard)
-        heard.add_done_callback(hear)
+        heard.add_done_callback(partial(self._hear, app, exchange, lane, request))
+
+    def _hear(
+        self,
+        app: App,
+        exchange: Exchange,
+        lane: LaneHandler,
+        request: "WholeRequest",
+        heard: asyncio.Future[Any],
+    ) -> None:
+        self.tasks.discard(heard)
+        if app.hear(exchange, lane, heard) and self._send(exchange, request) is None:
+            app.settle(exchange)
+        else:
+            self._cut_off(request)
 
     async def _exchange(
         self, app: App, exchange: Exchange, body: bytes, request: "WholeRequest"
