@@ -59,7 +59,7 @@ async def test_token_of_the_example_is_accepted() -> None:
     secret = "s" * 32
     token = python_example("python-token", "token_for")("customer-7", secret)
 
-    claims = await SharedSecretVerifier("https://tickets.example", secret.encode()).verify(token)
+    claims = SharedSecretVerifier("https://tickets.example", secret.encode()).verify(token)
 
     assert (claims.issuer, claims.subject) == ("https://tickets.example", "customer-7")
 

@@ -116,7 +116,7 @@ async def test_persons_get_a_guest_session_by_themselves(foyer: Foyer) -> None:
     await foyer.call_up_to(room, 1)
     await browser.refresh()
     await browser.press()
-    person, _ = await foyer.persons.person_of(session.encode())
+    person, _ = foyer.persons.person_of(session.encode())
     passed = foyer.pass_in(browser.answer.headers["location"], room)
     assert (passed.holder, passed.account) == (person.id, True)
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from prometheus_client.mmap_dict import MmapedDict
+
 from sunseo.core.later import Reason
 from sunseo.engine.entry import LaneMeter
 from sunseo.telemetry.metrics import Metrics, prepare
@@ -65,6 +67,21 @@ def scrape(directory: Path) -> str:
 def value(text: str, name: str) -> float:
     (found,) = re.findall(rf"^{re.escape(name)}(?:\{{.*\}})? (.*)$", text, re.MULTILINE)
     return float(found)
+
+
+def test_values_stay_where_they_are_read_when_their_file_grows(tmp_path: Path) -> None:
+    """Values made before and after a file had to grow are all in it, and counted on by the next."""
+    program = (
+        "import sys; from pathlib import Path; from sunseo.telemetry.cells import cells_in; "
+        "cell = cells_in(Path(sys.argv[1]), 3); long = 'x' * 200; "
+        "made = [cell('counter', 'm', 'm', ['l'], [f'{n}{long}'], '') for n in range(1000)]; "
+        "[one.inc(0.5) for one in (*made, made[0])]; print(made[0].get(), made[999].get())"
+    )
+    for said in ("1.0 0.5\n", "2.0 1.0\n"):
+        filled = [sys.executable, "-c", program, str(tmp_path)]
+        assert subprocess.run(filled, check=True, capture_output=True, text=True).stdout == said
+    stored = MmapedDict.read_all_values_from_file(str(tmp_path / "counter_3.db"))  # type: ignore[no-untyped-call]  # untyped library
+    assert [number for _, number, _, _ in stored] == [2.0, *[1.0] * 999]
 
 
 def test_counts_of_killed_workers_stay_and_their_gauges_go(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from sunseo.engine.entry import Answer
 from sunseo.engine.part import PartAnswer
 from sunseo.web.documents import Document, Shelf, Version, document_of, takes_gzip
 from sunseo.web.endpoint import Answer as WebAnswer
-from sunseo.web.endpoint import Auth, Call, Endpoint, Refusal, Reply, Urgency
+from sunseo.web.endpoint import Auth, Call, Endpoint, LaneHandler, Refusal, Reply, Urgency
 from sunseo.web.fields import Number32
 
 OCTETS = "application/octet-stream"
 PASS_HEADER = "sunseo-pass"  # noqa: S105 - a name, nothing secret
+Heard = asyncio.Future[Answer[PartAnswer]]
 MADE_BYTES_MAX = 32 * 1024 * 1024  # of answers that a worker keeps
 
 
@@ -79,7 +80,7 @@ def hold_endpoints(service: HoldService, board: AvailabilityBoard) -> list[Endpo
             summary="Hold seats and products, all of them or none",
             description="Where a waiting room stands in front of the sale, send your pass as "
             "`Sunseo-Pass`. Repeating a request that was carried out needs no pass any more.",
-            handler=handlers.place,
+            handler=LaneHandler(handlers.place, _reply),
             request=HoldRequest,
             response=HoldBody,
             success=201,
@@ -111,7 +112,7 @@ def hold_endpoints(service: HoldService, board: AvailabilityBoard) -> list[Endpo
             method="POST",
             path="/v1/sales/{sale:int}/holds/{hold:uuid}/renew",
             summary="Give a hold its full time again",
-            handler=handlers.renew,
+            handler=LaneHandler(handlers.renew, _reply),
             response=HoldBody,
             outcomes=(*RenewHoldOutcome, *LaterOutcome),
             auth=Auth.PERSON,
@@ -123,7 +124,7 @@ def hold_endpoints(service: HoldService, board: AvailabilityBoard) -> list[Endpo
             path="/v1/sales/{sale:int}/holds/{hold:uuid}/release",
             summary="Let go of a hold before its time",
             description="Releasing twice is the same as once, whatever the key.",
-            handler=handlers.release,
+            handler=LaneHandler(handlers.release, _reply),
             response=HoldBody,
             outcomes=(*ReleaseHoldOutcome, *LaterOutcome),
             auth=Auth.PERSON,
@@ -154,25 +155,22 @@ class HoldHandlers:
     def __init__(self, service: HoldService) -> None:
         self._service = service
 
-    async def place(self, call: Call) -> WebAnswer:
-        answer = await self._service.place(
+    def place(self, call: Call) -> Heard:
+        return self._service.place(
             call.person,
             call.idempotency_key,
             call.path["sale"],
             call.body,
             call.header(PASS_HEADER),
         )
-        return _reply(call, answer)
 
-    async def renew(self, call: Call) -> WebAnswer:
-        answer = await self._service.renew(
+    def renew(self, call: Call) -> Heard:
+        return self._service.renew(
             call.person, call.idempotency_key, call.path["sale"], call.path["hold"]
         )
-        return _reply(call, answer)
 
-    async def release(self, call: Call) -> WebAnswer:
-        answer = await self._service.release(call.person, call.path["sale"], call.path["hold"])
-        return _reply(call, answer)
+    def release(self, call: Call) -> Heard:
+        return self._service.release(call.person, call.path["sale"], call.path["hold"])
 
     async def list_own(self, call: Call) -> WebAnswer:
         return Reply(200, HoldList(await self._service.own(call.person, call.path["sale"])))

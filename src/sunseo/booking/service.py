@@ -1,5 +1,6 @@
 """What persons can do with holds: commands for the lane, and cold reads of their own."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
@@ -63,18 +64,18 @@ class HoldService:
         self._is_suspended = is_suspended
         self._doors = doors or NoDoors()
 
-    async def place(
+    def place(
         self,
         person: Person,
         key: str,
         sale: int,
         request: HoldRequest,
         shown: str | None = None,
-    ) -> Answer[PartAnswer]:
+    ) -> asyncio.Future[Answer[PartAnswer]]:
         """Hold for a person; `shown` is the pass that she sent along."""
         if self._is_suspended():
-            return Answer(HoldAnswer(PlaceHoldOutcome.SELLING_SUSPENDED), 0.0, 0.0)
-        return await self._lanes.submit(
+            return _at_once(HoldAnswer(PlaceHoldOutcome.SELLING_SUSPENDED))
+        return self._lanes.enqueue(
             PlaceHold(
                 sale=(self._organisation, sale),
                 effect=effect_id(person, sale, "place_hold", key),
@@ -87,15 +88,15 @@ class HoldService:
             )
         )
 
-    async def renew(self, person: Person, key: str, sale: int, hold: UUID) -> Answer[PartAnswer]:
+    def renew(
+        self, person: Person, key: str, sale: int, hold: UUID
+    ) -> asyncio.Future[Answer[PartAnswer]]:
         # The hold is part of the operation: one key may renew several holds, each of them once.
         effect = effect_id(person, sale, f"renew_hold {hold}", key)
-        return await self._lanes.submit(
-            RenewHold((self._organisation, sale), effect, person.id, hold)
-        )
+        return self._lanes.enqueue(RenewHold((self._organisation, sale), effect, person.id, hold))
 
-    async def release(self, person: Person, sale: int, hold: UUID) -> Answer[PartAnswer]:
-        return await self._lanes.submit(ReleaseHold((self._organisation, sale), person.id, hold))
+    def release(self, person: Person, sale: int, hold: UUID) -> asyncio.Future[Answer[PartAnswer]]:
+        return self._lanes.enqueue(ReleaseHold((self._organisation, sale), person.id, hold))
 
     async def own(self, person: Person, sale: int, hold: UUID | None = None) -> list[HoldBody]:
         """Read a person's own holds in a sale, the newest first, or only the one named."""
@@ -119,3 +120,10 @@ class HoldService:
                 )
                 for row in found.mappings()
             ]
+
+
+def _at_once(result: PartAnswer) -> asyncio.Future[Answer[PartAnswer]]:
+    """An answer for which no lane is needed."""
+    answer: asyncio.Future[Answer[PartAnswer]] = asyncio.get_running_loop().create_future()
+    answer.set_result(Answer(result, 0.0, 0.0))
+    return answer

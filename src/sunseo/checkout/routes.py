@@ -1,12 +1,14 @@
 """The HTTP face of orders."""
 
-from sunseo.booking.routes import PASS_HEADER, note_times
+from sunseo.booking.routes import PASS_HEADER, Heard, note_times
 from sunseo.checkout.bodies import OrderBody, OrderList, OrderRequest, order_body
 from sunseo.checkout.commands import PlaceOrderOutcome, ReadOrderOutcome
 from sunseo.checkout.rules import OrderAnswer
 from sunseo.checkout.service import OrderService
 from sunseo.core.later import LaterOutcome
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
+from sunseo.engine.lane import Answer as LaneAnswer
+from sunseo.engine.part import PartAnswer
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, LaneHandler, Refusal, Reply
 
 
 def order_endpoints(service: OrderService) -> list[Endpoint]:
@@ -19,7 +21,7 @@ def order_endpoints(service: OrderService) -> list[Endpoint]:
             summary="Turn a hold into an order",
             description="Where a waiting room stands in front of the sale, send your pass as "
             "`Sunseo-Pass`: it ends with the order, and whoever is next may come in at once.",
-            handler=handlers.place,
+            handler=LaneHandler(handlers.place, handlers.placed),
             request=OrderRequest,
             response=OrderBody,
             success=201,
@@ -53,16 +55,14 @@ class OrderHandlers:
     def __init__(self, service: OrderService) -> None:
         self._service = service
 
-    async def place(self, call: Call) -> Answer:
-        answer = await self._service.place(
-            call.person,
-            call.idempotency_key,
-            call.path["sale"],
-            call.body,
-            call.header(PASS_HEADER),
-        )
-        note_times(call, answer)
-        result = answer.result
+    def place(self, call: Call) -> Heard:
+        return self._service.place(call.person, call.idempotency_key, call.path["sale"], call.body)
+
+    def placed(self, call: Call, heard: LaneAnswer[PartAnswer]) -> Answer:
+        note_times(call, heard)
+        result = heard.result
+        if result.outcome.kind.is_success:
+            self._service.give_back(call.person, call.path["sale"], call.header(PASS_HEADER))
         if isinstance(result, OrderAnswer) and result.order is not None:
             shown = order_body(result.order, result.currency)
             return Reply(None, shown, outcome=result.outcome)

@@ -1,5 +1,6 @@
 """What persons can do with orders: a command for the inventory's lane, and cold reads."""
 
+import asyncio
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -35,16 +36,11 @@ class OrderService:
         self._organisation = organisation
         self._doors = doors
 
-    async def place(
-        self,
-        person: Person,
-        key: str,
-        sale: int,
-        request: OrderRequest,
-        shown: str | None = None,
-    ) -> Answer[PartAnswer]:
-        """Order for a person; `shown` is her pass, whose slot an order gives back."""
-        answer = await self._lanes.submit(
+    def place(
+        self, person: Person, key: str, sale: int, request: OrderRequest
+    ) -> asyncio.Future[Answer[PartAnswer]]:
+        """Order for a person."""
+        return self._lanes.enqueue(
             PlaceOrder(
                 sale=(self._organisation, sale),
                 effect=effect_id(person, sale, "place_order", key),
@@ -54,9 +50,11 @@ class OrderService:
                 request_digest=request_digest(request),
             )
         )
-        if self._doors is not None and shown is not None and answer.result.outcome.kind.is_success:
+
+    def give_back(self, person: Person, sale: int, shown: str | None) -> None:
+        """Give back the slot of the pass that she has shown with an order which stands."""
+        if self._doors is not None and shown is not None:
             self._doors.release(person, sale, shown)
-        return answer
 
     async def own(
         self, person: Person, sale: int, order: UUID | None = None

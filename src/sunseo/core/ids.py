@@ -12,12 +12,10 @@ import msgspec
 
 ID_BYTES = 16
 
-# Version 8 and its variant (RFC 9562): "the contents are our own". Python's UUID sets no version
-# above 5 before 3.14.
-_VERSION_BITS = 0xF << 76 | 0x3 << 62
-_VERSION_8 = 0x8 << 76 | 0x2 << 62
+_UUID_HEADER = b"\xc4\x10"  # MessagePack's, of 16 bytes: msgspec makes a UUID in half the time
 
 _encode_fields = msgspec.msgpack.Encoder().encode
+_decode_uuid = msgspec.msgpack.Decoder(UUID).decode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -69,5 +67,8 @@ def request_digest(body: msgspec.Struct | None) -> UUID:
 
 def digest_id(domain: bytes, *fields: str | bytes) -> UUID:
     """Hash fields into a UUID (version 8). MessagePack prefixes each with its type and length."""
-    digest = int.from_bytes(sha256(_encode_fields((domain, *fields))).digest()[:ID_BYTES], "big")
-    return UUID(int=digest & ~_VERSION_BITS | _VERSION_8)
+    digest = bytearray(sha256(_encode_fields((domain, *fields))).digest()[:ID_BYTES])
+    # Version 8 and its variant (RFC 9562): "the contents are our own".
+    digest[6] = digest[6] & 0x0F | 0x80
+    digest[8] = digest[8] & 0x3F | 0x80
+    return _decode_uuid(_UUID_HEADER + digest)

@@ -134,7 +134,7 @@ class Lane(Generic[C, R]):
         return await self.enqueue(command)
 
     def enqueue(self, command: C) -> "asyncio.Future[Answer[R]]":
-        """As `submit`, for whoever wants to be told without a task of her own."""
+        """The same for whoever has no task to wait in; cancelling is going away."""
         now = self._monotonic()
         future: asyncio.Future[Answer[R]] = asyncio.get_running_loop().create_future()
         if reason := self._reason_to_refuse(now):

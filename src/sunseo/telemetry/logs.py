@@ -24,7 +24,7 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
-class RequestLine(msgspec.Struct, omit_defaults=True, kw_only=True):
+class RequestLine(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """One request, as logged. Times are in milliseconds."""
 
     time: datetime

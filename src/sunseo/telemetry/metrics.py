@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from sunseo.core.later import Reason
+from sunseo.telemetry.cells import cells_in
 from sunseo.telemetry.slots import Slot, claim_slot, forget_dead_gauges
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -101,8 +102,7 @@ class Metrics:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
         # The library chooses its value class when it is first imported. Setting it here instead
         # frees wiring from an import order that nobody would remember.
-        own_files = values.MultiProcessValue  # the library's alternative to values in memory
-        values.ValueClass = own_files(process_identifier=lambda: slot.number)  # type: ignore[no-untyped-call]  # untyped library
+        values.ValueClass = cells_in(directory, slot.number)
         return cls(directory, slot)
 
     def lane(self, lane: str) -> LaneMetrics:

@@ -10,13 +10,28 @@ import msgspec
 from starlette.types import Receive
 
 from sunseo.telemetry.metrics import RouteMetrics
-from sunseo.web.auth import IDENTIFY, Authenticator
+from sunseo.web.auth import IDENTIFY, Authenticator, names_operator
 from sunseo.web.bodies import BodyReader
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Header, Record, Reply, Stream
+from sunseo.web.endpoint import (
+    Answer,
+    Auth,
+    Call,
+    Endpoint,
+    Header,
+    LaneHandler,
+    Record,
+    Reply,
+    Stream,
+)
 from sunseo.web.limits import announced_length, read_body, refuse_too_large
 from sunseo.web.paths import Template
 from sunseo.web.queries import FormReader, QueryReader
-from sunseo.web.requests import idempotency_key_of, refuse_other_forms, refuse_other_media
+from sunseo.web.requests import (
+    Headers,
+    idempotency_key_of,
+    refuse_other_forms,
+    refuse_other_media,
+)
 
 _encode = msgspec.json.Encoder().encode
 _JSON_TYPE: Header = (b"content-type", b"application/json")
@@ -49,6 +64,9 @@ class Adapter:
         self._authenticator = authenticator
         self._identify = IDENTIFY.get(endpoint.auth)
         self._handler = endpoint.handler
+        self._lane: LaneHandler | None = None
+        if isinstance(endpoint.handler, LaneHandler) and endpoint.auth is Auth.PERSON:
+            self._lane = endpoint.handler
         is_page = endpoint.problem_page is not None
         self._query = QueryReader(endpoint.query, drop_unknown=is_page)
         self._body = _reader_of(endpoint) if endpoint.takes_body else None
@@ -67,18 +85,35 @@ class Adapter:
             ProblemError: the request cannot be handed to the handler.
             ClientGoneError: the client left before its body had arrived.
         """
-        if call.path:
-            call.path = self._template.convert(call.path)
-        headers = call.headers
+        self._read_path(call)
         if self._identify is not None:
-            await self._identify(self._authenticator, call, headers.get(b"authorization"))
-        call.query = self._query.read(query_string)
-        if self.endpoint.idempotent_key:
-            call.idempotency_key = idempotency_key_of(headers)
-        call.body = None
+            await self._identify(self._authenticator, call, call.headers.get(b"authorization"))
+        self._read_head(call, query_string)
         if self._body is not None:
-            call.body = await self._read(self._body, call, body)
+            announced = self._announced(call.headers)
+            if not isinstance(body, bytes):
+                body = await self._receive(call.record, body, announced)
+            call.body = self._read_body(self._body, call.headers, body)
         return await self._handler(call)
+
+    def lane_for(self, headers: Headers) -> LaneHandler | None:
+        """The handler, where nothing but a lane has to be waited for; `read` first."""
+        if self._lane is None or names_operator(headers.get(b"authorization")):
+            return None
+        return self._lane
+
+    def read(self, call: Call, query_string: bytes, body: bytes) -> None:
+        """Read a request that `lane_for` has found a handler for, as `answer` does.
+
+        Raises:
+            ProblemError: the request cannot be handed to the handler.
+        """
+        self._read_path(call)
+        self._authenticator.recognise_person(call, call.headers.get(b"authorization"))
+        self._read_head(call, query_string)
+        if self._body is not None:
+            self._announced(call.headers)
+            call.body = self._read_body(self._body, call.headers, body)
 
     def render(self, reply: Reply, record: Record) -> Rendered:
         """Encode a successful answer."""
@@ -98,22 +133,33 @@ class Adapter:
             headers.append(header)
         return status, headers, encoded
 
-    async def _read(
-        self, reader: BodyReader | FormReader, call: Call, source: Receive | bytes
-    ) -> Any:
-        headers = call.headers
+    def _read_path(self, call: Call) -> None:
+        if call.path:
+            call.path = self._template.convert(call.path)
+
+    def _read_head(self, call: Call, query_string: bytes) -> None:
+        call.query = self._query.read(query_string)
+        if self.endpoint.idempotent_key:
+            call.idempotency_key = idempotency_key_of(call.headers)
+        call.body = None
+
+    def _announced(self, headers: Headers) -> int | None:
+        """The length of a body that comes, as far as it is told, and of a type that is taken."""
         announced = announced_length(headers)
-        if announced == 0 and self._body_is_optional:
-            return None
         if announced != 0 and not self._body_is_optional:
             self._refuse_other_media(headers)
-        body = b""
-        if isinstance(source, bytes):
-            body = refuse_too_large(source, self._body_bytes_max)
-        elif announced != 0:
-            call.record.reading = True
-            body = await read_body(source, announced, self._body_bytes_max)
-            call.record.reading = False
+        return announced
+
+    async def _receive(self, record: Record, receive: Receive, announced: int | None) -> bytes:
+        if announced == 0:
+            return b""
+        record.reading = True
+        body = await read_body(receive, announced, self._body_bytes_max)
+        record.reading = False
+        return body
+
+    def _read_body(self, reader: BodyReader | FormReader, headers: Headers, body: bytes) -> Any:
+        refuse_too_large(body, self._body_bytes_max)
         if self._body_is_optional:
             if body:
                 self._refuse_other_media(headers)

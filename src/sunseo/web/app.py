@@ -10,9 +10,9 @@ On failure  An exception out of a handler is caught here, and only here.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from starlette.routing import Router
@@ -20,17 +20,26 @@ from starlette.types import Receive, Scope, Send
 
 from sunseo.telemetry.logs import Logs, RequestLine, now
 from sunseo.telemetry.metrics import Metrics
-from sunseo.web.adapter import Adapter, Rendered, refuse_wrong_row
+from sunseo.web.adapter import Adapter, Rendered
 from sunseo.web.auth import Authenticator
 from sunseo.web.crossing import CROSS_ORIGIN_HEADERS, preflight_headers
 from sunseo.web.descriptions import describe
-from sunseo.web.endpoint import Call, Endpoint, Header, Record, Refusal, Stream, Urgency
+from sunseo.web.endpoint import (
+    Answer,
+    Call,
+    Endpoint,
+    Header,
+    LaneHandler,
+    Record,
+    Refusal,
+    Urgency,
+)
+from sunseo.web.exchange import Exchange, respond
 from sunseo.web.limits import ClientGoneError, Limits, Patrol
 from sunseo.web.pages import PAGE_HEADERS
-from sunseo.web.paths import PathTable, Template
+from sunseo.web.paths import PathTable
 from sunseo.web.problems import (
     INTERNAL_ERROR,
-    METHOD_NOT_ALLOWED,
     NO_SUCH_PATH,
     OVERLOADED,
     TOO_SLOW,
@@ -44,8 +53,9 @@ from sunseo.web.problems import (
     retry_after,
     type_of,
 )
-from sunseo.web.raw import RawAnswers, ReadyAnswer
+from sunseo.web.raw import RawAnswer, RawAnswers
 from sunseo.web.requests import refuse_odd_headers, request_id_of
+from sunseo.web.routing import paths_of
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 OutageOf = Callable[[Exception], str | None]
@@ -106,43 +116,6 @@ def build_app(
     )
 
 
-class Exchange(NamedTuple):
-    """A request that was answered, before anything of the answer is sent."""
-
-    record: Record
-    adapter: Adapter | None
-    rendered: Rendered | None  # none where the client left before its request had arrived
-
-
-class _Methods:
-    """What one path answers to."""
-
-    def __init__(self) -> None:
-        self.adapters: dict[str, Adapter] = {}
-
-    def add(self, adapter: Adapter) -> None:
-        method = adapter.endpoint.method
-        if method in self.adapters:
-            raise ValueError(f"{method} {adapter.route} is there twice")
-        self.adapters[method] = adapter
-        if method == "GET":
-            self.adapters["HEAD"] = adapter
-
-    def from_other_sites(self) -> str:
-        """The methods that pages of other sites may use."""
-        crossing = (m for m, adapter in self.adapters.items() if adapter.endpoint.cross_origin)
-        return ", ".join(sorted(crossing))
-
-    def refuse(self, method: str) -> ProblemError:
-        allow = ", ".join(sorted(self.adapters))
-        return ProblemError(
-            METHOD_NOT_ALLOWED,
-            f"This path knows {allow}, not {method[:20]}.",
-            headers=((b"allow", allow.encode()),),
-            expected=allow,
-        )
-
-
 class App:
     """An ASGI application over one endpoint table."""
 
@@ -173,69 +146,114 @@ class App:
         self._unrouted = metrics.route(_NOWHERE, _NOWHERE)
         self._lifespan = Router(lifespan=lifespan).lifespan
         self._pid = logs.pid
-        self._paths = PathTable(_paths(table, authenticator, limits, metrics).values())
+        self._paths = PathTable(paths_of(table, authenticator, limits, metrics).values())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
-        ready = self._raw.get(scope["path"])
-        if ready is not None and scope["method"] in ready.methods:
-            await ready(scope, receive, send)
+        raw = self.raw(scope)
+        if raw is not None:
+            await raw(scope, receive, send)
             return
         exchange = await self.exchange(scope, receive)
         if exchange.rendered is not None:
-            await _respond(send, exchange.rendered, exchange.record)
+            await respond(send, exchange.rendered, exchange.record)
         self.settle(exchange)
 
-    def ready(self, scope: Scope) -> ReadyAnswer | None:
-        """What is answered from memory, for whoever can send it without ASGI."""
-        ready = self._raw.get(scope["path"])
-        if isinstance(ready, ReadyAnswer) and scope["method"] in ready.methods:
-            return ready
-        return None
+    def raw(self, scope: Scope) -> RawAnswer | None:
+        """Who answers ahead of the table, perhaps for as long as somebody listens."""
+        raw = self._raw.get(scope["path"])
+        return raw if raw is not None and scope["method"] in raw.methods else None
 
-    def is_raw(self, path: str) -> bool:
-        """Whether a path is answered ahead of the table, perhaps for as long as one listens."""
-        return path in self._raw
-
-    async def exchange(self, scope: Scope, body: Receive | bytes) -> "Exchange":
+    async def exchange(self, scope: Scope, body: Receive | bytes) -> Exchange:
         """Have a request answered; whoever asked sends the answer, then calls `settle`.
 
         Args:
             scope: ASGI's.
             body: all of it, or where to receive it from.
         """
+        exchange = self.open(scope)
+        if exchange.rendered is None:
+            await self.answer(exchange, body)
+        return exchange
+
+    def open(self, scope: Scope) -> Exchange:
+        """Find who serves a request; where nobody does, it is answered already."""
         pairs = scope["headers"]
         headers = dict(pairs)
         method = scope["method"]
         record = Record(request_id_of(headers), method, time.monotonic())
-        adapter: Adapter | None = None
-        call: Call | None = None
+        exchange = Exchange(record)
         try:
             refuse_odd_headers(
                 pairs, headers, self._limits.headers_max, self._limits.header_bytes_max
             )
             if method == "OPTIONS":
-                rendered = self._preflight(scope["path"], record)
-            else:
-                adapter, raw_path = self._find(scope["path"], method)
-                record.route = adapter.route
-                call = Call(record, headers, raw_path, scope)
-                rendered = await self._answer(adapter, call, scope["query_string"], body)
+                self._close(exchange, self._preflight(scope["path"], record))
+                return exchange
+            adapter, raw_path = self._find(scope["path"], method)
         except ProblemError as error:
-            rendered = self._problem(error.problem, error.detail, record, error.members)
-            rendered[1].extend(error.headers)
-            if adapter is not None and call is not None:
-                rendered = _for_people(adapter.endpoint, call, error.problem, rendered)
-        except ClientGoneError:
-            record.status = _CLIENT_GONE
-            return Exchange(record, adapter, None)
-        if adapter is not None and adapter.endpoint.cross_origin:
-            rendered[1].extend(CROSS_ORIGIN_HEADERS)
-        record.status = rendered[0]
-        rendered[1].append((b"x-request-id", record.request_id.encode()))
-        return Exchange(record, adapter, rendered)
+            self._fail(exchange, error)
+            return exchange
+        record.route = adapter.route
+        exchange.is_served = True
+        exchange.adapter = adapter
+        exchange.call = Call(record, headers, raw_path, scope)
+        exchange.lane = adapter.lane_for(headers)
+        return exchange
+
+    async def answer(self, exchange: Exchange, body: Receive | bytes) -> None:
+        """Have an open request answered in this task."""
+        record = exchange.record
+        task = asyncio.current_task()
+        try:
+            self._refuse_surplus(exchange.adapter)
+            if task is not None:  # an ASGI server without tasks cannot be patrolled
+                self._patrol.enter(record, task)
+            query_string = exchange.call.scope["query_string"]
+            self._render(exchange, await exchange.adapter.answer(exchange.call, query_string, body))
+        except asyncio.CancelledError:
+            if not record.expired or task is None or task.uncancel() > 0:
+                raise  # not our patrol's doing
+            self._fail(exchange, _out_of_time(record))
+        except Exception as error:  # noqa: BLE001 - the outer edge: whatever it is, it is answered
+            self._fail(exchange, error)
+        finally:
+            self._patrol.leave(record)
+
+    def submit(
+        self, exchange: Exchange, lane: LaneHandler, body: bytes
+    ) -> asyncio.Future[Any] | None:
+        """Hand an open request, which has arrived whole, to its lane: no task is needed.
+
+        Returns:
+            What to wait for and then to `hear`; none where the request is refused and so answered.
+        """
+        call = exchange.call
+        try:
+            self._refuse_surplus(exchange.adapter)
+            exchange.adapter.read(call, call.scope["query_string"], body)
+            heard = lane.submit(call)
+        except Exception as error:  # noqa: BLE001 - the outer edge, as in `answer`
+            self._fail(exchange, error)
+            return None
+        self._patrol.enter(exchange.record, heard)
+        return heard
+
+    def hear(self, exchange: Exchange, lane: LaneHandler, heard: asyncio.Future[Any]) -> bool:
+        """Answer with what a lane has said, unless it was cut off: then there is no answer."""
+        record = exchange.record
+        self._patrol.leave(record)
+        try:
+            self._render(exchange, lane.reply(exchange.call, heard.result()))
+        except asyncio.CancelledError:
+            if not record.expired:
+                return False  # not our patrol's doing
+            self._fail(exchange, _out_of_time(record))
+        except Exception as error:  # noqa: BLE001 - the outer edge, as in `answer`
+            self._fail(exchange, error)
+        return True
 
     def _find(self, path: str, method: str) -> tuple[Adapter, dict[str, str]]:
         found = self._paths.find(path)
@@ -259,32 +277,39 @@ class App:
             raise methods.refuse("OPTIONS")
         return 204, preflight_headers(crossing), b""
 
-    async def _answer(
-        self, adapter: Adapter, call: Call, query_string: bytes, body: Receive | bytes
-    ) -> Rendered:
-        record = call.record
+    def _refuse_surplus(self, adapter: Adapter) -> None:
         if not self._patrol.has_room(adapter.urgency):
             self._shed[adapter.urgency]()
             raise ProblemError(OVERLOADED)
-        self._patrol.enter(record)
-        try:
-            answer = await adapter.answer(call, query_string, body)
-            if isinstance(answer, Refusal):
-                return self._refusal(answer, record)
-            return adapter.render(answer, record)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not record.expired or task is None or task.uncancel() > 0:
-                raise  # not our patrol's doing
-            problem = TOO_SLOW if record.reading else TOOK_TOO_LONG
-            close = ((b"connection", b"close"),) if record.reading else ()
-            raise ProblemError(problem, headers=close) from None
-        except (ProblemError, ClientGoneError):
-            raise
-        except Exception as error:  # noqa: BLE001 - the outer edge: whatever it is, it is answered
-            raise self._failure(error, record) from None
-        finally:
-            self._patrol.leave(record)
+
+    def _render(self, exchange: Exchange, answer: Answer) -> None:
+        record = exchange.record
+        if isinstance(answer, Refusal):
+            self._close(exchange, self._refusal(answer, record))
+        else:
+            self._close(exchange, exchange.adapter.render(answer, record))
+
+    def _fail(self, exchange: Exchange, error: Exception) -> None:
+        """Answer with a problem, whatever came in the way of an answer."""
+        record = exchange.record
+        if isinstance(error, ClientGoneError):
+            record.status = _CLIENT_GONE
+            return
+        problem = error if isinstance(error, ProblemError) else self._failure(error, record)
+        rendered = self._problem(problem.problem, problem.detail, record, problem.members)
+        rendered[1].extend(problem.headers)
+        if exchange.is_served:
+            endpoint = exchange.adapter.endpoint
+            rendered = _for_people(endpoint, exchange.call, problem.problem, rendered)
+        self._close(exchange, rendered)
+
+    def _close(self, exchange: Exchange, rendered: Rendered) -> None:
+        record = exchange.record
+        status, headers, _ = exchange.rendered = rendered
+        if exchange.is_served and exchange.adapter.endpoint.cross_origin:
+            headers.extend(CROSS_ORIGIN_HEADERS)
+        record.status = status
+        headers.append((b"x-request-id", record.request_id.encode()))
 
     def _failure(self, error: Exception, record: Record) -> ProblemError:
         """Log an exception out of a handler; the caller learns no more than whose turn it is."""
@@ -319,13 +344,15 @@ class App:
         body = _encode(document(problem, detail, record.request_id, members))
         return problem.status, headers, body
 
-    def settle(self, exchange: "Exchange") -> None:
+    def settle(self, exchange: Exchange) -> None:
         """Count and log what a request has been."""
-        record, adapter, _ = exchange
+        record = exchange.record
         duration_s = time.monotonic() - record.started
-        route = self._unrouted if adapter is None else adapter.metrics
-        if adapter is not None and adapter.urgency is Urgency.WRITE:
-            self._on_write(record.status)
+        route = self._unrouted
+        if exchange.is_served:
+            route = exchange.adapter.metrics
+            if exchange.adapter.urgency is Urgency.WRITE:
+                self._on_write(record.status)
         outcome = record.outcome or _NOWHERE
         route.answered(record.status, outcome, duration_s)
         if self._logs.requests_on:
@@ -340,9 +367,9 @@ class App:
                     route=record.route or _NOWHERE,
                     status=record.status,
                     outcome=outcome,
-                    duration_ms=round(duration_s * 1000, 3),
-                    lane_wait_ms=None if lane_wait_s is None else round(lane_wait_s * 1000, 3),
-                    db_ms=None if db_s is None else round(db_s * 1000, 3),
+                    duration_ms=_ms(duration_s),
+                    lane_wait_ms=None if lane_wait_s is None else _ms(lane_wait_s),
+                    db_ms=None if db_s is None else _ms(db_s),
                     person=record.person,
                     pid=self._pid,
                 )
@@ -355,6 +382,18 @@ class App:
             await send({"type": "websocket.close", "code": 1008})
 
 
+def _ms(seconds: float) -> float:
+    """Milliseconds with three digits behind the point, in a third of the time of `round(…, 3)`."""
+    return round(seconds * 1e6) / 1000
+
+
+def _out_of_time(record: Record) -> ProblemError:
+    """What the patrol has ended."""
+    if record.reading:
+        return ProblemError(TOO_SLOW, headers=((b"connection", b"close"),))
+    return ProblemError(TOOK_TOO_LONG)
+
+
 def _for_people(
     endpoint: Endpoint, call: Call, problem: ProblemType, rendered: Rendered
 ) -> Rendered:
@@ -365,41 +404,3 @@ def _for_people(
     kept = [header for header in headers if header[0] != b"content-type"]
     kept.extend(PAGE_HEADERS)
     return status, kept, endpoint.problem_page(call, problem.code, status)
-
-
-def may_have_length(status: int) -> bool:
-    """Whether an answer of this status says how long its body is."""
-    return status not in (204, 304)
-
-
-async def _respond(send: Send, rendered: Rendered, record: Record) -> None:
-    status, headers, body = rendered
-    if may_have_length(status):
-        size = body.size if isinstance(body, Stream) else len(body)
-        headers.append((b"content-length", str(size).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    if isinstance(body, Stream):
-        async with aclosing(body.parts) as parts:
-            if record.method != "HEAD":
-                async for part in parts:
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
-        body = b""
-    await send({"type": "http.response.body", "body": b"" if record.method == "HEAD" else body})
-
-
-def _paths(
-    table: list[Endpoint], authenticator: Authenticator, limits: Limits, metrics: Metrics
-) -> dict[str, tuple[Template, _Methods]]:
-    paths: dict[str, tuple[Template, _Methods]] = {}
-    names: set[str] = set()
-    for endpoint in table:
-        refuse_wrong_row(endpoint)
-        if endpoint.name in names:
-            raise ValueError(f"two endpoints are called {endpoint.name}")
-        names.add(endpoint.name)
-        template, methods = paths.setdefault(
-            Template(endpoint.path).path, (Template(endpoint.path), _Methods())
-        )
-        route = metrics.route(endpoint.method, template.path)
-        methods.add(Adapter(endpoint, template, authenticator, route, limits.body_bytes_max))
-    return paths

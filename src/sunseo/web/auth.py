@@ -39,10 +39,15 @@ class Authenticator:
             raise ProblemError(
                 WRONG_CREDENTIAL, "This needs a person's token, not an operator key."
             )
-        try:
-            call.person, call.record.person = await self._persons.person_of(credential)
-        except InvalidTokenError as error:
-            raise _invalid(str(error)) from None
+        self._recognise(call, credential)
+
+    def recognise_person(self, call: Call, authorization: bytes | None) -> None:
+        """The same at once, where `names_operator` has said no.
+
+        Raises:
+            ProblemError: there is no valid person's token.
+        """
+        self._recognise(call, _bearer(authorization))
 
     async def identify_known_person(self, call: Call, authorization: bytes | None) -> None:
         """Set `call.person` if there is a token.
@@ -64,10 +69,16 @@ class Authenticator:
             call.operator = await self._operator_of(credential)
             return
         try:
-            await self._persons.person_of(credential)
+            self._persons.person_of(credential)
         except InvalidTokenError:
             raise _invalid("The operator key is not valid.") from None
         raise ProblemError(WRONG_CREDENTIAL, "This needs an operator key, not a person's token.")
+
+    def _recognise(self, call: Call, credential: bytes) -> None:
+        try:
+            call.person, call.record.person = self._persons.person_of(credential)
+        except InvalidTokenError as error:
+            raise _invalid(str(error)) from None
 
     async def _operator_of(self, credential: bytes) -> str:
         key_id = await self._operators.verify(credential.decode("latin-1"))
@@ -81,6 +92,11 @@ IDENTIFY = {
     Auth.PERSON: Authenticator.identify_person,
     Auth.OPERATOR: Authenticator.identify_operator,
 }
+
+
+def names_operator(authorization: bytes | None) -> bool:
+    """Whether this could be an operator's key, for which the database may have to be asked."""
+    return authorization is not None and _OPERATOR_PREFIX in authorization
 
 
 def _bearer(authorization: bytes | None) -> bytes:

@@ -18,10 +18,11 @@ handler is `async def handler(call: Call) -> Reply | Refusal`; it knows no ASGI 
     )
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.types import Scope
@@ -220,7 +221,22 @@ class Refusal:
 
 
 Answer = Reply | Refusal
-Handler = Callable[[Call], Awaitable[Answer]]
+
+
+class LaneHandler(NamedTuple):
+    """A handler in two halves, that waits in between for nothing but a lane's answer.
+
+    A request that has arrived whole needs no task then. The answer is no stream.
+    """
+
+    submit: Callable[[Call], asyncio.Future[Any]]
+    reply: Callable[[Call, Any], Answer]
+
+    async def __call__(self, call: Call) -> Answer:
+        return self.reply(call, await self.submit(call))
+
+
+Handler = Callable[[Call], Awaitable[Answer]] | LaneHandler
 ProblemPage = Callable[[Call, str, int], bytes]
 """From a call, a problem's code and its status: the HTML that a person reads instead of JSON."""
 

@@ -2,7 +2,8 @@
 
 State       A connection WAITS for a request, is BUSY with one, or ENDS.
 Guarantee   A request that arrives in one piece, as nearly all do, goes straight to the application
-            and its answer is one write. What comes in pieces, pipelined, or is answered as a
+            and its answer is one write; where only a lane has to be waited for, there is a callback
+            and no task. What comes in pieces, pipelined, or is answered as a
             stream of events goes uvicorn's own way through ASGI; the application is the same, so
             the answers are. While the server drains, every answer says `Connection: close`.
 Clock       The loop's; one look a second at all connections (`HttpServer`), no timers of their own.
@@ -13,6 +14,7 @@ On failure  What is not HTTP is answered 400, what is too long 431, both without
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,9 +24,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from sunseo.web.app import App, Exchange, may_have_length
-from sunseo.web.endpoint import Header, Stream
+from sunseo.web.app import App
+from sunseo.web.endpoint import Header, LaneHandler, Stream
+from sunseo.web.exchange import Exchange, may_have_length
 from sunseo.web.limits import Limits
+from sunseo.web.raw import ReadyAnswer
 
 WRITE_STUCK_S = 60.0  # in which a client takes nothing of an answer
 LINGER_S = 2.0  # for a client to read its refusal while it is still sending
@@ -56,6 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
     server_state: Connections
+    tasks: set[asyncio.Future[Any]]  # type: ignore[assignment]  # answers of lanes, too
 
     def __init__(
         self,
@@ -134,6 +139,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._waiting_since = None
         app = self.server_state.app
+        if self._is_refused:
+            return
         if self._is_surplus and self.url not in ALWAYS_ANSWERED:
             self._refuse_surplus()
         elif app is None or not self._is_free or self.parser.should_upgrade():
@@ -155,19 +162,26 @@ class HttpProtocol(HttpToolsProtocol):
         body = b"".join(self._body)
         app = self.server_state.app
         scope = self._scope()
-        ready = None if app is None or scope is None else app.ready(scope)
-        if app is None or scope is None or (ready is None and app.is_raw(scope["path"])):
+        raw = None if app is None or scope is None else app.raw(scope)
+        if app is None or scope is None or not (raw is None or isinstance(raw, ReadyAnswer)):
             self._go_through_asgi(self._body)
             super().on_message_complete()
             return
         self._body = None
         request = self.cycle = WholeRequest(self._keeps_alive())  # type: ignore[assignment]  # its stand-in
-        if ready is not None:
-            self._write(*ready.answer(scope), request)
+        if raw is not None:
+            self._write(*raw.answer(scope), request)
             return
-        task = self.loop.create_task(self._exchange(app, scope, body, request))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        exchange = app.open(scope)
+        if exchange.rendered is not None:
+            self._send(exchange, request)
+            app.settle(exchange)
+        elif exchange.lane is not None:
+            self._submit(app, exchange, exchange.lane, body, request)
+        else:
+            task = self.loop.create_task(self._exchange(app, exchange, body, request))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -186,30 +200,66 @@ class HttpProtocol(HttpToolsProtocol):
 
     # The short way
 
-    async def _exchange(self, app: App, scope: Scope, body: bytes, request: "WholeRequest") -> None:
+    def _submit(
+        self, app: App, exchange: Exchange, lane: LaneHandler, body: bytes, request: "WholeRequest"
+    ) -> None:
+        """Let a lane answer: no task, but what it promises, and a callback."""
+        heard = app.submit(exchange, lane, body)
+        if heard is None:
+            self._send(exchange, request)
+            app.settle(exchange)
+            return
+
+        self.tasks.add(heard)
+        heard.add_done_callback(partial(self._hear, app, exchange, lane, request))
+
+    def _hear(
+        self,
+        app: App,
+        exchange: Exchange,
+        lane: LaneHandler,
+        request: "WholeRequest",
+        heard: asyncio.Future[Any],
+    ) -> None:
+        self.tasks.discard(heard)
+        if app.hear(exchange, lane, heard) and self._send(exchange, request) is None:
+            app.settle(exchange)
+        else:
+            self._cut_off(request)
+
+    async def _exchange(
+        self, app: App, exchange: Exchange, body: bytes, request: "WholeRequest"
+    ) -> None:
         try:
-            exchange = await app.exchange(scope, body)
-            await self._answer(exchange, request)
+            await app.answer(exchange, body)
+            if (stream := self._send(exchange, request)) is not None:
+                await self._stream(stream, exchange.record.method == "HEAD", request)
+                self._end(request)
         finally:
-            if not request.response_complete:  # cut off in the middle: nothing can follow
-                request.response_complete = True
-                self.transport.close()
+            if not request.response_complete:
+                self._cut_off(request)
         app.settle(exchange)
 
-    async def _answer(self, exchange: Exchange, request: "WholeRequest") -> None:
-        if exchange.rendered is None:
-            return
+    def _send(self, exchange: Exchange, request: "WholeRequest") -> Stream | None:
+        """Send an answer; of a stream the head, and return it for a task to send the rest."""
+        if exchange.rendered is None or request.disconnected:
+            self._cut_off(request)
+            return None
         status, headers, body = exchange.rendered
-        is_head = exchange.record.method == "HEAD"
         if may_have_length(status):
             size = body.size if isinstance(body, Stream) else len(body)
             headers.append((b"content-length", b"%d" % size))
-        if isinstance(body, bytes):
-            self._write(status, headers, b"" if is_head else body, request)
-            return
-        self.transport.write(self._head(status, headers, request))
-        await self._stream(body, is_head, request)
-        self._end(request)
+        if isinstance(body, Stream):
+            self.transport.write(self._head(status, headers, request))
+            return body
+        self._write(status, headers, b"" if exchange.record.method == "HEAD" else body, request)
+        return None
+
+    def _cut_off(self, request: "WholeRequest") -> None:
+        """End what gets no answer, or none to its end: nothing can follow on this connection."""
+        request.response_complete = True
+        self._is_refused = True
+        self.transport.close()
 
     async def _stream(self, body: Stream, is_head: bool, request: "WholeRequest") -> None:
         async with aclosing(body.parts) as parts:
@@ -242,6 +292,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _end(self, request: "WholeRequest") -> None:
         request.response_complete = True
         if not request.keep_alive:
+            self._is_refused = True  # whatever else has come already
             self.transport.close()
         self.on_response_complete()
 
@@ -260,7 +311,7 @@ class HttpProtocol(HttpToolsProtocol):
         return {
             "type": "http",
             "method": self.parser.get_method().decode("ascii"),
-            "path": unquote(path.decode("ascii")),
+            "path": unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii"),
             "query_string": query,
             "headers": self.headers,
             "client": self.client,

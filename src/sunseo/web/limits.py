@@ -12,7 +12,7 @@ On failure  A handler that swallows its cancellation keeps its place until it en
 
 import asyncio
 import time
-from asyncio import Task
+from asyncio import Future
 from collections.abc import Callable
 from typing import Any
 
@@ -88,15 +88,14 @@ async def read_body(receive: Receive, announced: int | None, limit: int) -> byte
         chunks.append(chunk)
 
 
-def refuse_too_large(body: bytes, limit: int) -> bytes:
-    """A body that has arrived as a whole, where it is of at most `limit` bytes.
+def refuse_too_large(body: bytes, limit: int) -> None:
+    """Refuse a body that has arrived as a whole and has more than `limit` bytes.
 
     Raises:
         ProblemError: it is longer.
     """
     if len(body) > limit:
         raise _too_large(limit)
-    return body
 
 
 def announced_length(headers: dict[bytes, bytes]) -> int | None:
@@ -127,7 +126,7 @@ class Patrol:
     def __init__(self, limits: Limits, on_sweep: Callable[[int], object] | None = None) -> None:
         self._limits = limits
         self._on_sweep = on_sweep
-        self._under_way: dict[Record, Task[Any]] = {}
+        self._under_way: dict[Record, Future[Any]] = {}
         self._sweep_due = False
         self._seats = {urgency: limits.concurrency_max * urgency.value for urgency in Urgency}
 
@@ -137,11 +136,9 @@ class Patrol:
     def has_room(self, urgency: Urgency) -> bool:
         return len(self._under_way) < self._seats[urgency]
 
-    def enter(self, record: Record) -> None:
-        task = asyncio.current_task()
-        if task is None:  # an ASGI server without tasks cannot be patrolled
-            return
-        self._under_way[record] = task
+    def enter(self, record: Record, answer: Future[Any]) -> None:
+        """Watch over a request: cancelling `answer`, a task or a lane's future, ends it."""
+        self._under_way[record] = answer
         if not self._sweep_due:
             self._sweep_due = True
             asyncio.get_running_loop().call_later(SWEEP_INTERVAL_S, self._sweep_on_time)
@@ -151,14 +148,14 @@ class Patrol:
 
     def sweep(self, now: float) -> None:
         """Cancel what is past its time. `now` is monotonic, as `Record.started` is."""
-        for record, task in self._under_way.items():
+        for record, answer in self._under_way.items():
             age = now - record.started
             if age < self._limits.body_timeout_s:
                 return  # oldest first: nobody behind is older
             late = record.reading or age >= self._limits.handler_timeout_s
             if late and not record.expired:
                 record.expired = True
-                task.cancel()
+                answer.cancel()
 
     def _sweep_on_time(self) -> None:
         self.sweep(time.monotonic())

@@ -21,6 +21,8 @@ T = TypeVar("T")
 _PARAMETER = re.compile(r"\{(?P<name>[a-z_]+):(?P<kind>int|uuid|str)\}")
 _ANY_BRACE = re.compile(r"[{}]")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+REMEMBERED_MAX = 8192  # paths, about 5 MB of them: one for each of many sales
+REMEMBERED_LENGTH_MAX = 100  # characters
 TEXT_MAX = 100  # characters of a `str` parameter; all of them are short codes
 
 
@@ -112,11 +114,12 @@ class Template:
 
 
 class PathTable(Generic[T]):
-    """Finds what belongs to a path."""
+    """Finds what belongs to a path, and remembers it: most paths are asked for again at once."""
 
     def __init__(self, entries: Iterable[tuple[Template, T]]) -> None:
         self._exact: dict[str, tuple[Template, T]] = {}
         self._shapes: dict[tuple[int, str], list[tuple[Template, T]]] = {}
+        self._remembered: dict[str, tuple[Template, T, dict[str, str]]] = {}
         for template, target in entries:
             if not template.kinds:
                 self._exact[template.path] = (template, target)
@@ -126,7 +129,15 @@ class PathTable(Generic[T]):
             self._shapes.setdefault(shape, []).append((template, target))
 
     def find(self, path: str) -> tuple[Template, T, dict[str, str]] | None:
-        """The template, its target and the raw parameters, or None."""
+        """The template, its target and the raw parameters, not to be changed; or None."""
+        found = self._remembered.get(path)
+        if found is None and (found := self._search(path)) and len(path) <= REMEMBERED_LENGTH_MAX:
+            if len(self._remembered) >= REMEMBERED_MAX:
+                self._remembered.clear()
+            self._remembered[path] = found
+        return found
+
+    def _search(self, path: str) -> tuple[Template, T, dict[str, str]] | None:
         exact = self._exact.get(path)
         if exact is not None:
             return exact[0], exact[1], {}

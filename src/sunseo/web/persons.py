@@ -54,11 +54,14 @@ class Claims(NamedTuple):
 
 
 class PersonVerifier(Protocol):
-    """Verifies tokens of one issuer."""
+    """Verifies tokens of one issuer, without waiting for anything.
+
+    Keys that have to be fetched are fetched beforehand, by a loop of their own.
+    """
 
     issuer: str
 
-    async def verify(self, token: str) -> Claims:
+    def verify(self, token: str) -> Claims:
         """Check signature, times, audience and issuer.
 
         Raises:
@@ -105,7 +108,7 @@ class SharedSecretVerifier:
         except jwt.InvalidKeyError as error:
             raise WeakSecretError(f"the secret of issuer {issuer!r}: {error}") from None
 
-    async def verify(self, token: str) -> Claims:
+    def verify(self, token: str) -> Claims:
         try:
             payload = self._payload_of(token)
             claims = _decode_claims(payload)
@@ -221,12 +224,15 @@ class GuestIssuer:
         claims = {"iss": GUEST_ISSUER, "sub": subject, "iat": issued_at, "exp": expires_at}
         return GuestSession(jwt.encode(claims, self._key, ALGORITHM), subject, expires_at)
 
-    async def verify(self, token: str) -> Claims:
-        return await self._verifier.verify(token)
+    def verify(self, token: str) -> Claims:
+        return self._verifier.verify(token)
 
 
 class _Issuer(msgspec.Struct):
     iss: str
+
+
+_decode_issuer = msgspec.json.Decoder(_Issuer).decode
 
 
 class _Known(NamedTuple):
@@ -264,7 +270,7 @@ class Persons:
         self._entries_max = entries_max
         self._now = now
 
-    async def person_of(self, token: bytes) -> tuple[Person, str]:
+    def person_of(self, token: bytes) -> tuple[Person, str]:
         """The bearer of a token, and the short name under which logs know her.
 
         Raises:
@@ -273,7 +279,7 @@ class Persons:
         digest = sha256(token).digest()
         known = self._known.pop(digest, None)
         if known is None:
-            known = await self._verify(token)
+            known = self._verify(token)
             if len(self._known) >= self._entries_max:
                 self._known.pop(next(iter(self._known)), None)
         elif known.expires_at + LEEWAY_S <= self._now():
@@ -281,12 +287,12 @@ class Persons:
         self._known[digest] = known  # at the end: most recently used
         return known.person, known.log_name
 
-    async def _verify(self, token: bytes) -> _Known:
+    def _verify(self, token: bytes) -> _Known:
         text = _text_of(token)
         verifier = self._verifiers.get(_issuer_of(text))
         if verifier is None:
             raise InvalidTokenError("The token's issuer is not known here.")
-        claims = await verifier.verify(text)
+        claims = verifier.verify(text)
         person = Person.named(self._organisation, claims.issuer, claims.subject)
         return _Known(person, person.id.hex[:12], claims.expires_at)
 
@@ -305,6 +311,6 @@ def _issuer_of(token: str) -> str:
     try:
         payload = token.split(".")[1]
         padded = payload + "=" * (-len(payload) % 4)
-        return msgspec.json.decode(urlsafe_b64decode(padded), type=_Issuer).iss
+        return _decode_issuer(urlsafe_b64decode(padded)).iss
     except (IndexError, ValueError, RecursionError):
         raise InvalidTokenError("The token is not a JSON Web Token with an issuer.") from None

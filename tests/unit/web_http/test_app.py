@@ -328,7 +328,7 @@ async def test_patrol_reports_and_rests() -> None:
     seen: list[int] = []
     patrol = Patrol(Limits(), seen.append)
     record = Record("id", "GET", time.monotonic())
-    patrol.enter(record)
+    patrol.enter(record, asyncio.get_running_loop().create_future())
     patrol._sweep_on_time()
     patrol.leave(record)
     patrol._sweep_on_time()

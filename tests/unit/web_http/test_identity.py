@@ -150,14 +150,14 @@ async def test_cached_token_ends_with_its_exp() -> None:
     clock = [now]
     persons = Persons(1, [SharedSecretVerifier(ISSUER, SECRET)], now=lambda: clock[0])
     bearer = token(exp=int(now) + 60).encode()
-    await persons.person_of(bearer)
+    persons.person_of(bearer)
 
     clock[0] = now + 59
-    await persons.person_of(bearer)
+    persons.person_of(bearer)
 
     clock[0] = now + 71
     with pytest.raises(InvalidTokenError):
-        await persons.person_of(bearer)
+        persons.person_of(bearer)
 
 
 async def test_cache_of_tokens_is_bounded() -> None:
@@ -166,8 +166,8 @@ async def test_cache_of_tokens_is_bounded() -> None:
     class Counting(SharedSecretVerifier):
         seen: list[str] = []  # noqa: RUF012 - one test, one class
 
-        async def verify(self, token: str) -> Claims:
-            verified = await super().verify(token)
+        def verify(self, token: str) -> Claims:
+            verified = super().verify(token)
             self.seen.append(verified.subject)
             return verified
 
@@ -176,7 +176,7 @@ async def test_cache_of_tokens_is_bounded() -> None:
     tokens = {name: token(sub=name).encode() for name in "abc"}
 
     for name in "aababcba":
-        await persons.person_of(tokens[name])
+        persons.person_of(tokens[name])
 
     assert verifier.seen == ["a", "b", "c", "a"]
     assert len(persons._known) == 2
@@ -186,11 +186,11 @@ async def test_audience_is_demanded_where_configured() -> None:
     """With an audience in the settings, a token must name it."""
     verifier = SharedSecretVerifier(ISSUER, SECRET, "booking")
 
-    assert (await verifier.verify(token(aud="booking"))).subject == "user-1"
-    assert (await verifier.verify(token(aud=["web", "booking"]))).subject == "user-1"
+    assert verifier.verify(token(aud="booking")).subject == "user-1"
+    assert verifier.verify(token(aud=["web", "booking"])).subject == "user-1"
     for bearer in (token(), token(aud="other")):
         with pytest.raises(InvalidTokenError):
-            await verifier.verify(bearer)
+            verifier.verify(bearer)
 
 
 def test_weak_settings_stop_the_start() -> None:

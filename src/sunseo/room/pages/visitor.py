@@ -167,14 +167,14 @@ class Reception:
         token = visitor.jar.get(GUEST)
         if token:
             try:
-                person, visitor.call.record.person = await self._persons.person_of(token.encode())
+                person, visitor.call.record.person = self._persons.person_of(token.encode())
             except InvalidTokenError:
                 pass
             else:
                 return person
         session = self._guests.issue()
         visitor.jar.set(GUEST, session.token, self._guest_session_s)
-        person, visitor.call.record.person = await self._persons.person_of(session.token.encode())
+        person, visitor.call.record.person = self._persons.person_of(session.token.encode())
         return person
 
     def entrant_of(self, visitor: Visitor) -> UUID | None:
