@@ -6,7 +6,7 @@ from sunseo.checkout.commands import PlaceOrderOutcome, ReadOrderOutcome
 from sunseo.checkout.rules import OrderAnswer
 from sunseo.checkout.service import OrderService
 from sunseo.core.later import LaterOutcome
-from sunseo.engine.lane import Answer as LaneAnswer
+from sunseo.engine.entry import Answer as LaneAnswer
 from sunseo.engine.part import PartAnswer
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, LaneHandler, Refusal, Reply
 
