@@ -388,8 +388,8 @@ def test_a_batch_is_sent_behind_the_commit_of_the_one_in_front() -> None:
 
         assert database.calls == [[1, 2, 3], [4, 5, 6], [7]]
         waits = [answer.waited_s for answer in answers]
-        assert waits == pytest.approx([0] * 3 + [0.01] * 3 + [0.02])
-        assert asyncio.get_running_loop().time() - began == pytest.approx(0.04)
+        assert waits == pytest.approx([0] * 3 + [0.01] * 3 + [0.03])
+        assert asyncio.get_running_loop().time() - began == pytest.approx(0.05)
 
     run_virtual(main())
 

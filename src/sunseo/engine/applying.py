@@ -13,6 +13,7 @@ On failure  An error of the data, or a programmer's: the batch is bisected until
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -25,6 +26,7 @@ from sunseo.engine.entry import Defer, Entry, Flush, LaneMeter, Turn
 C = TypeVar("C")
 R = TypeVar("R")
 
+TOLD_AT_ONCE = 16  # callers, in one turn of the event loop
 RECENT_WEIGHT = 0.2  # of the newest flush in the moving average that predicts waits
 
 
@@ -46,10 +48,10 @@ class LaneLimits(msgspec.Struct, frozen=True):
     breath_s: float = 0.1  # after so long of batches behind each other's commit, one waits for it
 
 
-FOLLOWING = LaneLimits(batch_max=128, batch_parts=3)
-"""For flushes that others may follow: one part is committed, one decided, and those of one hear
-their answers and ask again. With all that waits in one batch, database and process would take
-turns at having nothing to do."""
+FOLLOWING = LaneLimits(batch_max=128, batch_parts=2)
+"""For flushes that others may follow: one half is committed and one decided, while those who were
+answered ask again. With all that waits in one batch, database and process would take turns at
+having nothing to do."""
 
 
 class Tried(NamedTuple, Generic[C, R]):
@@ -103,6 +105,8 @@ class Applier(Generic[C, R]):
         self._meter = meter
         self._monotonic = monotonic
         self._pause = pause
+        self._untold: deque[tuple[Entry[C, R], R, float]] = deque()
+        self._is_telling = False
         self.began = 0.0
         self.recent_s = 0.0
 
@@ -167,7 +171,19 @@ class Applier(Generic[C, R]):
         """Tell the callers of all that is not put off."""
         for entry, result in zip(entries, tried.results, strict=True):
             if not isinstance(result, Defer):
-                entry.settle(result, tried.flush_s)
+                self._untold.append((entry, result, tried.flush_s))
+        if self._untold and not self._is_telling:
+            self._is_telling = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        """Tell a few: what they do about it takes a while, and the database may have answered."""
+        for _ in range(min(TOLD_AT_ONCE, len(self._untold))):
+            entry, result, flush_s = self._untold.popleft()
+            entry.settle(result, flush_s)
+        self._is_telling = bool(self._untold)
+        if self._is_telling:
+            asyncio.get_running_loop().call_soon(self._tell)
 
     def put_off(
         self, entries: Sequence[Entry[C, R]], results: Sequence[R | Defer[C]]
@@ -190,6 +206,8 @@ class Applier(Generic[C, R]):
                 self.refuse(entry, reason)
 
     def refuse(self, entry: Entry[C, R], reason: Reason) -> None:
+        if entry.future.done():
+            return
         self._meter.refused(reason)
         entry.settle(self._later(reason), 0.0)
 

@@ -22,6 +22,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 from sunseo.core.clock import Monotonic
@@ -38,10 +39,10 @@ class _Flight(Generic[C, R]):
 
     Attributes:
         ahead, behind: the flights next to it on the same connection, where there are any.
-        may_follow: done once the next batch may be sent.
         committed: whether its first try was, once that is known.
         returned: done once it has gone back to the queue, the one ahead having failed.
         landed: done once everything about it is over.
+        may_follow: whether the next batch may be sent behind it.
         put_off: what it puts off, once that is back in the queue.
     """
 
@@ -50,18 +51,20 @@ class _Flight(Generic[C, R]):
         self.entries = entries
         self.ahead = ahead
         self.behind: _Flight[C, R] | None = None
-        self.may_follow: asyncio.Future[None] = loop.create_future()
         self.committed: asyncio.Future[bool] = loop.create_future()
         self.returned: asyncio.Future[None] = loop.create_future()
         self.landed: asyncio.Future[None] = loop.create_future()
         self.put_off: list[Entry[C, R]] | None = None
+        self.may_follow = False
+        self.has_begun = False
         if ahead is not None:
             ahead.behind = self
 
     def end(self) -> None:
+        self.may_follow = False
         if not self.committed.done():
             self.committed.set_result(False)
-        for told in (self.may_follow, self.returned, self.landed):
+        for told in (self.returned, self.landed):
             if not told.done():
                 told.set_result(None)
         if self.behind is not None:
@@ -105,6 +108,7 @@ class Lane(Generic[C, R]):
         self._waiting: deque[Entry[C, R]] = deque()
         self._arrival = asyncio.Event()
         self._newest: _Flight[C, R] | None = None
+        self._flights: set[asyncio.Task[None]] = set()
         self._breathed = 0.0  # when a batch last waited for the commit in front of it
         self._draining = False
         self._runner: asyncio.Task[None] | None = None
@@ -142,6 +146,7 @@ class Lane(Generic[C, R]):
             return future
         self._waiting.append(Entry(command, future, now))
         self._arrival.set()
+        self._follow()
         return future
 
     def withdraw(self, belongs: Callable[[C], bool]) -> list[Entry[C, R]]:
@@ -167,9 +172,7 @@ class Lane(Generic[C, R]):
             return 0.0
         batches_ahead = len(self._waiting) // self._limits.batch_max
         wait_s = batches_ahead * self._applier.recent_s
-        if not self._newest.may_follow.done():
-            wait_s += now - self._applier.began
-        return wait_s
+        return wait_s + now - self._applier.began
 
     def _reason_to_refuse(self, now: float) -> Reason | None:
         if self._draining or self._runner is None:
@@ -181,7 +184,6 @@ class Lane(Generic[C, R]):
         return None
 
     async def _run(self) -> None:
-        flights: set[asyncio.Task[None]] = set()
         try:
             while not self._is_over:
                 await self._arrival.wait()
@@ -190,23 +192,16 @@ class Lane(Generic[C, R]):
                     # Who is about to submit in this turn of the loop comes along. A batch of the
                     # first four would take as long as it takes to hear out the other two hundred.
                     await asyncio.sleep(0)
-                    if self._newest is not None:
-                        await self._may_follow(self._newest)
-                    if batch := self._take_batch():
-                        task = asyncio.ensure_future(self._fly(self._launch(batch)))
-                        flights.add(task)
-                        task.add_done_callback(flights.discard)
+                    if (newest := self._newest) is None:
+                        self._launch_next()
+                    else:
+                        await asyncio.wait({newest.landed})
         except asyncio.CancelledError:
-            for task in list(flights):
+            for task in list(self._flights):
                 task.cancel()
-            if flights:
-                await asyncio.wait(flights)
+            if self._flights:
+                await asyncio.wait(self._flights)
             raise
-
-    async def _may_follow(self, flight: _Flight[C, R]) -> None:
-        await asyncio.wait({flight.may_follow})
-        if flight.committed.done() and not flight.committed.result():
-            await asyncio.wait({flight.landed})
 
     @property
     def _is_over(self) -> bool:
@@ -242,49 +237,64 @@ class Lane(Generic[C, R]):
         part = math.ceil((len(self._waiting) + in_flight) / self._limits.batch_parts)
         return min(max(part, self._limits.batch_min), self._limits.batch_max)
 
-    def _launch(self, batch: list[Entry[C, R]]) -> _Flight[C, R]:
+    def _launch_next(self) -> None:
+        if not (batch := self._take_batch()):
+            return
         if self._newest is None:
             self._breathed = self._monotonic()
-        self._newest = _Flight(batch, self._newest)
-        return self._newest
+        flight = self._newest = _Flight(batch, self._newest)
+        task = asyncio.ensure_future(self._fly(flight))
+        self._flights.add(task)
+        task.add_done_callback(partial(self._land, flight))
 
     async def _fly(self, flight: _Flight[C, R]) -> None:
         """See a batch through; what it puts off goes to the head of the queue."""
         committed = None if flight.ahead is None else flight.ahead.committed
         turn = Turn(committed, lambda results: self._sent(flight, results))
+        flight.has_begun = True
         try:
-            try:
-                tried = await self._applier.attempt(flight.entries, turn)
-            except Exception as error:  # noqa: BLE001 - the outer edge of every flush
-                await self._recover(flight, error)
-            else:
-                flight.committed.set_result(True)
-                self._applier.settle(flight.entries, tried)
-                if flight.put_off is None:
-                    self._requeue(self._applier.put_off(flight.entries, tried.results))
-        except asyncio.CancelledError:
-            self._applier.give_up([flight.entries])
-            raise
-        finally:
-            if self._newest is flight:
-                self._newest = None
-            flight.end()
-            if self._draining:
-                self._arrival.set()
+            tried = await self._applier.attempt(flight.entries, turn)
+        except Exception as error:  # noqa: BLE001 - the outer edge of every flush
+            await self._recover(flight, error)
+        else:
+            flight.committed.set_result(True)
+            self._applier.settle(flight.entries, tried)
+            if flight.put_off is None:
+                self._requeue(self._applier.put_off(flight.entries, tried.results))
+
+    def _land(self, flight: _Flight[C, R], task: "asyncio.Task[None]") -> None:
+        """All about a flight is over; one that was cancelled may not even have begun."""
+        self._flights.discard(task)
+        if task.cancelled():
+            reason = Reason.UNKNOWN if flight.has_begun else Reason.STOPPING
+            self._applier.give_up([flight.entries], reason)
+        if self._newest is flight:
+            self._newest = None
+        flight.end()
+        if self._draining:
+            self._arrival.set()
 
     def _sent(self, flight: _Flight[C, R], results: Sequence[R | Defer[C]]) -> None:
-        """A batch has sent its commit: the next one may follow if it is worth its while.
+        """A batch has sent its commit: the next one follows once it is worth its while.
 
-        One of a few commands would make those after it small, too.
+        If it is by now, before anybody is told anything: the database shall not wait for that. One
+        of a few commands would make those after it small, too.
         """
         flight.put_off = self._applier.put_off(flight.entries, results)
+        flight.may_follow = self._monotonic() - self._breathed < self._limits.breath_s
         self._requeue(flight.put_off)
-        has_breath = self._monotonic() - self._breathed < self._limits.breath_s
-        if has_breath and 3 * len(self._waiting) >= len(flight.entries):
-            flight.may_follow.set_result(None)
+        self._follow()
+
+    def _follow(self) -> None:
+        newest = self._newest
+        if newest is None or not newest.may_follow:
+            return
+        if 2 * len(self._waiting) >= len(newest.entries):
+            self._launch_next()
 
     async def _recover(self, flight: _Flight[C, R], error: Exception) -> None:
         """Go back behind a flight that has failed, or try on alone."""
+        flight.may_follow = False
         flight.committed.set_result(False)
         if (ahead := flight.ahead) is not None and not await asyncio.shield(ahead.committed):
             self.put_back(flight.entries)
