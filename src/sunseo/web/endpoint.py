@@ -20,7 +20,7 @@ handler is `async def handler(call: Call) -> Reply | Refusal`; it knows no ASGI 
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -185,8 +185,7 @@ class Stream:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An answer to a call that succeeded.
 
     Args:
@@ -203,8 +202,7 @@ class Reply:
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """An expected answer that is not success; it becomes a problem document.
 
     Args:
@@ -216,7 +214,7 @@ class Refusal:
 
     outcome: Outcome
     detail: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
     retry_after_s: int | None = None
 
 
