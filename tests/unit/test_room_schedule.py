@@ -222,11 +222,11 @@ def _is_inside(schedule: tuple[Opening, ...], time_zone: str, now: datetime) -> 
         ({"session_max_s": 59}, "session_max_s must not be below pass_ttl_s"),
         ({"time_zone": "Asia/Soul"}, "time_zone must be a name like Asia/Seoul"),
         ({"time_zone": "../etc/passwd"}, "time_zone must be a name like Asia/Seoul"),
-        ({"fail_mode": "open"}, "fail_mode open stands with open_rate_max"),
+        ({"fail_mode": "open"}, "open_rate_max must be given where fail_mode is open"),
         ({"languages": ("ko", "ko")}, "languages name each language once"),
-        ({"return_hosts": ("https://a.example/path",)}, "return_hosts are origins"),
-        ({"return_hosts": ("https://user@a.example",)}, "return_hosts are origins"),
-        ({"return_hosts": ("javascript:alert(1)",)}, "return_hosts are origins"),
+        ({"return_hosts": ("https://a.example/path",)}, r"return_hosts\[0\] must be an origin"),
+        ({"return_hosts": ("https://user@a.example",)}, r"return_hosts\[0\] must be an origin"),
+        ({"return_hosts": ("javascript:alert(1)",)}, r"return_hosts\[0\] must be an origin"),
     ],
 )
 def test_settings_that_contradict_themselves_are_refused(
