@@ -151,6 +151,8 @@ def _wanted(claim: str) -> tuple[str, str]:
     bound = _BOUNDS.get(match["bound"], match["bound"])
     what = " or ".join(words) + bound
     got = match["got"]
+    if got == "float":  # 17.0, too: what is counted is not measured, and none is rounded
+        return what, f"must be {what}, written without a point or an exponent"
     instead = f", not {_WORDS.get(got, got)}" if got else ""
     return what, f"must be {what}{instead}"
 

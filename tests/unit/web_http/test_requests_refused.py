@@ -1,6 +1,7 @@
 """Bad requests: each is refused with a problem that names the field and what is right."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,7 +33,8 @@ async def send(body: bytes, shop: Shop | None = None) -> Response:
         (b"[]", 422, "invalid_field", "", "an object"),
         (b'{"seats":1}', 422, "invalid_field", "seats", "a list"),
         (b'{"seats":[1,"2"]}', 422, "invalid_field", "seats[1]", "a whole number"),
-        (b'{"seats":[1.0]}', 422, "invalid_field", "seats[0]", "a whole number"),
+        (b'{"seats":[17.0]}', 422, "invalid_field", "seats[0]", "a whole number"),
+        (b'{"seats":[1e1]}', 422, "invalid_field", "seats[0]", "a whole number"),
         (b'{"seats":[true]}', 422, "invalid_field", "seats[0]", "a whole number"),
         (b'{"seats":[0]}', 422, "invalid_field", "seats[0]", "a whole number >= 1"),
         (
@@ -109,6 +111,26 @@ async def test_bad_body_is_refused_by_name(
     assert problem["request_id"] == response.headers["x-request-id"]
     assert expected is None or problem["expected"] == expected
     assert shop.calls == []
+
+
+async def test_a_number_with_a_point_is_told_what_is_right() -> None:
+    """A count is written without one; the sentence does not say that a number is none."""
+    response = await send(b'{"seats":[17.0]}')
+
+    assert response.json["detail"] == (
+        "`seats[0]` must be a whole number, written without a point or an exponent."
+    )
+
+
+@pytest.mark.parametrize("offset", ["+09:00", "+0900"])
+async def test_offsets_are_taken_with_and_without_their_colon(offset: str) -> None:
+    """ISO 8601 writes both, RFC 3339 the first; they mean the same."""
+    shop = Shop()
+
+    response = await send(f'{{"until":"2026-11-22T20:00:00{offset}"}}'.encode(), shop)
+
+    assert response.status == 200
+    assert shop.calls[0].body.until == datetime(2026, 11, 22, 11, tzinfo=UTC)
 
 
 async def test_last_of_repeated_keys_counts() -> None:
