@@ -216,7 +216,9 @@ async def test_bad_idempotency_key_is_refused(key: str | None) -> None:
     assert shop.calls == []
 
 
-@pytest.mark.parametrize("name", [b"authorization", b"idempotency-key", b"content-type"])
+@pytest.mark.parametrize(
+    "name", [b"authorization", b"idempotency-key", b"content-type", b"content-length", b"host"]
+)
 async def test_deciding_header_stands_once(name: bytes) -> None:
     """A second Authorization, Idempotency-Key or Content-Type is refused, not chosen from."""
     response = await ask(
@@ -224,7 +226,7 @@ async def test_deciding_header_stands_once(name: bytes) -> None:
         "POST",
         "/v1/sales/1/holds",
         b"{}",
-        headers=person_headers(),
+        headers=person_headers() | {"Host": "shop.example"},
         pairs=[(name, b"x")],
     )
 
