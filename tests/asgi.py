@@ -29,12 +29,17 @@ async def ask(
     pairs: Sequence[tuple[bytes, bytes]] = (),
     query: bytes = b"",
 ) -> Response:
-    """Send one request. A body given as several pieces comes in chunks, without a length."""
+    """Send one request, with a Host of its own unless there is one among the `pairs`.
+
+    A body given as several pieces comes in chunks, without a length.
+    """
     sent: list[Message] = []
     pieces = [body] if isinstance(body, bytes) else list(body or ())
     sent_headers = [
         (name.lower().encode(), value.encode()) for name, value in (headers or {}).items()
     ]
+    if all(name != b"host" for name, _ in (*sent_headers, *pairs)):
+        sent_headers.append((b"host", b"sunseo.example"))
     if isinstance(body, bytes):
         sent_headers.append((b"content-length", str(len(body)).encode()))
     elif body is not None:

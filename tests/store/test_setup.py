@@ -249,19 +249,22 @@ PRODUCT = {"name": "Ticket", "price": 0, "draws": [{"stock": 1}]}
                 ],
             },
             (
-                "seats and blocks have each occasion, section, row and label once;"
-                " 1, A, 2, 3 stands 2 times"
+                "blocks[0] must differ in occasion, section, row and label:"
+                " 1, A, 2, 3 was there before"
             ),
         ),
         (
             NewStocks,
             {"stocks": [SLOT, SLOT]},
-            "stocks have each occasion, name and starts_at once; 1, Dr Kim, None stands 2 times",
+            (
+                "stocks[1] must differ in occasion, name and starts_at:"
+                " 1, Dr Kim, None was there before"
+            ),
         ),
         (
             NewStocks,
             {"products": [PRODUCT, PRODUCT]},
-            "products have each name once; Ticket stands 2 times",
+            "products[1] must differ in name: Ticket was there before",
         ),
     ],
 )
@@ -279,7 +282,7 @@ def test_a_sale_names_each_part_once(part: str) -> None:
     """Two price classes of one name, or two occasions of one name and start, are refused."""
     body = msgspec.to_builtins(SALE)
     body[part] = [body[part][0]] * 2
-    with pytest.raises(msgspec.ValidationError, match=f"^{part} have each name"):
+    with pytest.raises(msgspec.ValidationError, match=rf"^{part}\[1\] must differ in name"):
         msgspec.convert(body, NewSale)
 
 

@@ -194,3 +194,36 @@ def test_client_and_scheme_of_a_call() -> None:
     assert (admission.client_of(through), admission.is_https(through)) == ("203.0.113.9", True)
     assert (admission.client_of(direct), admission.is_https(direct)) == ("198.51.100.1", False)
     assert admission.client_of(call(None)) is None
+
+
+@pytest.mark.parametrize(
+    ("peer", "lines", "is_https"),
+    [
+        ("10.0.0.1", ["https"], True),
+        ("10.0.0.1", ["HTTPS"], True),
+        ("10.0.0.1", ["https,http"], True),
+        ("10.0.0.1", ["https, http, http"], True),
+        ("10.0.0.1", ["https", "http"], True),
+        ("10.0.0.1", ['"https"'], True),
+        ("10.0.0.1", [" ,HttpS"], True),
+        ("10.0.0.1", ["http,https"], False),
+        ("10.0.0.1", ["httpsx"], False),
+        ("10.0.0.1", [""], False),
+        ("10.0.0.1", [], False),
+        ("203.0.113.9", ["https"], False),
+        (None, ["https"], False),
+    ],
+)
+def test_a_proxys_word_counts_for_the_visitors_own_connection(
+    peer: str | None, lines: list[str], is_https: bool
+) -> None:
+    """The first entry says how she came, in any case of letters; of strangers it says nothing."""
+    scope = {
+        "client": None if peer is None else (peer, 1),
+        "scheme": "http",
+        "headers": [(b"x-forwarded-proto", line.encode()) for line in lines],
+    }
+
+    call = Call(Record("request", "GET", 0.0), {}, {}, scope)
+
+    assert Door().admission.is_https(call) is is_https

@@ -42,7 +42,7 @@ class Maker:
 
 def call(**headers: str) -> Call:
     sent = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    return Call(Record("id", "GET", 0.0), sent, {})
+    return Call(Record("id", "GET", 0.0), sent, {}, {"headers": list(sent.items())})
 
 
 def headers_of(reply: Reply) -> dict[bytes, bytes]:

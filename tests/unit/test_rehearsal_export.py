@@ -2,12 +2,14 @@
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ from sunseo.rehearsal.export.script import Tool, write_script
 from sunseo.rehearsal.export.told import Log, ToldError
 from sunseo.rehearsal.ledger import Figures, Ledger, Operation
 from sunseo.rehearsal.outcome import Options
+from sunseo.rehearsal.report.templating import code_in_markdown, in_markdown, one_line
 from sunseo.rehearsal.scenario import read_scenario
 from sunseo.rehearsal.verdict import CHECKS
 
@@ -132,6 +135,47 @@ def test_scripts_speak_of_their_own_scenario(crowd: Crowd) -> None:
         assert "sunseo rehearse stage concert --visitors 300 --duration 20 --session 4" in script
         assert "{{" not in script
         assert "{%" not in script
+
+
+NAMES = (
+    'a"""b.toml',
+    "a\\",
+    "\\N{x}\\u00.toml",
+    "a\nimport b\u2028c\rd.toml",
+    "--> ]]> <b> & ' .toml",
+    "${__groovy(1)}.toml",
+    "콘서트 \udcff\x01.toml",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scenario_may_be_called_anything(crowd: Crowd, name: str) -> None:
+    """Its name is only told: scripts are read as they would be without, in each language."""
+    named = msgspec.structs.replace(crowd, name=name, command=f"sunseo rehearse stage '{name}'")
+    shown = one_line(name)
+
+    for tool in Tool:
+        assert write_script(tool, named).encode()
+    program, plain = (ast.parse(write_script(Tool.LOCUST, one)) for one in (named, crowd))
+    assert f'"{shown}"' in (ast.get_docstring(program) or "")
+    assert ast.dump(program, indent=1).count("\n") == ast.dump(plain, indent=1).count("\n")
+
+    head, imports, _ = write_script(Tool.K6, named).partition("\nimport ")
+    assert imports
+    assert all(line.startswith("//") or not line for line in head.splitlines())
+    assert f'"{shown}"' in head
+
+    plan = ET.fromstring(write_script(Tool.JMETER, named))  # noqa: S314 - we wrote it
+    titles = [node.get("testname") for node in plan.iter("TestPlan")]
+    assert titles == [shown.replace("${", r"\${")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_no_markup_of_a_report(name: str) -> None:
+    """In Markdown it stays in its line and its cell, and a span of code holds all of it."""
+    assert re.sub(r"\\([\\`*\[\]<|])", r"\1", in_markdown(name)) == one_line(name)
+    assert not re.search(r"(?<!\\)(?:\\\\)*[`*\[\]<|]", in_markdown(name))
+    assert code_in_markdown(f"a ``{name}`` b") == f"``` a ``{one_line(name)}`` b ```"
 
 
 def lines(*told: Sequence[object]) -> list[bytes]:

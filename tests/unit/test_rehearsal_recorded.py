@@ -1,11 +1,13 @@
 """Recorded arrivals: CSV files and access logs become moments from T0, and crowds of any size."""
 
+import codecs
+import gzip
 from pathlib import Path
 
 import pytest
 
 from sunseo.rehearsal.arrivals import Replay, arrival_times
-from sunseo.rehearsal.recorded import RecordError, moments_of
+from sunseo.rehearsal.recorded import RecordError, moments_of, record_text
 from sunseo.rehearsal.scenario import ScenarioError, read_scenario, text_of
 
 LOG = """\
@@ -16,6 +18,10 @@ LOG = """\
 """
 
 
+AT = "[30/Nov/2026:12:00:00 +0900]"
+NOON = 1_796_007_600.0
+
+
 @pytest.mark.parametrize(
     ("text", "moments"),
     [
@@ -24,6 +30,15 @@ LOG = """\
         ("2027-01-15T08:00:00Z\n2027-01-15 08:00:01\n", [1_800_000_000.0, 1_800_000_001.0]),
         ('"2027-01-15T17:00:00+09:00",x\n', [1_800_000_000.0]),
         ("0\n2.5\n", [0.0, 2.5]),
+        ("-1.5\n2.5\n0\n", [-1.5, 0.0, 2.5]),
+        ("at_us\n1800000000250000\n", [1_800_000_000.25]),
+        ("1800000000250000000\n", [1_800_000_000.25]),
+        ("1.8e9\n", [1_800_000_000.0]),
+        ("\ufeff1800000000\n1800000001\n", [1_800_000_000.0, 1_800_000_001.0]),
+        ("1800000000;a\r\n\r\n1800000001\tb\r\n", [1_800_000_000.0, 1_800_000_001.0]),
+        ('1800000000,"a ""quoted"" name\u2028of a browser"\n', [1_800_000_000.0]),
+        ("2026-11-30T12:00:00+0900\n", [NOON]),
+        ("30/Nov/2026:12:00:00 +0900\n", [NOON]),
     ],
 )
 def test_moments_of_a_csv(text: str, moments: list[float]) -> None:
@@ -39,12 +54,102 @@ def test_visitors_of_an_access_log() -> None:
 
 
 @pytest.mark.parametrize(
+    "front",
+    [
+        *("", "shop.example:443 ", "10.0.0.1 ", "- ", "10.0.0.1, ", "[2001:db8::9]:443 "),
+        *("Nov 30 12:00:00 web1 nginx: ", "Nov 30 12:00:00 10.0.0.9 nginx[7]: "),
+        "<134>1 2026-11-30T03:00:00Z host nginx 1 - - ",
+        *("2026-11-30T03:00:00.000000000Z stdout F ", "web-1  | ", '{"log":"'),
+    ],
+)
+@pytest.mark.parametrize("client", ["{}", "{}, 10.0.0.7", '"{}"', "{}:50123", "::ffff:{}"])
+def test_a_client_is_found_behind_whatever_stands_in_front(front: str, client: str) -> None:
+    """Two addresses are two arrivals, and the same one again is none, in every form of log."""
+    if front == "10.0.0.1, ":  # a list, of which the first is the client
+        front, client = "", "{}, 10.0.0.1, 10.0.0.7"
+    clients = ("203.0.113.1", "203.0.113.2", "203.0.113.1")
+    lines = [f'{front}{client.format(one)} - kim {AT} "GET / HTTP/1.1" 200 1' for one in clients]
+
+    assert moments_of("\n".join(lines)) == [NOON, NOON]
+
+
+def test_hosts_by_name_and_users_with_blanks_are_clients() -> None:
+    """A server that looks names up writes them in the address's place; users may be two words."""
+    log = f"a.example - - {AT}\nB.example - - {AT}\nb.example - - {AT}\n203.0.113.1 - a b {AT}"
+
+    assert moments_of(log) == [NOON] * 3
+
+
+def test_the_earliest_request_counts_where_lines_are_out_of_order() -> None:
+    """Servers log a request when it ends, so that a later line may tell of an earlier moment."""
+    late = AT.replace("12:00:00", "12:00:05").replace(" ", ".250 ")
+    log = f"203.0.113.1 - - {late}\n203.0.113.2 - - {late}\n203.0.113.1 - - {AT}\n"
+
+    assert moments_of(log) == [NOON, NOON + 5.25]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(LOG.encode()),
+        codecs.BOM_UTF8 + LOG.encode(),
+        LOG.encode("utf-16"),
+        LOG.replace("Mozilla", "브라우저").encode("euc-kr"),
+    ],
+)
+def test_a_record_is_read_as_it_was_kept(data: bytes) -> None:
+    """Packed, with a mark in front, or with a browser's name in another encoding."""
+    assert moments_of(record_text(data)) == moments_of(LOG)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"PK\x03\x04" + bytes(range(256)), "a zip archive"),
+        (b"\x28\xb5\x2f\xfd" + bytes(range(256)), "packed with zstd"),
+        (bytes(range(256)), "no text"),
+        (gzip.compress(LOG.encode())[:-12], "packed with gzip, and cannot be unpacked"),
+        (gzip.compress(b"PK\x03\x04"), "a zip archive"),
+    ],
+)
+def test_what_is_no_text_is_named_and_not_echoed(data: bytes, told: str) -> None:
+    """One short line says what it is instead."""
+    with pytest.raises(RecordError, match=told) as refused:
+        record_text(data)
+
+    assert str(refused.value).isascii()
+    assert len(str(refused.value)) < 100
+
+
+def test_an_opening_lies_within_a_day_of_what_was_recorded() -> None:
+    """A slip in `opens_at` does not start a rehearsal that waits for a year."""
+    with pytest.raises(RecordError, match=r"opens_at: .* more than a day"):
+        Replay(opens_at="2025-11-22T09:00:00+09:00").read(LOG)
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("", "empty"),
         ("at\n", "no moment in it"),
         ("1800000000\nyesterday\n", "line 2: 'yesterday' is no moment"),
-        ('203.0.113.7 - - [42/Nov/2026:09:00:00 +0900] "GET /"', "no moment of an access log"),
+        ("31/02/2026\n", "line 1: '31/02/2026' is no moment"),
+        ("1800000000\n\n,x\n", "line 3: '' is no moment"),
+        ("1800000000\nnan\n", "line 2: 'nan' is no moment"),
+        ("1800000000\n1_800_000_001\n", "line 2: '1_800_000_001' is no moment"),
+        ("20261130120000\n", "line 1: '20261130120000' is no moment"),
+        ("1800000000\n1900-01-01\n", "line 2: '1900-01-01' is no moment"),
+        ("0\n1800000000\n", "lines 1 and 2 are 500000 hours apart, and at most 24"),
+        (f"203.0.113.7 - - {AT.replace('30/Nov', '31/Nov')}", "line 1: '.31/Nov.* is no moment"),
+        (f"203.0.113.7 - - {AT.replace('12:00:00', '25:00:00')}", "line 1: .* is no moment"),
+        (f"203.0.113.7 - - {AT.replace('Nov', 'Nob')}", "line 1: .* is no moment"),
+        (f"203.0.113.7 - - {AT}\n- - - {AT}\n", "line 2 is without the address of a client"),
+        (f"shop.example:443 - - - {AT}\n" * 9, "9 of 9 lines, from line 1 on, are without the add"),
+        (f'unix: - - {AT} "GET / HTTP/1.1"\n', "line 1 is without the address of a client"),
+        (f"113.7 - - [30/N\n{LOG}", "line 1 is no request of an access log; was it cut?"),
+        (f"{LOG}\n203.0.113.9 - - [22/Nov/20", "line 6 is no request of an access log"),
+        (f"2026/11/30 [error] 7#7: oops\n{LOG}", "line 1 is no request of an access log"),
+        (f"10.0.0.1 - - {AT}\n" * 5, "all 5 requests are of one client, 10.0.0.1: if that is a ba"),
     ],
 )
 def test_what_is_no_record_is_refused(text: str, told: str) -> None:

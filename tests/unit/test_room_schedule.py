@@ -126,6 +126,16 @@ def test_skipped_hour_opens_as_much_later() -> None:
     assert phase_at(settings, utc("2026-03-29T02:00")).phase != "open"
 
 
+def test_a_day_of_twenty_five_hours_is_longer_than_its_opening() -> None:
+    """Minutes are a stopwatch's: a daily opening of 24 hours leaves one hour of that day."""
+    settings = room(time_zone="Europe/Berlin", schedule=(Opening("00:00", 1440),))
+
+    assert phase_at(settings, utc("2026-10-25T21:59")).phase == "open"
+    assert phase_at(settings, utc("2026-10-25T22:00")).phase == "draining"
+    assert phase_at(settings, utc("2026-10-25T23:00")).phase == "open"
+    assert phase_at(settings, utc("2026-10-26T12:00")).phase == "open"
+
+
 def test_hour_that_comes_twice_opens_once() -> None:
     """New York's 01:30 comes twice on the first of November: the first one opens, for its time."""
     settings = room(time_zone="America/New_York", schedule=(Opening("01:30", 30),))
@@ -222,11 +232,11 @@ def _is_inside(schedule: tuple[Opening, ...], time_zone: str, now: datetime) -> 
         ({"session_max_s": 59}, "session_max_s must not be below pass_ttl_s"),
         ({"time_zone": "Asia/Soul"}, "time_zone must be a name like Asia/Seoul"),
         ({"time_zone": "../etc/passwd"}, "time_zone must be a name like Asia/Seoul"),
-        ({"fail_mode": "open"}, "fail_mode open stands with open_rate_max"),
+        ({"fail_mode": "open"}, "open_rate_max must be given where fail_mode is open"),
         ({"languages": ("ko", "ko")}, "languages name each language once"),
-        ({"return_hosts": ("https://a.example/path",)}, "return_hosts are origins"),
-        ({"return_hosts": ("https://user@a.example",)}, "return_hosts are origins"),
-        ({"return_hosts": ("javascript:alert(1)",)}, "return_hosts are origins"),
+        ({"return_hosts": ("https://a.example/path",)}, r"return_hosts\[0\] must be an origin"),
+        ({"return_hosts": ("https://user@a.example",)}, r"return_hosts\[0\] must be an origin"),
+        ({"return_hosts": ("javascript:alert(1)",)}, r"return_hosts\[0\] must be an origin"),
     ],
 )
 def test_settings_that_contradict_themselves_are_refused(

@@ -75,6 +75,27 @@ def view(serving: int) -> RoomView:
     )
 
 
+async def test_head_tells_how_a_stream_would_begin() -> None:
+    """The headers of GET and nothing after them, also where there is no room; none is held."""
+    for streams_max, status in ((1, 200), (0, 503)):
+        answers: dict[str, RawAnswer] = {}
+        streams = Streams(answers, streams_max)
+        streams.publish(view(1))
+        sent: list[Message] = []
+
+        async def send(message: Message, sent: list[Message] = sent) -> None:
+            sent.append(message)
+
+        assert "HEAD" in answers[PATH].methods
+        await answers[PATH](SCOPE | {"method": "HEAD"}, asyncio.Event().wait, send)  # type: ignore[arg-type]  # nothing is received
+
+        assert (sent[0]["status"], sent[1:]) == (
+            status,
+            [{"type": "http.response.body", "body": b""}],
+        )
+        assert streams.open == 0
+
+
 class Reader:
     """A browser that listens, as fast as the test lets it."""
 

@@ -145,6 +145,24 @@ def test_renewals_are_capped_and_replayed() -> None:
     assert standing(sale) == before
 
 
+def test_what_is_held_when_a_sale_closes_is_still_its_holders() -> None:
+    """From `closes_at` on nothing new is held; what is may be renewed and ordered in its time."""
+    closes_at = OPENING + timedelta(seconds=200)
+    sale = make_sale(seats={1: (1, 1), 2: (1, 1)}, terms={"closes_at": closes_at})
+    lane = PaperLane(sale)
+    hold = held(lane, place(1, seats=(1,)))
+
+    before = standing(sale)
+    late = lane.ask(place(2, LEE, seats=(2,)), closes_at)
+    assert late.outcome is PlaceHoldOutcome.SALE_NOT_OPEN
+    assert standing(sale) == before
+    renewed = lane.ask(RenewHold(SALE, UUID(int=1), KIM, hold.hold), closes_at)
+    assert renewed.outcome is RenewHoldOutcome.RENEWED
+    now = hold.expires_at - timedelta(microseconds=1)
+    ordered = lane.ask(PlaceOrder(SALE, UUID(int=9), KIM, hold.hold, None, BODY), now)
+    assert ordered.outcome is PlaceOrderOutcome.CONFIRMED
+
+
 def test_what_has_expired_is_free_for_the_next_without_any_expirer() -> None:
     """Seats, stock and the person's own limit come back the moment that the time runs out."""
     sale = make_sale(

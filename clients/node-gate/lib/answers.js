@@ -1,13 +1,12 @@
 "use strict";
 /** What the gate itself answers: to the line, back from it, or an explanation. Pure. */
-const { cleanPath } = require("./policy.js");
-
 const HANDOVER = "sunseo_pass";
 const COOKIE_S = 3600; // longer than any pass: an expired one still tells that its visitor was inside
 const RENEWING_S = 120;
 const RETURN_CHARACTERS_MAX = 1800; // some proxies cut longer locations
 const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
-const NOT_IN_A_QUERY = /[^A-Za-z0-9\-._~!$&'()*+,;=:@%/?[\]{}|^`]/g;
+const ELSEWHERE = /^\/[/\\\x00-\x1f\x7f]/; // begins what browsers take for another host's
+const NOT_WRITTEN = /[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d-\x7e]|#/g; // what an address cannot hold as it is
 const UNCACHED = { "cache-control": "no-store" };
 
 /**
@@ -75,7 +74,7 @@ seconds.</p>
 
 /**
  * Back from the line with a pass: keep it as a cookie, and go on without it in the address. Null
- * where the path is ambiguous: such a one could lead to another host.
+ * where the path could lead to another host.
  */
 function handedOver(asked, cookie) {
   const location = hereOf(asked);
@@ -139,14 +138,21 @@ function returnAddress(asked, where) {
   return here === null || here.length > RETURN_CHARACTERS_MAX ? `${origin}/` : origin + here;
 }
 
-/** Path and query of this request without a pass in it; null where the path is ambiguous. */
+/**
+ * Path and query of this request, to the letter, without a pass in it; null where the path could lead
+ * to another host. What is no visible ASCII is encoded.
+ */
 function hereOf(asked) {
-  const path = asked.ambiguous ? null : cleanPath(asked.rawPath);
-  if (path === null) return null;
-  const written = path.split("/").map(encodeURIComponent).join("/");
-  const pairs = asked.query.split("&").filter((pair) => pair !== "" && pair.split("=")[0] !== HANDOVER);
-  const query = pairs.join("&").replace(NOT_IN_A_QUERY, encodeURIComponent);
-  return query === "" ? written : `${written}?${query}`;
+  if (!asked.rawPath.startsWith("/") || ELSEWHERE.test(asked.rawPath)) return null;
+  const path = asked.rawPath.replace(NOT_WRITTEN, encoded);
+  const pairs = asked.query.split("&").filter((pair) => pair.split("=")[0] !== HANDOVER);
+  const query = pairs.join("&").replace(NOT_WRITTEN, encoded);
+  return query === "" ? path : `${path}?${query}`;
+}
+
+/** A byte, which is how Node hands on a request line, in its encoded form. */
+function encoded(letter) {
+  return `%${letter.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }
 
 module.exports = {

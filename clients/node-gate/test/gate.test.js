@@ -1,13 +1,19 @@
 "use strict";
 /** The middleware in front of a plain node:http app, and of an Express app where that is installed. */
 const assert = require("node:assert/strict");
+const { readFileSync } = require("node:fs");
 const { createServer } = require("node:http");
 const net = require("node:net");
+const { join } = require("node:path");
 const { after, afterEach, before, beforeEach, describe, it } = require("node:test");
 const { waitingRoom } = require("../index.js");
 const { cleanPath } = require("../lib/policy.js");
 const { Bucket } = require("../lib/keeper.js");
+const { handedOver, refused } = require("../lib/answers.js");
 const { ROOM, Room, ask } = require("./room.js");
+
+/** Where visitors of which addresses come back to: the same table as for the gates in Python. */
+const RETURNS = JSON.parse(readFileSync(join(__dirname, "..", "..", "..", "tests", "returns.json"), "utf8")).cases;
 
 const BROWSER = { accept: "text/html,application/xhtml+xml" };
 const PROGRAM = { accept: "application/json" };
@@ -294,6 +300,20 @@ describe("paths", () => {
       const { headers } = await ask(url, { path: `//evil.example/?sunseo_pass=${room.pass()}`, headers: BROWSER });
       assert.equal(new URL(headers.location).searchParams.get("return"), "https://shop.example/");
     }));
+
+  it("lead back to the same address, to the letter", () => {
+    const where = { room: ROOM, publicUrl: "https://rooms.example", pageUrl: "https://rooms.example/r/42", siteUrl: null };
+    for (const { asked, back } of RETURNS) {
+      const at = asked.indexOf("?");
+      const [rawPath, query] = at < 0 ? [asked, ""] : [asked.slice(0, at), asked.slice(at + 1)];
+      const headers = { ...BROWSER, host: "shop.example" };
+      const given = { method: "GET", rawPath, query, ambiguous: false, headers, scheme: "https" };
+      const line = new URL(refused(given, where, "no_pass", {}).headers.location);
+      assert.equal(line.searchParams.get("return"), `https://shop.example${back}`, asked);
+      const handed = { ...given, query: query === "" ? "sunseo_pass=sealed" : `${query}&sunseo_pass=sealed` };
+      if (back !== "/") assert.equal(handedOver(handed, "a=b").headers.location, back, asked);
+    }
+  });
 
   it("believes no Host that is none", () =>
     withSite(room, {}, async (url) => {

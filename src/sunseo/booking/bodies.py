@@ -31,7 +31,7 @@ class HoldRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
 
     def __post_init__(self) -> None:
         if not self.seats and not self.products:
-            raise ValueError("at least one of seats and products has entries")
+            raise ValueError("seats must have entries, or else products")
         if len(self.seats) > 1 and len(set(self.seats)) < len(self.seats):
             raise ValueError("seats name each seat once")
         if len(self.products) > 1 and len({q.product for q in self.products}) < len(self.products):

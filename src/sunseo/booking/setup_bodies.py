@@ -1,15 +1,14 @@
 """What operators send to set up a sale, with every bound that can be checked without a database."""
 
-from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import count, repeat
 from typing import Annotated, Any, Literal
 from unicodedata import is_normalized
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
 
+from sunseo.core.zones import is_zone
 from sunseo.web.fields import Label, MinorUnits, Moment, Name, Number32
 
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
@@ -65,13 +64,11 @@ class NewSale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                 'persons must say whom the limit counts: "accounts" (guests can hold nothing), or'
                 ' "guests" (each guest session counts, and anybody may open many of them)'
             )
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("time_zone must be a name like Asia/Seoul") from None
-        _refuse_repeats("price_classes", "name", [c.name for c in self.price_classes])
+        if not is_zone(self.time_zone):
+            raise ValueError("time_zone must be a name like Asia/Seoul")
+        _refuse_repeats(_each("price_classes"), "name", [c.name for c in self.price_classes])
         starts = [(o.name, o.starts_at) for o in self.occasions]
-        _refuse_repeats("occasions", "name and starts_at", starts)
+        _refuse_repeats(_each("occasions"), "name and starts_at", starts)
 
 
 class NewSeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,12 +121,19 @@ class NewSeats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         total = len(self.seats) + sum(block.rows * block.seats_per_row for block in self.blocks)
         if not 1 <= total <= IMPORT_SEATS_MAX:
-            raise ValueError(f"one request adds 1 to {IMPORT_SEATS_MAX} seats, not {total}")
+            part = "blocks" if self.blocks else "seats"
+            raise ValueError(f"{part} must come to 1 to {IMPORT_SEATS_MAX} seats, not {total}")
         places = [(s.occasion, s.section, s.row, s.label) for s in self.all_seats()]
-        _refuse_repeats("seats and blocks", "occasion, section, row and label", places)
+        _refuse_repeats(self._parts(), "occasion, section, row and label", places)
 
     def all_seats(self) -> list[NewSeat]:
         return [*self.seats, *(seat for block in self.blocks for seat in block.seats())]
+
+    def _parts(self) -> Iterator[str]:
+        """Where each of `all_seats` stands in the request."""
+        yield from (f"seats[{index}]" for index in range(len(self.seats)))
+        for index, block in enumerate(self.blocks):
+            yield from repeat(f"blocks[{index}]", block.rows * block.seats_per_row)
 
 
 class NewStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,7 +148,8 @@ class NewStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         _refuse_untidy(name=self.name)
         if (self.starts_at is None) != (self.ends_at is None):
-            raise ValueError("starts_at and ends_at stand together")
+            missing = "ends_at" if self.starts_at else "starts_at"
+            raise ValueError(f"{missing} must be given: a slot has a start and an end")
         if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
             raise ValueError("ends_at must be later than starts_at")
 
@@ -165,9 +170,7 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         _refuse_untidy(name=self.name)
-        stocks = sorted(draw.stock for draw in self.draws)
-        if any(one == other for one, other in pairwise(stocks)):
-            raise ValueError("draws name each stock once")
+        _refuse_repeats(_each("draws"), "stock", [draw.stock for draw in self.draws])
 
 
 class NewStocks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -178,10 +181,10 @@ class NewStocks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not self.stocks and not self.products:
-            raise ValueError("at least one of stocks and products has entries")
+            raise ValueError("stocks must have entries, or else products")
         slots = [(s.occasion, s.name, s.starts_at) for s in self.stocks]
-        _refuse_repeats("stocks", "occasion, name and starts_at", slots)
-        _refuse_repeats("products", "name", [p.name for p in self.products])
+        _refuse_repeats(_each("stocks"), "occasion, name and starts_at", slots)
+        _refuse_repeats(_each("products"), "name", [p.name for p in self.products])
 
 
 def _refuse_untidy(**names: str) -> None:
@@ -198,13 +201,23 @@ def _refuse_untidy(**names: str) -> None:
             )
 
 
-def _refuse_repeats(parts: str, known_by: str, names: Sequence[Any]) -> None:
+def _each(field: str) -> Iterator[str]:
+    """The parts of a list, as they are named to who sent it."""
+    return (f"{field}[{index}]" for index in count())
+
+
+def _refuse_repeats(parts: Iterator[str], known_by: str, names: Sequence[Any]) -> None:
     """Refuse a list in which two parts would be one and the same.
 
     Raises:
-        ValueError: says by what parts are told apart, and which one stands twice.
+        ValueError: begins with the part that has been there before; says by what parts are told
+            apart.
     """
-    name, times = Counter(names).most_common(1)[0] if names else (None, 0)
-    if times > 1:
-        shown = ", ".join(map(str, name)) if isinstance(name, tuple) else name
-        raise ValueError(f"{parts} have each {known_by} once; {shown} stands {times} times")
+    if len(set(names)) == len(names):
+        return
+    seen = set()
+    for part, name in zip(parts, names, strict=False):
+        if name in seen:
+            shown = ", ".join(map(str, name)) if isinstance(name, tuple) else name
+            raise ValueError(f"{part} must differ in {known_by}: {shown} was there before")
+        seen.add(name)

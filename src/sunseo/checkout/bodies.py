@@ -1,21 +1,20 @@
 """What persons send and get about orders."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from sunseo.booking.bodies import Quantity, quantities
 from sunseo.checkout.rules import Order
+from sunseo.web.fields import Name
 
 
 class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Turn an open hold into an order; `beneficiary` is whom it is for, if not for yourself."""
 
     hold: UUID
-    beneficiary: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    beneficiary: Name | None = None
 
 
 class OrderBody(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Annotated, Self
 import msgspec
 from msgspec import Meta
 
-from sunseo.rehearsal.recorded import RecordError, moment_of, moments_of
+from sunseo.rehearsal.recorded import DAY_S, RecordError, moment_of, moments_of
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -195,6 +195,8 @@ class Replay(Arrivals, frozen=True, kw_only=True, tag_field="kind", tag="replay"
         zero = moments[0] if self.opens_at is None else moment_of(self.opens_at)
         if zero is None:
             raise RecordError(f"opens_at: {self.opens_at!r} is no moment")
+        if not moments[-1] - DAY_S <= zero <= moments[0] + DAY_S:
+            raise RecordError(f"opens_at: {self.opens_at!r} is more than a day from what it has")
         whole = all(moment.is_integer() for moment in moments)
         recorded = tuple(round(moment - zero, 3) for moment in moments)
         within_s = 1.0 if whole else 0.0

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from sunseo.rehearsal.arrivals import Kind, Replay
 from sunseo.rehearsal.habits import People
-from sunseo.rehearsal.recorded import RecordError
+from sunseo.rehearsal.recorded import RecordError, record_text
 from sunseo.rehearsal.slo import read_bound
 
 CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many units, so many at least
@@ -323,7 +323,7 @@ def _replayed(name: str, replay: Replay, folder: Path) -> Replay:
             return replay
         raise ScenarioError(f"{name}: arrivals: a replay has a file, or moments_s")
     try:
-        return replay.read((folder / replay.file).read_text("utf-8", "replace"))
+        return replay.read(record_text((folder / replay.file).read_bytes()))
     except OSError as error:
         raise ScenarioError(f"{name}: arrivals.file: {replay.file}: {error.strerror}") from None
     except RecordError as error:

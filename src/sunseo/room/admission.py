@@ -20,7 +20,14 @@ from sunseo.room.challenge.challenge import (
     ChallengeBody,
     Verdict,
 )
-from sunseo.room.networks import Buckets, TrustedProxies, address_of, network_of, whole_seconds
+from sunseo.room.networks import (
+    Buckets,
+    TrustedProxies,
+    address_of,
+    forwarded_scheme,
+    network_of,
+    whole_seconds,
+)
 from sunseo.room.settings import RoomSettings
 from sunseo.web.endpoint import Call, Refusal
 
@@ -103,8 +110,9 @@ class Admission:
 
     def is_https(self, call: Call) -> bool:
         """Whether the visitor's own connection is encrypted, as far as we may believe it."""
-        if self._proxies.trust(call.peer):
-            return (call.header("x-forwarded-proto") or call.scheme) == "https"
+        forwarded = call.header_lines("x-forwarded-proto")
+        if forwarded and self._proxies.trust(call.peer):
+            return forwarded_scheme(",".join(forwarded), call.scheme) == "https"
         return call.scheme == "https"
 
     def admit_nonce(self, room: int, client: str | None, settings: RoomSettings) -> Refusal | None:

@@ -61,7 +61,7 @@ class EnterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
         try:
             decode_base64url(self.secret or "")
         except ValueError:
-            raise ValueError("secret is base64url without padding") from None
+            raise ValueError("secret must be base64url without padding") from None
 
 
 class PassBody(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -81,8 +81,10 @@ class RenewBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     passes: Annotated[tuple[Token, ...], Meta(max_length=PASSES_MAX)] = ()
 
     def __post_init__(self) -> None:
-        if (self.pass_ is None) == (not self.passes):
-            raise ValueError("either pass or passes is given")
+        if self.pass_ is None and not self.passes:
+            raise ValueError("pass must be given, or else passes")
+        if self.pass_ is not None and self.passes:
+            raise ValueError("passes must not be given where pass is")
 
 
 class RenewedPass(PassBody, frozen=True, gc=False, omit_defaults=True, kw_only=True):

@@ -99,6 +99,20 @@ def address_of(text: str | None) -> Address | None:
     return address if mapped is None else mapped
 
 
+def forwarded_scheme(text: str, otherwise: str) -> str:
+    """How the visitor's own connection came: the first entry of X-Forwarded-Proto.
+
+    Each proxy of a chain appends how it was reached itself, in whatever case of letters. Who makes
+    the first one up gets cookies that her own browser does not send, and nobody else anything.
+
+    Args:
+        text: the header, its lines joined by commas.
+        otherwise: what holds where no proxy has said it.
+    """
+    schemes = (entry.strip().strip('"').lower() for entry in text.split(","))
+    return next(filter(None, schemes), otherwise)
+
+
 def network_of(address: Address | None) -> bytes:
     """The key of an address's network: /24 or /56. All whose address is unknown share one."""
     if address is None:

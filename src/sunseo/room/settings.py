@@ -7,11 +7,11 @@ rooms that exist. Times of day are the room's own (`time_zone`), moments are abs
 import re
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
 
+from sunseo.core.zones import is_zone
 from sunseo.web.fields import Moment
 
 Mode = Literal["fifo", "random", "passthrough", "closed"]
@@ -51,11 +51,13 @@ class Bypass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     user_agents: Annotated[tuple[UserAgent, ...], Meta(max_length=100)] = ()
 
     def __post_init__(self) -> None:
-        for network in self.networks:
+        for index, network in enumerate(self.networks):
             try:
                 ip_network(network)
             except ValueError:
-                raise ValueError("networks are like 192.0.2.0/24 or 2001:db8::/56") from None
+                raise ValueError(
+                    f"networks[{index}] must be like 192.0.2.0/24 or 2001:db8::/56"
+                ) from None
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,11 +127,15 @@ class RoomSettings(msgspec.Struct, frozen=True, kw_only=True):
         self._check_times()
         self._check_opening()
         if self.fail_mode == "open" and self.open_rate_max is None:
-            raise ValueError("fail_mode open stands with open_rate_max")
+            raise ValueError("open_rate_max must be given where fail_mode is open")
         if len(set(self.languages)) != len(self.languages):
             raise ValueError("languages name each language once")
-        if not all(_ORIGIN.fullmatch(host) for host in self.return_hosts):
-            raise ValueError("return_hosts are origins like https://shop.example, in lower case")
+        for index, host in enumerate(self.return_hosts):
+            if not _ORIGIN.fullmatch(host):
+                raise ValueError(
+                    f"return_hosts[{index}] must be an origin like https://shop.example,"
+                    " in lower case"
+                )
 
     def _check_capacity(self) -> None:
         if self.capacity_min is not None and self.capacity_min > self.capacity:
@@ -146,10 +152,8 @@ class RoomSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("session_max_s must not be below pass_ttl_s")
 
     def _check_opening(self) -> None:
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("time_zone must be a name like Asia/Seoul") from None
+        if not is_zone(self.time_zone):
+            raise ValueError("time_zone must be a name like Asia/Seoul")
         if self.opens_at and self.closes_at and self.closes_at <= self.opens_at:
             raise ValueError("closes_at must be later than opens_at")
 

@@ -7,6 +7,7 @@ Guarantee   Changes of one room take turns on its row. What touches its line loc
 On failure  The transaction rolls back whole; sent again with its key it takes effect once.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from enum import unique
@@ -313,9 +314,19 @@ def changed(settings: RoomSettings, changes: dict[str, Any]) -> RoomSettings:
     try:
         return changed_settings(settings, changes)
     except ValueError as error:
+        rule = str(error)
         raise ProblemError(
-            INVALID_FIELD, f"Of the settings, {error}.", field="settings", expected=str(error)
+            INVALID_FIELD,
+            f"Of the settings, {rule}.",
+            field=f"settings.{_at_fault(rule, changes)}",
+            expected=rule,
         ) from None
+
+
+def _at_fault(rule: str, changes: dict[str, Any]) -> str:
+    """Of the settings that a rule names, the first that was sent: only that can be wrong."""
+    named: list[str] = re.findall(r"[a-z][a-z_]*(?:\[[0-9]+\])?", rule)
+    return next((name for name in named if name.partition("[")[0] in changes), named[0])
 
 
 def refuse_unreadable(row: Any, changes: dict[str, Any]) -> None:

@@ -184,7 +184,7 @@ class RoomReads:
         body = await self._one(call.path["room"])
         if isinstance(body, Refusal):
             return body
-        return Reply(200, body, ((b"etag", f'"{body.version}"'.encode()),))
+        return Reply(200, body)
 
     async def gate_keys(self, call: Call) -> Answer:
         body = await self._one(call.path["room"])

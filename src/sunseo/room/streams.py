@@ -97,9 +97,9 @@ class Streams:
 
 
 class _Room:
-    """Those who listen to one room, as an answer to GET."""
+    """Those who listen to one room, as an answer to GET; to HEAD, how that would begin."""
 
-    methods = frozenset({"GET"})
+    methods = frozenset({"GET", "HEAD"})
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
@@ -111,11 +111,16 @@ class _Room:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._streams.admitted() as is_admitted:
             if not is_admitted:
                 await send(_start(503, _FULL_HEADERS))
-                await send({"type": "http.response.body", "body": _FULL})
+                body = b"" if scope["method"] == "HEAD" else _FULL
+                await send({"type": "http.response.body", "body": body})
+                return
+            if scope["method"] == "HEAD":
+                await send(_start(200, STREAM_HEADERS))
+                await send({"type": "http.response.body", "body": b""})
                 return
             gone = asyncio.ensure_future(_gone(receive))
             try:

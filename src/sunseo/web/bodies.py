@@ -28,6 +28,7 @@ _FIELD = re.compile(
     r"^Object (?:contains unknown|missing required) field `(?P<name>.*)`$", re.DOTALL
 )
 _EXPECTED = re.compile(r"^Expected `(?P<what>[^`]*)`(?P<bound>.*?)(?:, got `(?P<got>[^`]*)`)?$")
+_SUBJECT = re.compile(r"(?P<path>(?P<name>[a-z][a-z0-9_]*)(?:\[[0-9]+\])*) (?P<rule>.+)", re.DOTALL)
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -39,6 +40,7 @@ _WORDS = {
     "datetime": "an RFC 3339 time",
     "uuid": "a UUID",
 }
+_BOUNDS = {r" matching regex '\\S'": " that is not blank"}
 _INVALID = {
     "Invalid UUID": "a UUID such as 0f8fad5b-d9cb-469f-a165-70867728950e",
     "Invalid RFC3339 encoded datetime": "an RFC 3339 time such as 2026-11-22T20:00:00+09:00",
@@ -107,10 +109,11 @@ def refusal_of(message: str, root: inspect.Type, problem: ProblemType) -> Proble
             return _refuse(problem, path, "to be present", "is missing")
         return _refuse(problem, path, f"one of: {', '.join(known)}", "is not known here")
     if expected is None:
-        # A rule of the struct's own begins with the field that it is about, where it is about one.
-        name, _, rule = claim.partition(" ")
-        if rule and name in _fields_at(root, path):
-            path = f"{path}.{name}" if path else name
+        # A rule of the struct's own begins with the field that it is about.
+        subject = _SUBJECT.match(claim)
+        if subject and subject["name"] in _fields_at(root, path):
+            path = f"{path}.{subject['path']}" if path else subject["path"]
+            rule = subject["rule"]
             return _refuse(problem, path, rule.removeprefix("must be "), rule)
         return _refuse(problem, path, *_wanted(claim))
     return _refuse(problem, path, expected, f"must be {expected}")
@@ -145,8 +148,11 @@ def _wanted(claim: str) -> tuple[str, str]:
     if match is None:
         return "a valid value", f"is not valid: {claim}"
     words = [_WORDS.get(word.strip(), word.strip()) for word in match["what"].split("|")]
-    what = " or ".join(words) + match["bound"]
+    bound = _BOUNDS.get(match["bound"], match["bound"])
+    what = " or ".join(words) + bound
     got = match["got"]
+    if got == "float":  # 17.0, too: what is counted is not measured, and none is rounded
+        return what, f"must be {what}, written without a point or an exponent"
     instead = f", not {_WORDS.get(got, got)}" if got else ""
     return what, f"must be {what}{instead}"
 

@@ -50,7 +50,7 @@ class Document(msgspec.Struct, frozen=True):
         packed = self.packed if takes_gzip(call.header("accept-encoding")) else None
         etag = etag_of(self.tag, packed=packed is not None)
         told = [*headers, (b"etag", etag.encode()), (b"vary", vary)]
-        if is_named(etag, call.header("if-none-match")):
+        if is_known(call, etag):
             return Reply(304, None, told)
         if packed is None:
             return Reply(200, _in_parts(self.body), told)
@@ -147,6 +147,11 @@ def takes_gzip(accept_encoding: str | None) -> bool:
         weight = parameter.strip().removeprefix("q=").strip()
         weights[coding.strip()] = weight.strip("0.") != "" or not weight
     return weights.get("gzip", weights.get("x-gzip", weights.get("*", False)))
+
+
+def is_known(call: Call, etag: str) -> bool:
+    """Whether the caller has this version: each GET that sends an ETag asks so for 304."""
+    return is_named(etag, ",".join(call.header_lines("if-none-match")))
 
 
 def is_named(etag: str, if_none_match: str | None) -> bool:

@@ -27,8 +27,8 @@ MinorUnits = Annotated[int, Meta(ge=0, le=INT64_MAX)]
 Moment = Annotated[datetime, Meta(tz=True)]
 """An RFC 3339 time with its offset from UTC."""
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-"""What a person calls something."""
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+"""What a person calls something: not blanks alone."""
 
-Label = Annotated[str, Meta(min_length=1, max_length=40)]
+Label = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"\S")]
 """A short text as printed on a ticket: a section, a row, a seat's label."""

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 import httptools
 from starlette.types import Scope
@@ -138,6 +137,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._waiting_since = None
+        if self.parser.get_http_version() == "1.0" and b"host" not in dict(self.headers):
+            self.headers.append(
+                (b"host", b"")
+            )  # that version demands none, and old probes send none
         app = self.server_state.app
         if self._is_refused:
             return
@@ -311,7 +314,7 @@ class HttpProtocol(HttpToolsProtocol):
         return {
             "type": "http",
             "method": self.parser.get_method().decode("ascii"),
-            "path": unquote(path.decode("ascii")) if b"%" in path else path.decode("ascii"),
+            "path": path.decode("ascii"),  # as written: nothing here has a second spelling
             "query_string": query,
             "headers": self.headers,
             "client": self.client,
@@ -333,6 +336,10 @@ class HttpProtocol(HttpToolsProtocol):
             "state": self.app_state.copy(),
         }
         super().on_headers_complete()
+        if self.server_state.app is not None:  # the path as it is written, as on the short way
+            is_plain = self.url.startswith(b"/")
+            path = self.url.partition(b"?")[0] if is_plain else self.scope["raw_path"]
+            self.scope["path"] = path.decode("ascii")
         if self.server_state.draining:
             self.cycle.keep_alive = False
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _PARAMETER = re.compile(r"\{(?P<name>[a-z_]+):(?P<kind>int|uuid|str)\}")
 _ANY_BRACE = re.compile(r"[{}]")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REMEMBERED_MAX = 8192  # paths, about 5 MB of them: one for each of many sales
 REMEMBERED_LENGTH_MAX = 100  # characters
 TEXT_MAX = 100  # characters of a `str` parameter; all of them are short codes
@@ -59,7 +59,7 @@ KINDS: Mapping[str, _Kind] = {
     ),
     "uuid": _Kind(
         _uuid,
-        "a UUID such as 0f8fad5b-d9cb-469f-a165-70867728950e",
+        "a UUID in lower case such as 0f8fad5b-d9cb-469f-a165-70867728950e",
         {"type": "string", "format": "uuid"},
     ),
     "str": _Kind(

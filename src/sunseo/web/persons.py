@@ -31,6 +31,7 @@ SECRET_BYTES_MIN = 32  # RFC 7518, 3.2: a key at least as long as the hash
 TOKEN_CHARACTERS_MAX = 4096
 SUBJECT_CHARACTERS_MAX = 255
 LEEWAY_S = 10
+EXPIRES_BEFORE = 32_503_680_000  # the year 3000; milliseconds are far beyond, and would never end
 CACHED_TOKENS_MAX = 65_536  # about 35 MB in each worker when full
 KNOWN_HEADERS_MAX = 16  # an issuer writes one, or one a key
 
@@ -151,6 +152,8 @@ class SharedSecretVerifier:
         now = self._now()
         if claims.exp <= now - LEEWAY_S:
             raise InvalidTokenError("The token has expired.")
+        if claims.exp >= EXPIRES_BEFORE:
+            raise InvalidTokenError("The token's `exp` must be in seconds.")
         if max(claims.nbf, claims.iat) > now + self._early_s:
             raise InvalidTokenError("The token is not valid yet.")
         if claims.iss != self.issuer:

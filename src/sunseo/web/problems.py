@@ -89,6 +89,13 @@ REPEATED_HEADER = _web(
     "A header that may stand once decides about this request, so that sending it twice is refused.",
     "Send it once; `field` names it.",
 )
+MISSING_HOST = _web(
+    "missing_host",
+    400,
+    "The request names no host",
+    "HTTP/1.1 has every request say for which host it is meant.",
+    "Send the header Host, once.",
+)
 CREDENTIAL_REQUIRED = _web(
     "credential_required",
     401,
@@ -188,6 +195,7 @@ WEB_PROBLEMS: tuple[ProblemType, ...] = (
     INVALID_QUERY,
     INVALID_IDEMPOTENCY_KEY,
     REPEATED_HEADER,
+    MISSING_HOST,
     CREDENTIAL_REQUIRED,
     INVALID_CREDENTIAL,
     WRONG_CREDENTIAL,

@@ -87,6 +87,16 @@ def _first_known(query_string: bytes, known: Sequence[str]) -> dict[str, str]:
     return {name: value for name, value in reversed(pairs) if name in known}
 
 
+def _undecodable(query_string: bytes) -> str:
+    """The name, as it was sent, of the first parameter that is no text."""
+    for pair in query_string.split(b"&"):
+        try:
+            parse_qsl(pair.decode("ascii"), errors="strict")
+        except UnicodeError:
+            return pair.partition(b"=")[0].decode("ascii", "replace")[:100]
+    return ""
+
+
 def _split(query_string: bytes, problem: ProblemType) -> dict[str, str]:
     try:
         pairs = parse_qsl(
@@ -96,7 +106,13 @@ def _split(query_string: bytes, problem: ProblemType) -> dict[str, str]:
             max_num_fields=PARAMETERS_MAX,
         )
     except UnicodeError:
-        raise ProblemError(problem, "The query is not percent-encoded UTF-8.", field="") from None
+        name = _undecodable(query_string)
+        raise ProblemError(
+            problem,
+            f"`{name}` is not percent-encoded UTF-8.",
+            field=name,
+            expected="percent-encoded UTF-8",
+        ) from None
     except ValueError:
         raise ProblemError(
             problem, f"There are more than {PARAMETERS_MAX} parameters.", field=""

@@ -6,6 +6,7 @@ import re
 from sunseo.web.problems import (
     HEADERS_TOO_LARGE,
     INVALID_IDEMPOTENCY_KEY,
+    MISSING_HOST,
     REPEATED_HEADER,
     UNSUPPORTED_MEDIA_TYPE,
     ProblemError,
@@ -16,7 +17,7 @@ Headers = dict[bytes, bytes]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.{0,200}")
 _IDEMPOTENCY_KEY = re.compile(rb"[!-~]{1,255}")
-_STANDS_ONCE = (b"authorization", b"content-length", b"content-type", b"idempotency-key")
+_STANDS_ONCE = (b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key")
 _JSON = re.compile(rb"application/json(?:\s*;\s*charset=\"?utf-8\"?)?\s*;?", re.IGNORECASE)
 _FORM = re.compile(
     rb"application/x-www-form-urlencoded(?:\s*;\s*charset=\"?utf-8\"?)?\s*;?", re.IGNORECASE
@@ -45,13 +46,15 @@ def refuse_odd_headers(
     """Refuse what the server let through but we do not take.
 
     Raises:
-        ProblemError: too many, too large, or one that decides something came twice.
+        ProblemError: too many, too large, one that decides something came twice, or no Host.
     """
     if len(pairs) > count_max or len(b"".join(headers.values())) > bytes_max:
         raise ProblemError(
             HEADERS_TOO_LARGE,
             expected=f"at most {count_max} headers with {bytes_max} bytes of values",
         )
+    if b"host" not in headers:
+        raise ProblemError(MISSING_HOST, field="Host", expected="one Host")
     if len(pairs) != len(headers):
         names = [name for name, _ in pairs]
         for name in _STANDS_ONCE:

@@ -276,7 +276,11 @@ async def test_body_past_its_time_is_answered_408() -> None:
         "method": "POST",
         "path": "/echo",
         "query_string": b"",
-        "headers": [(b"content-type", b"application/json"), (b"content-length", b"9")],
+        "headers": [
+            (b"host", b"a"),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"9"),
+        ],
     }
     task = asyncio.ensure_future(shop.app(scope, receive, send))
     await asked.wait()
@@ -316,7 +320,11 @@ async def test_client_that_leaves_is_not_answered() -> None:
         "method": "POST",
         "path": "/echo",
         "query_string": b"",
-        "headers": [(b"content-type", b"application/json"), (b"transfer-encoding", b"chunked")],
+        "headers": [
+            (b"host", b"a"),
+            (b"content-type", b"application/json"),
+            (b"transfer-encoding", b"chunked"),
+        ],
     }
     await shop.app(scope, receive, send)
 

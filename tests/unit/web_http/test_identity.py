@@ -83,6 +83,8 @@ FORGERIES = {
     "expires at infinity": forged(
         {"alg": "HS256"}, b'{"iss":"%s","sub":"a","exp":1e999}' % ISSUER.encode(), SECRET
     ),
+    "expires in milliseconds": token(exp=(NOW + HOUR) * 1000),
+    "not before in milliseconds": token(nbf=(NOW - HOUR) * 1000),
     "expires at text": forged({"alg": "HS256"}, claims(exp="soon"), SECRET),
     "expires at a list": forged({"alg": "HS256"}, claims(exp=[1]), SECRET),
     "not valid yet": token(nbf=NOW + HOUR),

@@ -17,6 +17,7 @@ from sunseo.room.draw.file import MEDIA_TYPE
 from sunseo.room.draw.outcomes import DRAW_OUTCOMES, DrawOutcome
 from sunseo.room.draw.published import PublishedDraws
 from sunseo.room.draw.store import DrawStore
+from sunseo.web.documents import is_known
 from sunseo.web.endpoint import (
     Answer,
     Auth,
@@ -124,13 +125,14 @@ class DrawHandlers:
         found = await self._published.find(room, call.query.epoch)
         if isinstance(found, DrawOutcome):
             return Refusal(found)
+        etag = f'"{found.digest}"'
         headers: tuple[tuple[bytes, bytes], ...] = (
             (b"content-type", MEDIA_TYPE),
             (b"cache-control", b"public, max-age=60"),
-            (b"etag", f'"{found.digest}"'.encode()),
+            (b"etag", etag.encode()),
             (b"content-disposition", f'attachment; filename="draw-{room}.gz"'.encode()),
         )
-        if call.header("if-none-match") == f'"{found.digest}"':
+        if is_known(call, etag):
             return Reply(304, None, headers)
         return Reply(200, Stream(found.parts(), found.size), headers)
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from sunseo.room.gate.policy import Asked, clean_path
+from sunseo.room.gate.policy import Asked
 from sunseo.room.gate.verifier import Poll
 
 HANDOVER = "sunseo_pass"
@@ -18,7 +18,8 @@ RETURN_CHARACTERS_MAX = 1800  # some proxies cut longer locations
 _HOST = re.compile(
     r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?"
 )
-_KEPT = "/~!$&'()*+,=:@-._"  # of a path, when it is written again
+_ELSEWHERE = re.compile(r"/[/\\\x00-\x1f\x7f]")  # begins what browsers take for another host's
+_KEPT = "".join(set(map(chr, range(0x21, 0x7F))) - set('"<>\\#?%'))  # of what is written again
 
 Header = tuple[str, str]
 
@@ -126,7 +127,7 @@ def unreachable(asked: Asked, where: Addresses, retry_s: int) -> Answer:
 def handed_over(asked: Asked, cookie: Header) -> Answer | None:
     """Back from the line with a pass: keep it as a cookie, and go on without it in the address.
 
-    None where the path is ambiguous: such a one could lead to another host.
+    None where the path could lead to another host.
     """
     location = _here(asked)
     if location is None:
@@ -217,12 +218,34 @@ def _return_address(asked: Asked, where: Addresses) -> str | None:
 
 
 def _here(asked: Asked) -> str | None:
-    """Path and query of this request without a pass in it; None where the path is ambiguous."""
-    if clean_path(asked.path, asked.raw_path) is None:
+    """Path and query of this request, to the letter, without a pass in it.
+
+    None where the path could lead to another host. What is no visible ASCII is encoded. A server
+    that keeps the request line to itself leaves us the decoded path: what was encoded in it without
+    need is then written plainly.
+    """
+    path = _path_as_sent(asked)
+    if path is None:
         return None
-    pairs = [pair for pair in asked.query.split("&") if pair.partition("=")[0] != HANDOVER]
-    query = "&".join(pair for pair in pairs if pair)
-    path = quote(asked.path, safe=_KEPT, errors="replace")
+    pairs = asked.query.split("&")
+    query = "&".join(pair for pair in pairs if pair.partition("=")[0] != HANDOVER)
     if not query:
         return path
-    return f"{path}?{quote(query, safe=_KEPT + '?%;[]{}|^`', errors='replace')}"
+    return f"{path}?{quote(_bytes_of(query), safe=_KEPT + '?%')}"
+
+
+def _path_as_sent(asked: Asked) -> str | None:
+    sent = asked.path if asked.raw_path is None else asked.raw_path.decode("latin-1")
+    if not sent.startswith("/") or _ELSEWHERE.match(sent):
+        return None
+    if asked.raw_path is not None:
+        return quote(asked.raw_path, safe=_KEPT + "%")
+    return None if "\ufffd" in sent else quote(sent, safe=_KEPT, errors="replace")
+
+
+def _bytes_of(query: str) -> bytes:
+    """As they came: servers hand a query on byte by byte."""
+    try:
+        return query.encode("latin-1")
+    except UnicodeEncodeError:
+        return query.encode("utf-8", "replace")

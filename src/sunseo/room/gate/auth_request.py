@@ -22,7 +22,7 @@ from sunseo.room.gate.keeper import Keeper, Verdict
 from sunseo.room.gate.options import GateOptions
 from sunseo.room.gate.policy import Asked
 from sunseo.room.gate.verifier import gate_keys
-from sunseo.room.networks import address_of
+from sunseo.room.networks import address_of, forwarded_scheme
 from sunseo.room.tokens import TokenError
 
 NGINX = ("x-sunseo-ask", "x-original-uri", "x-original-method", "x-original-host")
@@ -139,7 +139,7 @@ def _asked(headers: Mapping[str, str]) -> Asked:
         raw_path=raw,
         query=query,
         headers=visitors,
-        scheme=headers.get("x-original-scheme", "http"),
+        scheme=forwarded_scheme(headers.get("x-original-scheme", ""), "http"),
         client=address_of(headers.get("x-original-address")),
     )
 

@@ -6,6 +6,7 @@ from importlib.resources import files
 import msgspec
 
 from sunseo.room.pages import sentences
+from sunseo.web.documents import is_known
 from sunseo.web.endpoint import Answer, Call, Endpoint, Header, Reply, Urgency
 from sunseo.web.problems import NO_SUCH_PATH, ProblemError
 
@@ -64,7 +65,7 @@ class Assets:
         script = self._by_name["sunseo.js"]
         etag = f'"{script.digest}"'
         headers = (script.media, _FOR_MINUTES, _NOSNIFF, (b"etag", etag.encode()))
-        if etag in (call.header("if-none-match") or ""):
+        if is_known(call, etag):
             return Reply(304, None, headers[1:])
         return Reply(200, script.content, headers)
 

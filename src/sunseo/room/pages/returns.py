@@ -39,7 +39,8 @@ def allowed_return(address: str | None, origins: Sequence[str]) -> str | None:
 def with_pass(address: str, sealed: str) -> str:
     """An allowed address with the pass in its query; one that was there before is replaced."""
     parts = urlsplit(address)
-    kept = [pair for pair in parts.query.split("&") if pair and not _is_pass(pair)]
+    pairs = parts.query.split("&") if parts.query else []
+    kept = [pair for pair in pairs if not _is_pass(pair)]
     query = "&".join([*kept, f"{PASS_PARAMETER}={sealed}"])
     return urlunsplit(parts._replace(path=parts.path or "/", query=query))
 
