@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sunseo import __version__
 from sunseo.backup.command import backup, migrate, restore
 from sunseo.backup.error import BackupError
+from sunseo.core.outputs import OutputError
 from sunseo.invariants.command import run_verify
 from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded.error import EmbeddedServerError
@@ -71,12 +72,14 @@ def main() -> None:
         NoDatabaseError,
         MigrationRefusedError,
         BackupError,
+        OutputError,
     ) as error:
         refuse(str(error))
     except (asyncpg.PostgresError, SQLAlchemyError) as error:
         refuse(f"the database: {str(error).splitlines()[0]}")
     except OSError as error:
-        refuse(f"{error.strerror or error}")
+        named = "" if error.filename is None else f"{error.filename}: "
+        refuse(f"{named}{error.strerror or error}")
 
 
 def refuse(line: str) -> NoReturn:
