@@ -54,18 +54,8 @@ class Rehearsed:
         self.data = folder / "한글 data"
         self.page = folder / "report.html"
         told = folder / "told.json"
-        rehearsal = start(
-            folder,
-            *(
-                *SMALL,
-                "--data",
-                str(self.data),
-                "--json-file",
-                str(told),
-                "--report",
-                str(self.page),
-            ),
-        )
+        files = ("--data", str(self.data), "--json-file", str(told), "--report", str(self.page))
+        rehearsal = start(folder, *SMALL, *files)
         self.screen, self.errors = rehearsal.communicate(timeout=PATIENCE_S)
         self.code = rehearsal.returncode
         self.told: dict[str, Any] = json.loads(told.read_text())

@@ -56,7 +56,7 @@ IncidentOption = Annotated[
 ]
 
 
-@rehearse.command(hidden=True)
+@rehearse.command()
 def run(
     *,
     scenario: Annotated[
@@ -104,7 +104,7 @@ def run(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of our server.")] = 1,
     drivers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the crowd.")] = 1,
 ) -> None:
-    """Send the crowd of a scenario; options go before what the scenario says.
+    """Send the crowd of a scenario (`run` may be left out); options go before its own words.
 
     Exit code 0 if everything held, 1 if something did not, 2 if it could not be run to its end.
     """
