@@ -22,6 +22,7 @@ from sunseo.postgres.embedded.error import EmbeddedServerError
 from sunseo.postgres.errors import MigrationRefusedError
 from sunseo.postgres.existing import (
     NoDatabaseError,
+    UnreachableDatabaseError,
     existing_database,
     place_of,
     require_current,
@@ -35,7 +36,7 @@ from sunseo.room.simulation.command import simulate_room
 from sunseo.settings import Settings, SettingsError, load_settings
 from sunseo.supervisor import serve as serve_until_told
 
-MISUSE = 2
+MISUSE, UNREACHABLE = 2, 3
 
 app = typer.Typer(
     name="sunseo",
@@ -75,6 +76,8 @@ def main() -> None:
         OutputError,
     ) as error:
         refuse(str(error))
+    except UnreachableDatabaseError as error:
+        refuse(str(error), UNREACHABLE)
     except (asyncpg.PostgresError, SQLAlchemyError) as error:
         refuse(f"the database: {str(error).splitlines()[0]}")
     except OSError as error:
@@ -82,10 +85,10 @@ def main() -> None:
         refuse(f"{named}{error.strerror or error}")
 
 
-def refuse(line: str) -> NoReturn:
-    """Say in one line what was wrong, and exit as for misuse."""
+def refuse(line: str, code: int = MISUSE) -> NoReturn:
+    """Say in one line what was wrong, and exit; as for misuse, unless told otherwise."""
     print(f"sunseo: {line}", file=sys.stderr)
-    raise SystemExit(MISUSE)
+    raise SystemExit(code)
 
 
 def _print_version(asked: bool) -> None:
