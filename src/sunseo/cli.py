@@ -15,12 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sunseo import __version__
 from sunseo.backup.command import backup, migrate, restore
 from sunseo.backup.error import BackupError
+from sunseo.core.outputs import OutputError
 from sunseo.invariants.command import run_verify
 from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded.error import EmbeddedServerError
 from sunseo.postgres.errors import MigrationRefusedError
 from sunseo.postgres.existing import (
     NoDatabaseError,
+    UnreachableDatabaseError,
     existing_database,
     place_of,
     require_current,
@@ -34,7 +36,7 @@ from sunseo.room.simulation.command import simulate_room
 from sunseo.settings import Settings, SettingsError, load_settings
 from sunseo.supervisor import serve as serve_until_told
 
-MISUSE = 2
+MISUSE, UNREACHABLE = 2, 3
 
 app = typer.Typer(
     name="sunseo",
@@ -71,18 +73,40 @@ def main() -> None:
         NoDatabaseError,
         MigrationRefusedError,
         BackupError,
+        OutputError,
     ) as error:
         refuse(str(error))
+    except UnreachableDatabaseError as error:
+        refuse(str(error), UNREACHABLE)
     except (asyncpg.PostgresError, SQLAlchemyError) as error:
         refuse(f"the database: {str(error).splitlines()[0]}")
     except OSError as error:
-        refuse(f"{error.strerror or error}")
+        named = "" if error.filename is None else f"{error.filename}: "
+        refuse(f"{named}{error.strerror or error}")
 
 
-def refuse(line: str) -> NoReturn:
-    """Say in one line what was wrong, and exit as for misuse."""
+def refuse(line: str, code: int = MISUSE) -> NoReturn:
+    """Say in one line what was wrong, and exit; as for misuse, unless told otherwise."""
     print(f"sunseo: {line}", file=sys.stderr)
-    raise SystemExit(MISUSE)
+    raise SystemExit(code)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()

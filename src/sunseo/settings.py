@@ -4,8 +4,10 @@ A setting `jwt_issuer` is the TOML key `jwt_issuer` and the variable `SUNSEO_JWT
 no default secrets.
 """
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -106,39 +108,74 @@ def load_settings(
     """Read the settings; what is `given` (and not None) overrides environment, then file.
 
     Raises:
-        SettingsError: something is unknown, missing or out of range.
+        SettingsError: something is unknown, missing or out of range; it says where that stands.
     """
     merged: dict[str, Any] = _from_file(file) if file is not None else {}
-    merged |= _from_environment(environment)
-    merged |= {name: value for name, value in given.items() if value is not None}
+    places = {name: f"{name} in {file}" for name in merged}
+    told = _from_environment(environment)
+    places |= {name: _variable(name) for name in told}
+    options = {name: value for name, value in given.items() if value is not None}
+    places |= {name: f"--{name.replace('_', '-')}" for name in options}
     try:
-        return msgspec.convert(merged, Settings, strict=False, dec_hook=_decode)
+        return msgspec.convert(merged | told | options, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"settings: {str(error).replace(' - at `$.', ': `')}") from None
+        raise SettingsError(f"settings: {_located(str(error), places)}") from None
+
+
+def _located(error: str, places: Mapping[str, str]) -> str:
+    """The sentence of msgspec, with what was set in front; or behind, where it names several."""
+    what, _, where = error.partition(" - at `$")
+    if found := re.match(r"\.(\w+)", where):
+        return f"{places.get(found[1], found[1])}: {what}"
+    named = [place for name, place in places.items() if re.search(rf"\b{name}\b", what)]
+    return f"{what} (set: {', '.join(named)})" if named else what
 
 
 def _from_file(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        found = tomllib.loads(file.read_text("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"settings: cannot read {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings: {file} is not TOML: {error}") from None
+    _refuse_unknown({name: name for name in found}, str, f" in {file}")
+    return found
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        name.removeprefix(PREFIX).lower(): value
-        for name, value in environment.items()
-        if name.startswith(PREFIX) and value != ""
-    }
-    unknown = found.keys() - set(Settings.__struct_fields__)
-    if unknown:
-        named = ", ".join(sorted(PREFIX + name.upper() for name in unknown))
-        raise SettingsError(f"settings: there is no such setting: {named}")
+    found: dict[str, Any] = {}
+    variables = {}
+    for variable, value in environment.items():
+        if variable.startswith(PREFIX) and value:
+            name = variable.removeprefix(PREFIX).lower()
+            found[name], variables[name] = value, variable
+    _refuse_unknown(variables, _variable, " in the environment")
     if RETIRED in found:
         found[RETIRED] = _table(found[RETIRED])
     return found
+
+
+def _refuse_unknown(written: Mapping[str, str], spelt: Callable[[str], str], where: str) -> None:
+    """Name what is no setting, and the nearest that is.
+
+    Args:
+        written: as it stands there, by the name of the setting that it would be.
+        spelt: how a setting's name is spelt there.
+        where: that is.
+    """
+    names = Settings.__struct_fields__
+    unknown = sorted(written.keys() - set(names))
+    if not unknown:
+        return
+    told = []
+    for name in unknown:
+        near = get_close_matches(name.lower().replace("-", "_"), names, n=1)
+        told.append(written[name] + (f" (did you mean {spelt(near[0])}?)" if near else ""))
+    raise SettingsError(f"settings: there is no such setting{where}: {', '.join(told)}")
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
 
 
 def _table(text: str) -> Any:

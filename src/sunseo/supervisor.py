@@ -21,6 +21,7 @@ from typing import NamedTuple, NoReturn
 
 from structlog.typing import FilteringBoundLogger
 
+from sunseo.core.outputs import Output, check_outputs
 from sunseo.core.processes import raise_file_limit
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import head_revision, upgrade
@@ -46,7 +47,10 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     Raises:
         EmbeddedServerError: PostgreSQL cannot be started; one line says what to do.
         OSError: the port is taken.
+        OutputError: the event log cannot be written.
     """
+    if settings.event_log is not None:
+        check_outputs(Output("event_log", settings.event_log))
     place = _take_place(settings.host, settings.port, settings.workers)
     raise_file_limit()  # for the fork server and the workers, who inherit it
     preload("sunseo.wiring")  # while PostgreSQL starts

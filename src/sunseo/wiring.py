@@ -30,7 +30,7 @@ from sunseo.checkout.part import flush_of_sales
 from sunseo.checkout.routes import order_endpoints
 from sunseo.checkout.service import OrderService
 from sunseo.core.clock import ClockGuard
-from sunseo.core.later import Fault, Later
+from sunseo.core.later import Later
 from sunseo.core.loops import Repeat
 from sunseo.core.processes import exit_with_starter
 from sunseo.engine.applying import FOLLOWING, LaneLimits
@@ -41,7 +41,8 @@ from sunseo.journal.tail import JournalTail
 from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.disk import DiskState, DiskWatch
-from sunseo.postgres.errors import fault_of, outage_of, sqlstate_class_of, trouble_of
+from sunseo.postgres.errors import outage_of
+from sunseo.postgres.existing import place_of
 from sunseo.postgres.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.postgres.readiness import hindrance_of
@@ -52,9 +53,9 @@ from sunseo.room.house import Outside, RoomHouse
 from sunseo.room.lanes import RoomLane
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
-from sunseo.telemetry.complaints import Complaints
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
+from sunseo.telemetry.troubles import Troubles
 from sunseo.web.app import App, build_app
 from sunseo.web.auth import Authenticator
 from sunseo.web.endpoint import Auth, Endpoint
@@ -98,7 +99,7 @@ class Worker:
         self._metrics = metrics
         self._logs = logs
         self._logger = logs.logger("worker")
-        self._complaints = Complaints(self._logger.warning)
+        self._troubles = Troubles(metrics, self._logger.warning, place_of(plan.settings))
         self._aside = SetAside(self._logger.warning, count=self._note_set_aside)
         self._disk = _disk_watch(plan)
         self._tally = Tally()
@@ -254,7 +255,7 @@ class Worker:
         return Lane(
             RoomFlush(connection, on_clock=clock.observe),
             later=Later,
-            fault_of=self._judge,
+            fault_of=self._troubles.judge,
             limits=LaneLimits(wait_max_s=self._settings.lane_wait_max_s),
             meter=self._metrics.lane(f"room-{number}"),
         )
@@ -267,7 +268,7 @@ class Worker:
             flush_of_sales(connection, clock.observe),
             flush_of_sales(waiting, clock.observe, waits=True),
             later=Later,
-            fault_of=self._judge,
+            fault_of=self._troubles.judge,
             limits=replace(FOLLOWING, wait_max_s=self._settings.lane_wait_max_s),
             meter=self._meter(f"inventory-{number}"),
         )
@@ -288,7 +289,7 @@ class Worker:
         return loops
 
     def _loop(self, name: str, turn: Callable[[], Awaitable[bool]], every_s: float) -> Repeat:
-        return Repeat(turn, every_s=every_s, name=name, on_error=self._note_failure)
+        return Repeat(turn, every_s=every_s, name=name, on_error=self._troubles.note_failure)
 
     async def _keep_house(self) -> bool:
         """Report connections and watch the disk."""
@@ -305,7 +306,10 @@ class Worker:
     async def _keep_connected(self) -> bool:
         """Have a connection at hand for operators in a hurry; a broken one is replaced."""
         async with self._urgent_engine.connect():
-            return False
+            pass
+        if self._troubles.is_away and await self._check_database() is True:
+            self._troubles.note_answer()
+        return False
 
     async def _sale_exists(self, sale: int) -> bool:
         return await self._board.look(sale) is not None
@@ -332,18 +336,6 @@ class Worker:
     def _note_expired(self, expired: int, late_s: float) -> None:
         self._metrics.holds_expired.inc(expired)
         self._metrics.expirer_lag_seconds.set(late_s)
-
-    def _judge(self, error: Exception) -> Fault:
-        """Count what a flush ran into, and say whose fault it is."""
-        self._metrics.database_errors.labels(sqlstate_class_of(error)).inc()
-        self._complaints.complain("flush_failed", error)
-        return fault_of(error)
-
-    def _note_failure(self, loop: str, error: Exception) -> None:
-        self._metrics.loop_failures.labels(loop).inc()
-        if trouble_of(error) is not None:
-            self._metrics.database_errors.labels(sqlstate_class_of(error)).inc()
-        self._complaints.complain("loop_failed", error, loop=loop)
 
     def _note_set_aside(self, kind: str, parts: int) -> None:
         self._metrics.set_aside.labels(kind).set(parts)

@@ -34,7 +34,7 @@ def test_short_search_ends_with_probes_laws_and_advice(tmp_path: Path) -> None:
     told, page = tmp_path / "told.json", tmp_path / "page.html"
     ended = search(
         tmp_path / "tmp",
-        *(*SHORT, "--slo", "p99(hold) <= 60 s", "--json", str(told), "--report", str(page)),
+        *(*SHORT, "--slo", "p99(hold) <= 60 s", "--json-file", str(told), "--report", str(page)),
     )
 
     capacity = msgspec.json.decode(told.read_bytes(), type=Capacity)

@@ -78,7 +78,10 @@ def test_every_command_is_known_here() -> None:
 
 
 def refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *arguments: str,
+    code: int = 2,
 ) -> str:
     """The one line with which a command ends, as for wrong use."""
     monkeypatch.setattr("sys.argv", ["sunseo", *arguments])
@@ -86,7 +89,7 @@ def refused(
         cli.main()
 
     told = capsys.readouterr()
-    assert (ended.value.code, told.out) == (2, "")
+    assert (ended.value.code, told.out) == (code, "")
     (line,) = told.err.splitlines()
     return line
 
@@ -152,6 +155,34 @@ def test_a_database_of_another_version_is_not_changed(
     assert "has the schema 0001" in line
     assert "sunseo migrate" in line
     assert query(database_dsn, "SELECT version_num FROM alembic_version") == [("0001",)]
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        ("migrate", ("sunseo@", "nobody@")),
+        ("verify", ("/postgres", "/none_such")),
+        *((command, None) for command in NEEDS_ONE),
+    ],
+)
+def test_a_database_that_does_not_answer_is_named(
+    command: str,
+    wrong: tuple[str, str] | None,
+    postgres_server: EmbeddedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line tells which it is, without the password, and what to do; exit code 3."""
+    dsn = dsn_of(postgres_server, "postgres")
+    url = "postgresql://u:s3cret@127.0.0.1:1/db" if wrong is None else dsn.replace(*wrong)
+    monkeypatch.setenv("SUNSEO_DATABASE_URL", url)
+    monkeypatch.setenv("SUNSEO_SECRET", "x" * 32)
+
+    line = refused(monkeypatch, capsys, *command.split(), *NEEDS_ONE[command], code=3)
+
+    assert line.startswith("sunseo: the database postgresql://")
+    assert ("is PostgreSQL running there" if wrong is None else "look at role") in line
+    assert "s3cret" not in line
 
 
 async def test_zero_sales_are_said_loudly(

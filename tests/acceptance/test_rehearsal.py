@@ -54,10 +54,8 @@ class Rehearsed:
         self.data = folder / "한글 data"
         self.page = folder / "report.html"
         told = folder / "told.json"
-        rehearsal = start(
-            folder,
-            *(*SMALL, "--data", str(self.data), "--json", str(told), "--report", str(self.page)),
-        )
+        files = ("--data", str(self.data), "--json-file", str(told), "--report", str(self.page))
+        rehearsal = start(folder, *SMALL, *files)
         self.screen, self.errors = rehearsal.communicate(timeout=PATIENCE_S)
         self.code = rehearsal.returncode
         self.told: dict[str, Any] = json.loads(told.read_text())
@@ -214,7 +212,7 @@ def test_coupons_go_to_one_person_each(tmp_path: Path) -> None:
     """A small drop without a room sells out, to no bot more than to others."""
     told = tmp_path / "told.json"
     crowd = ("--visitors", "80", "--units", "30", "--duration", "2", "--seed", "5", *NO_ERRORS)
-    rehearsal = start(tmp_path / "tmp", *crowd, "--json", str(told), scenario="coupon")
+    rehearsal = start(tmp_path / "tmp", *crowd, "--json-file", str(told), scenario="coupon")
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
     assert rehearsal.returncode == 0, output + errors
@@ -230,7 +228,7 @@ def test_clinics_open_one_after_another(tmp_path: Path) -> None:
     crowd = ("--visitors", "60", "--duration", "6", "--session", "0.2", "--seed", "5", *NO_ERRORS)
     small = tmp_path / "clinic.toml"
     small.write_text(text_of("clinic").replace("sales = 300", "sales = 6"), "utf-8")
-    rehearsal = start(tmp_path / "tmp", *crowd, "--json", str(told), scenario=str(small))
+    rehearsal = start(tmp_path / "tmp", *crowd, "--json-file", str(told), scenario=str(small))
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
     assert rehearsal.returncode == 0, output + errors
@@ -247,7 +245,7 @@ def test_numbers_are_drawn_among_who_registered(tmp_path: Path) -> None:
     present.write_text(
         text_of("draw").replace("absent_share = 0.08", "absent_share = 0.0"), "utf-8"
     )
-    options = (*crowd, "--seed", "5", "--json", str(told))
+    options = (*crowd, "--seed", "5", "--json-file", str(told))
     rehearsal = start(tmp_path / "tmp", *options, scenario=str(present))
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
@@ -267,7 +265,7 @@ def test_site_behind_a_gate_sees_nobody_without_a_pass(tmp_path: Path) -> None:
     patient = tmp_path / "site.toml"  # whatever the machine does: it is never called slow
     text = text_of("protected-site").replace("absent_within_s = 60.0", "absent_within_s = 1.0")
     patient.write_text(text.replace("target_s = 0.5", "target_s = 60.0"), "utf-8")
-    options = (*crowd, "--json", str(told), "--require-complete")
+    options = (*crowd, "--json-file", str(told), "--require-complete")
     rehearsal = start(tmp_path / "tmp", *options, scenario=str(patient))
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 

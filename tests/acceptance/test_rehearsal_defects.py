@@ -62,7 +62,7 @@ def rehearse(server: Serving, told: Path, visitors: int) -> dict[str, dict[str, 
         [
             *(sys.executable, "-m", "sunseo", "rehearse", str(crowd), "--seed", "11"),
             *("--target", server.url, "--operator-key", server.create_key()),
-            *("--database-url", server.dsn(), "--json", str(told)),
+            *("--database-url", server.dsn(), "--json-file", str(told)),
         ],
         env=os.environ | {"TMPDIR": str(told.parent)},
         capture_output=True,

@@ -267,9 +267,9 @@ def test_without_a_log_nothing_is_said_of_what_visitors_were_told() -> None:
     [
         (("export", "--to", "wrk"), "--to is one of k6, locust, jmeter"),
         (("export", "--to", "k6", "no-such-scenario"), "no-such-scenario"),
-        (("export", "--to", "k6", "--output", "no/such/folder/crowd.js"), "No such file"),
+        (("export", "--to", "k6", "--output", "no/such/folder/crowd.js"), "there is no folder"),
         (("stage", "concert", "--target", "http://127.0.0.1:9"), "--operator-key"),
-        (("stage", "concert", "--json", "no/such/folder/out.json"), "there is no folder"),
+        (("stage", "concert", "--json-file", "no/such/folder/out.json"), "there is no folder"),
         (("judge", "no-such-stage.json"), "no-such-stage.json"),
         (("judge", __file__), "not written by"),
     ],

@@ -26,6 +26,7 @@ from sunseo.backup.margins import Raise, raise_of
 from sunseo.backup.tools import Target, Tool, find_tool, run_tool, target_of
 from sunseo.operators import audit
 from sunseo.postgres.embedded import EmbeddedServer
+from sunseo.postgres.existing import require_reachable
 from sunseo.postgres.migrate import is_known, upgrade_to_head
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.settings import SECRET_FILE, Settings
@@ -117,6 +118,7 @@ class _Job:
     async def fill(self, dsn: str, dump: IO[bytes]) -> Restored:
         engine = create_cold_engine(dsn, size=1, statement_timeout_s=LONG_S)
         try:
+            await require_reachable(engine, self._place)
             async with engine.begin() as connection:
                 major = await _check_empty(connection, self._place)
             target = target_of(dsn)

@@ -8,18 +8,32 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.embedded.cluster import Layout
 from sunseo.postgres.embedded.error import explain_os_error
 from sunseo.postgres.embedded.running import running_dsn
+from sunseo.postgres.errors import Trouble, trouble_of
 from sunseo.postgres.migrate import applied_revision, head_revision
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.settings import Settings
 
+ADVICE = {
+    Trouble.UNREACHABLE: "is PostgreSQL running there, and does it listen on address and port?",
+    Trouble.TAKES_NOBODY: "try again in a moment",
+    Trouble.SHUT_OUT: "look at role, password and database in database_url, and at pg_hba.conf",
+    Trouble.NO_CONNECTION_FREE: "raise max_connections, or close what holds the others",
+}
+"""What to do where PostgreSQL does not take us in."""
+
 
 class NoDatabaseError(RuntimeError):
     """There is no database of ours, or not of this version. Its text is one line."""
+
+
+class UnreachableDatabaseError(RuntimeError):
+    """The database does not take us in. Its text is one line, which says what to do."""
 
 
 def existing_database(settings: Settings, stack: ExitStack) -> str:
@@ -66,8 +80,9 @@ def revision_of(dsn: str, place: str, *, may_be_empty: bool = False) -> str | No
 
     Raises:
         NoDatabaseError: it holds none of our data.
+        UnreachableDatabaseError: it does not take us in.
     """
-    found = asyncio.run(_read_revision(dsn))
+    found = asyncio.run(_read_revision(dsn, place))
     if found is None and not may_be_empty:
         raise NoDatabaseError(f"{place} holds no Sunseo data; is it the right one?")
     return found
@@ -87,9 +102,30 @@ def require_current(dsn: str, place: str) -> None:
         )
 
 
-async def _read_revision(dsn: str) -> str | None:
+async def require_reachable(engine: AsyncEngine, place: str) -> None:
+    """See to it that the database takes us in.
+
+    Raises:
+        UnreachableDatabaseError: it does not; the line names it, the reason and what to do.
+    """
+    try:
+        async with engine.connect():
+            return
+    except Exception as error:
+        trouble = trouble_of(error)
+        if trouble not in ADVICE:
+            raise
+        cause = str(getattr(error, "orig", None) or error)
+        why = f" ({cause.splitlines()[0]})" if cause else ""
+        raise UnreachableDatabaseError(
+            f"{place} does not answer: {trouble.value}{why} What to do: {ADVICE[trouble]}"
+        ) from error
+
+
+async def _read_revision(dsn: str, place: str) -> str | None:
     engine = create_cold_engine(dsn, size=1)
     try:
+        await require_reachable(engine, place)
         async with engine.connect() as connection:
             return await applied_revision(connection)
     finally:

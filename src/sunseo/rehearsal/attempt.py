@@ -11,10 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
+import msgspec
 import uvloop
 from rich.console import Console
 
@@ -57,6 +59,31 @@ def attempt(
         console.print("Stopped at once; nothing is left behind.")
         return COULD_NOT
     return finish(played)
+
+
+def json_writers(result: Any, file: Path | None, *, as_json: bool) -> list[Callable[[], object]]:
+    """What writes a result as JSON, into the file and onto standard output, as far as asked for."""
+    encoded = msgspec.json.encode(result)
+    writers: list[Callable[[], object]] = []
+    if file is not None:
+        writers.append(partial(file.write_bytes, encoded))
+    if as_json:
+        writers.append(partial(print, encoded.decode()))
+    return writers
+
+
+def page_writers(
+    write: Callable[[Path, T], object], file: Path | None, result: T
+) -> list[Callable[[], object]]:
+    """What writes a result's page, where one is asked for."""
+    return [] if file is None else [partial(write, file, result)]
+
+
+def say_unwritten(console: Console, failed: list[str]) -> int:
+    """Say which results could not be written; returns the exit code for it, 0 if there are none."""
+    for line in failed:
+        console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
+    return COULD_NOT if failed else GOOD
 
 
 @contextmanager

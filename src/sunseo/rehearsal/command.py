@@ -7,14 +7,16 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from sunseo.core.outputs import Output, OutputError, check_outputs, figures, page
 from sunseo.rehearsal.capacity.command import capacity as capacity_search
 from sunseo.rehearsal.export.command import add_export_commands
 
 MISUSE = 2
+INCIDENT_SUFFIXES = (".md", ".html")
 DEMO, DEMO_SESSION_S = "concert", 3.0  # nobody looks on for longer than two minutes
 
 CompareOption = Annotated[
-    Path | None, typer.Option(help="Show what changed since: a file that --json has written.")
+    Path | None, typer.Option(help="Show what changed since: a file that --json-file has written.")
 ]
 LivePortOption = Annotated[
     int, typer.Option(min=0, max=65535, help="Of the live page, on 127.0.0.1; 0: any free one.")
@@ -46,13 +48,15 @@ FaultOption = Annotated[
     list[str] | None,
     typer.Option(help="Do this in mid-rehearsal: kill-server@20s,pause-db@30s:5s, for instance."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+JsonFileOption = Annotated[Path | None, typer.Option(help="Write all figures to this file.")]
 IncidentOption = Annotated[
     list[Path] | None,
     typer.Option(help="With --fault: write an incident report to this .md or .html file."),
 ]
 
 
-@rehearse.command(hidden=True)
+@rehearse.command()
 def run(
     *,
     scenario: Annotated[
@@ -89,7 +93,8 @@ def run(
     require_complete: Annotated[
         bool, typer.Option(help="Count what could not be checked as not done: exit code 2.")
     ] = False,
-    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
+    as_json: JsonOption = False,
+    json_file: JsonFileOption = None,
     report: ReportOption = None,
     compare: CompareOption = None,
     live_port: LivePortOption = 0,
@@ -99,7 +104,7 @@ def run(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of our server.")] = 1,
     drivers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the crowd.")] = 1,
 ) -> None:
-    """Send the crowd of a scenario; options go before what the scenario says.
+    """Send the crowd of a scenario (`run` may be left out); options go before its own words.
 
     Exit code 0 if everything held, 1 if something did not, 2 if it could not be run to its end.
     """
@@ -123,7 +128,8 @@ def run(
     where = {
         "operator_key": operator_key,
         "database_url": database_url,
-        "json": json,
+        "json": json_file,
+        "as_json": as_json,
         "report": report,
         "compare": compare,
         "live_port": live_port,
@@ -165,7 +171,9 @@ def show(
 def demo(
     *,
     visitors: Annotated[int, typer.Option(min=1, max=1_000_000, help="All of them.")] = 20_000,
-    seats: Annotated[int, typer.Option(min=1, max=10_000_000, help="On sale.")] = 2_000,
+    units: Annotated[
+        int, typer.Option("--units", "--seats", min=1, max=10_000_000, help="On sale.")
+    ] = 2_000,
     duration: Annotated[
         float, typer.Option(min=1, max=7200, help="Seconds from T0 to the last arrival.")
     ] = 40.0,
@@ -175,7 +183,8 @@ def demo(
     report: ReportOption = None,
     compare: CompareOption = None,
     live_port: LivePortOption = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: JsonOption = False,
+    json_file: JsonFileOption = None,
 ) -> None:
     """Sell out a concert to a crowd on a throw-away server, then verify the result.
 
@@ -183,11 +192,12 @@ def demo(
     """
     changes = {
         "visitors": visitors,
-        "units": seats,
+        "units": units,
         "duration_s": duration,
         "session_s": DEMO_SESSION_S,
     }
     where = {
+        "json": json_file,
         "report": report,
         "compare": compare,
         "live_port": live_port,
@@ -216,14 +226,16 @@ def _run(
         read_scenario,
     )
 
-    for file in (where.get("json"), where.get("report"), *where.get("incident", ())):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {file.parent}")
     try:
+        check_outputs(
+            *figures("--json-file", where.get("json")),
+            *page("--report", where.get("report")),
+            *(Output("--incident", file, INCIDENT_SUFFIXES) for file in where.get("incident", ())),
+        )
         scenario = read_scenario(name).changed(**changes)
         earlier = where.pop("compare")
         where["earlier"] = None if earlier is None else read_earlier(earlier)
-    except (ScenarioError, CompareError) as error:
+    except (OutputError, ScenarioError, CompareError) as error:
         _refuse(error)
     chosen = Options(name=name, scenario=scenario, **options)
     raise typer.Exit(run_rehearsal(chosen, Where(**where)))
@@ -251,9 +263,6 @@ def _checked(faults: list[str], options: dict[str, Any], reports: list[Path]) ->
         _refuse(error)
     if reports and not specs:
         raise typer.BadParameter("--incident stands with --fault")
-    for file in reports:
-        if file.suffix not in (".md", ".html"):
-            raise typer.BadParameter(f"{file} is neither .md nor .html")
     return ",".join(map(str, specs))
 
 

@@ -12,13 +12,15 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.console import Console
 
-from sunseo.rehearsal.attempt import COULD_NOT, attempt
+from sunseo.core.outputs import write_outputs
+from sunseo.rehearsal.attempt import COULD_NOT, attempt, json_writers, page_writers, say_unwritten
 from sunseo.rehearsal.compare import Compared, compare
 from sunseo.rehearsal.crew import Crew
 from sunseo.rehearsal.drive import Plan
@@ -78,8 +80,10 @@ def run_rehearsal(options: Options, where: Where) -> int:
         return _rehearse(options, where, folder, Terminal(console, options))
 
     def finish(outcome: Outcome) -> int:
-        _write(outcome, where)
+        failed = _write(outcome, where)
         Terminal(console, options).conclude(outcome, where.report)
+        if say_unwritten(console, failed):
+            return COULD_NOT
         if where.requires_complete and outcome.standing == "partly":
             return COULD_NOT
         return outcome.exit_code
@@ -87,15 +91,13 @@ def run_rehearsal(options: Options, where: Where) -> int:
     return attempt(console, "rehearsal", where.data, play, finish)
 
 
-def _write(outcome: Outcome, where: Where) -> None:
-    if where.json is not None:
-        where.json.write_bytes(msgspec.json.encode(outcome))
-    if where.report is not None:
-        write_report(where.report, outcome)
-    for file in where.incident:
-        write_incidents(file, outcome)
-    if where.as_json:
-        print(msgspec.json.encode(outcome).decode())  # noqa: T201 - the result of a command
+def _write(outcome: Outcome, where: Where) -> list[str]:
+    """Write and print the results; returns what could not be, a line each."""
+    return write_outputs(
+        *json_writers(outcome, where.json, as_json=where.as_json),
+        *page_writers(write_report, where.report, outcome),
+        *(partial(write_incidents, file, outcome) for file in where.incident),
+    )
 
 
 async def _rehearse(options: Options, where: Where, folder: Path, terminal: Terminal) -> Outcome:

@@ -39,7 +39,7 @@ class Terminal:
     tick_s = 0.5
 
     def __init__(self, console: Console, options: Options) -> None:
-        self._console = console
+        self.console = console
         self._options = options
         self._live: Live | None = None
         self._next_line = 0.0
@@ -48,7 +48,7 @@ class Terminal:
         self.view = View(played.visitors, played.units, played.duration_s)
 
     def say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         options, played = self._options, self._options.scenario
@@ -58,8 +58,8 @@ class Terminal:
             f"{played.visitors:,} visitors{wanted}{inside}, seed {options.seed}."
             " Ctrl-C ends it with a partial report."
         )
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, auto_refresh=False, transient=False)
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, auto_refresh=False, transient=False)
             self._live.start()
         return self
 
@@ -98,7 +98,7 @@ class Terminal:
 
     def conclude(self, outcome: Outcome, report: Path | None) -> None:
         """The end screen."""
-        console = self._console
+        console = self.console
         console.print()
         console.print(_summary(outcome))
         console.print()

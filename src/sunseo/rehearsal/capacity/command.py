@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from sunseo.core.outputs import check_outputs, figures, page
+
 MISUSE = 2
 
 
@@ -47,7 +49,8 @@ def capacity(
     database_url: Annotated[
         str | None, typer.Option(help="For --target: its database, to look into the room.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    json_file: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page to this .html file.")] = None,
     data: Annotated[Path | None, typer.Option(help="Keep our server's data, here.")] = None,
 ) -> None:
@@ -65,10 +68,8 @@ def capacity(
         raise typer.BadParameter("--target stands with --operator-key")
     if first > ceiling:
         raise typer.BadParameter("--from must not be above --to")
-    for file in (json, report):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {file.parent}")
     try:
+        check_outputs(*figures("--json-file", json_file), *page("--report", report))
         played = read_scenario(scenario).changed(session_s=session)
         played.must_sell_in_order()
         slos = steady_slos(slo or played.slo)
@@ -91,6 +92,11 @@ def capacity(
         precision=precision,
     )
     where = Where(
-        operator_key=operator_key, database_url=database_url, json=json, report=report, data=data
+        operator_key=operator_key,
+        database_url=database_url,
+        json=json_file,
+        as_json=as_json,
+        report=report,
+        data=data,
     )
     raise typer.Exit(run_capacity(options, terms, where))

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from sunseo.rehearsal.attempt import attempt
+from sunseo.core.outputs import write_outputs
+from sunseo.rehearsal.attempt import attempt, json_writers, page_writers, say_unwritten
 from sunseo.rehearsal.capacity.advice import advise
 from sunseo.rehearsal.capacity.binding import binding_of
 from sunseo.rehearsal.capacity.outcome import Capacity, Terms, last_of
@@ -38,25 +39,26 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     operator_key: str | None = None
     database_url: str | None = None
     json: Path | None = None
+    as_json: bool = False
     report: Path | None = None
     data: Path | None = None
 
 
 def run_capacity(options: Options, terms: Terms, where: Where) -> int:
     """Search and print; returns the exit code."""
-    console = Console()
+    console = Console(stderr=where.as_json)
     screen = Screen(console)
 
     def play(folder: Path) -> Coroutine[Any, Any, Capacity]:
         return _search(options, terms, where, folder, screen)
 
     def finish(capacity: Capacity) -> int:
-        if where.json is not None:
-            where.json.write_bytes(msgspec.json.encode(capacity))
-        if where.report is not None:
-            write_page(where.report, capacity)
+        failed = write_outputs(
+            *json_writers(capacity, where.json, as_json=where.as_json),
+            *page_writers(write_page, where.report, capacity),
+        )
         screen.conclude(capacity, where.report)
-        return capacity.exit_code
+        return say_unwritten(console, failed) or capacity.exit_code
 
     return attempt(console, "search", where.data, play, finish)
 

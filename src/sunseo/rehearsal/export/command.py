@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from sunseo.core.outputs import Output, OutputError, check_outputs, figures, page
+
 if TYPE_CHECKING:
     from sunseo.rehearsal.outcome import Options
 
@@ -34,6 +36,7 @@ DatabaseUrl = Annotated[
     str | None, typer.Option(help="For --target: its database, to hold the answers against it.")
 ]
 Told = Annotated[Path, typer.Option(help="The log that the crowd writes.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 JsonFile = Annotated[Path | None, typer.Option(help="Write all figures to this file.")]
 ReportFile = Annotated[Path | None, typer.Option(help="Write a page to this .html file.")]
 
@@ -70,6 +73,8 @@ def export(
     options = _options(
         scenario, seed=seed, visitors=visitors, duration_s=duration, session_s=session
     )
+    if output is not None:
+        _check(Output("--output", output))
     script = write_script(tool, crowd_of(options))
     if output is None:
         typer.echo(script, nl=False)
@@ -108,7 +113,8 @@ def stage(
     ] = 20.0,
     told: Told = TOLD,
     staged: Annotated[Path, typer.Option(help="Write down for `judge` what was set up.")] = STAGED,
-    json: JsonFile = None,
+    as_json: Json = False,
+    json_file: JsonFile = None,
     report: ReportFile = None,
     data: Annotated[Path | None, typer.Option(help="Keep our server's data, here.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of our server.")] = 1,
@@ -128,7 +134,7 @@ def stage(
 
     if target is not None and operator_key is None:
         raise typer.BadParameter("--target stands with --operator-key")
-    _must_have_folders(told, staged, json, report)
+    _check(Output("--told", told), Output("--staged", staged), json=json_file, report=report)
     options = _options(
         scenario,
         seed=seed,
@@ -151,7 +157,7 @@ def stage(
         database_url=database_url,
         data=data,
     )
-    raise typer.Exit(run_stage(options, show, Results(json, report)))
+    raise typer.Exit(run_stage(options, show, Results(json_file, as_json, report)))
 
 
 def judge(
@@ -159,7 +165,8 @@ def judge(
     staged: Annotated[Path, typer.Argument(help="What `stage` has written down.")] = STAGED,
     told: Told = TOLD,
     database_url: DatabaseUrl = None,
-    json: JsonFile = None,
+    as_json: Json = False,
+    json_file: JsonFile = None,
     report: ReportFile = None,
 ) -> None:
     """Judge an exported crowd by its log and by what is stored, as far as there is either.
@@ -171,8 +178,8 @@ def judge(
         run_judge,
     )
 
-    _must_have_folders(json, report)
-    raise typer.Exit(run_judge(staged, told, database_url, Results(json, report)))
+    _check(json=json_file, report=report)
+    raise typer.Exit(run_judge(staged, told, database_url, Results(json_file, as_json, report)))
 
 
 def _options(name: str, *, seed: int | None, **given: Any) -> "Options":
@@ -194,10 +201,11 @@ def _options(name: str, *, seed: int | None, **given: Any) -> "Options":
     return Options(name=name, scenario=scenario, seed=drawn, **kept)
 
 
-def _must_have_folders(*files: Path | None) -> None:
-    for file in files:
-        if file is not None and not file.absolute().parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {file.parent}")
+def _check(*outputs: Output, json: Path | None = None, report: Path | None = None) -> None:
+    try:
+        check_outputs(*outputs, *figures("--json-file", json), *page("--report", report))
+    except OutputError as error:
+        _refuse(str(error))
 
 
 def _refuse(line: str) -> NoReturn:

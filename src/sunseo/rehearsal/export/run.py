@@ -9,8 +9,17 @@ from typing import Any, NamedTuple
 import msgspec
 from rich.console import Console
 
+from sunseo.core.outputs import write_outputs
 from sunseo.postgres.embedded.running import running_dsn
-from sunseo.rehearsal.attempt import BROKEN, COULD_NOT, GOOD, attempt
+from sunseo.rehearsal.attempt import (
+    BROKEN,
+    COULD_NOT,
+    GOOD,
+    attempt,
+    json_writers,
+    page_writers,
+    say_unwritten,
+)
 from sunseo.rehearsal.export.judging import Seen, conclude_told
 from sunseo.rehearsal.export.staged import Staged, StagedError, load
 from sunseo.rehearsal.export.staging import Played, Show, stage
@@ -23,16 +32,17 @@ from sunseo.rehearsal.venue import ORGANISATION, open_engine, open_venue, read_s
 
 
 class Results(NamedTuple):
-    """Files for what came of it, if any."""
+    """Files for what came of it, if any, and whether it is printed as JSON."""
 
     json: Path | None
+    as_json: bool
     report: Path | None
 
 
 def run_stage(options: Options, show: Show, results: Results) -> int:
     """Set the scene, play and judge where there is a tool; returns the exit code."""
     # What a shell is to read goes to standard output alone.
-    console = Console(stderr=not show.command)
+    console = Console(stderr=not show.command or results.as_json)
     terminal = Terminal(console, options)
 
     def play(folder: Path) -> Coroutine[Any, Any, Played | None]:
@@ -41,25 +51,24 @@ def run_stage(options: Options, show: Show, results: Results) -> int:
     def finish(played: Played | None) -> int:
         if played is None:
             return GOOD
-        _show(played.outcome, terminal, results)
+        unwritten = _show(played.outcome, terminal, results)
         if played.tool_code:
             terminal.say(f"{options.played_by[0]} itself ended with exit code {played.tool_code}.")
-        return played.outcome.exit_code or (BROKEN if played.tool_code else GOOD)
+        return unwritten or played.outcome.exit_code or (BROKEN if played.tool_code else GOOD)
 
     return attempt(console, "rehearsal", show.data, play, finish)
 
 
 def run_judge(file: Path, told: Path, database_url: str | None, results: Results) -> int:
     """Judge what another tool's crowd has left; returns the exit code."""
-    console = Console()
+    console = Console(stderr=results.as_json)
     try:
         staged = load(file)
         outcome = asyncio.run(_judge(staged, told, database_url))
     except (StagedError, ToldError) as error:
         console.print(f"No verdict: {error}", style="red", highlight=False, markup=False)
         return COULD_NOT
-    _show(outcome, Terminal(console, staged.options), results)
-    return outcome.exit_code
+    return _show(outcome, Terminal(console, staged.options), results) or outcome.exit_code
 
 
 async def _stage(options: Options, show: Show, folder: Path, terminal: Terminal) -> Played | None:
@@ -86,9 +95,11 @@ async def _judge(staged: Staged, told: Path, database_url: str | None) -> Outcom
     return conclude_told(staged, told, Seen(samples, 0, stored, report))
 
 
-def _show(outcome: Outcome, terminal: Terminal, results: Results) -> None:
-    if results.json is not None:
-        results.json.write_bytes(msgspec.json.encode(outcome))
-    if results.report is not None:
-        write_report(results.report, outcome)
+def _show(outcome: Outcome, terminal: Terminal, results: Results) -> int:
+    """Write and show it; returns an exit code, 0 unless something could not be written."""
+    failed = write_outputs(
+        *json_writers(outcome, results.json, as_json=results.as_json),
+        *page_writers(write_report, results.report, outcome),
+    )
     terminal.conclude(outcome, results.report)
+    return say_unwritten(terminal.console, failed)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sunseo.core.outputs import Output, check_outputs
 from sunseo.drawcheck.verifier import run as check
 from sunseo.room.command import HOME, MISUSE, KeyOption, Room, UrlOption, ask, fail
 from sunseo.room.draw.file import DrawHeader, drawn_lines, gzip_compressor, header_line
@@ -135,6 +136,7 @@ def run_draw(
 ) -> None:
     """Draw a list of ids without a server."""
     try:
+        check_outputs(Output("DRAW_FILE", draw_file))
         secret = bytes.fromhex(secret_file.read_text("ascii"))
         commitment = commitment_of(secret)
         sealed = seal(_ids(entrants_file))

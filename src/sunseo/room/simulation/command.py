@@ -33,7 +33,9 @@ def simulate_room(  # noqa: PLR0917 - Typer makes options of them, each given by
     patience: Annotated[
         float | None, typer.Option(help="Mean seconds before somebody goes home uncalled.")
     ] = None,
-    units: Annotated[int | None, typer.Option(help="Stock behind the room.")] = None,
+    units: Annotated[
+        int | None, typer.Option("--units", "--seats", help="On sale behind the room.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of all dice.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write FILE.png, .html or .svg.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,

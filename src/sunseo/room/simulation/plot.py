@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from sunseo.core.outputs import Output, OutputError, check_outputs
 from sunseo.room.simulation.chart import Curve, Panel, draw_svg
 from sunseo.room.simulation.figures import on_joining, quantile
 from sunseo.room.simulation.record import Record, Visit
@@ -27,10 +28,10 @@ class PlotError(ValueError):
 
 def check_plot(path: Path) -> None:
     """Say before the simulation what would fail after it; raises `PlotError`."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise PlotError(f"--plot writes .png, .html or .svg, not {path.suffix or 'a bare name'}")
-    if not path.absolute().parent.is_dir():
-        raise PlotError(f"--plot: there is no folder {path.parent}")
+    try:
+        check_outputs(Output("--plot", path, SUFFIXES))
+    except OutputError as error:
+        raise PlotError(str(error)) from None
     if path.suffix.lower() == ".png":
         _resvg()
 
