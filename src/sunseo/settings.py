@@ -125,7 +125,7 @@ def load_settings(
 def _located(error: str, places: Mapping[str, str]) -> str:
     """The sentence of msgspec, with what was set in front; or behind, where it names several."""
     what, _, where = error.partition(" - at `$")
-    if found := re.match(r"\.(\w+)", where):
+    if found := re.match(r"\.([a-z0-9_]+)", where):
         return f"{places.get(found[1], found[1])}: {what}"
     named = [place for name, place in places.items() if re.search(rf"\b{name}\b", what)]
     return f"{what} (set: {', '.join(named)})" if named else what
