@@ -73,7 +73,7 @@ URGENT_STATEMENT_S = 5.0
 URGENT_EVERY_S = 5.0  # one is kept open: PostgreSQL may have none to give when it is wanted
 ROOM_STATEMENT_S = 5.0  # a step that takes longer is overtaken by another leader's
 GC_THRESHOLDS = (10_000, 50, 100)  # Python's own are 700, 10, 10
-BLOCKED_TRY_S = 1.0  # for which one sale is waited for that somebody else has locked
+BLOCKED_TRY_S = 0.05  # for which a sale that somebody else has locked is waited for at a time
 CONNECTIONS_MIN = 16_384  # accepted by a worker: most of them are idle, and one more hears nothing
 SINK_EVERY_S = 0.5  # a turn asks every sale for news; nobody waits for the log
 

@@ -73,6 +73,26 @@ def test_what_is_put_off_joins_the_batch_behind() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_lane_that_was_idle_for_long_sheds_nobody(turns: int) -> None:
+    """Whoever comes while the first batch is about to begin is told no wait of yesterday."""
+
+    async def main() -> None:
+        ears = Ears()
+        lane = paper_lane(PaperDatabase(lets_follow=True), meter=ears)
+        await hear(send(lane, Order(1)))
+        await asyncio.sleep(60)
+        tasks = send(lane, Order(2))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+        assert lane.expected_wait_s < 1
+        assert await hear([*tasks, *send(lane, Order(3))]) == ["done"] * 2
+        assert ears.refusals == {}
+
+    run_virtual(main())
+
+
 def test_batches_that_follow_each_other_are_parts_of_all_in_the_lane() -> None:
     """So that one part is decided while another commits, however many callers there are."""
 

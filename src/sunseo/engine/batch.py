@@ -76,6 +76,7 @@ class BatchFlush:
             commands that need them are put off.
 
     Attributes:
+        waits: as given; it may be changed between batches.
         had_to_wait: whether the last batch found rows locked, or never came so far as to see.
     """
 
@@ -92,7 +93,7 @@ class BatchFlush:
         self._order = StreamOrder(kinds)
         self._parts = parts
         self._on_clock = on_clock
-        self._waits = waits
+        self.waits = waits
         self.had_to_wait = True
         self._decides = {command: part for part in parts for command in part.commands}
         self._harmless: set[str] = set()  # statements that were seen to lock and change nothing
@@ -116,7 +117,7 @@ class BatchFlush:
             raise
         except asyncpg.LockNotAvailableError:
             await self._roll_back(session)
-            if not self._waits:
+            if not self.waits:
                 raise
             return [Missed(command) for command in commands]
         except BaseException:
@@ -155,8 +156,8 @@ class BatchFlush:
         self, session: Session, batch: Batch, streams: Iterable[Stream]
     ) -> Instant:
         streams = list(streams)
-        probe = self._probe(session, streams) if self._waits else None
-        locks = self._order.locks(streams, waits=self._waits)
+        probe = self._probe(session, streams) if self.waits else None
+        locks = self._order.locks(streams, waits=self.waits)
         reads = self._checked(read for share in batch.shares for read in share.reads())
         head = [BEGIN, *(statement for _, statement in locks), _CLOCK]
 
@@ -169,8 +170,9 @@ class BatchFlush:
                         batch.missed.add(stream)
 
         answers = await _read(session, head, reads, hold)
-        if probe is not None:
-            self.had_to_wait = any(any(columns["is_locked"]) for columns in (await probe)[1:-1])
+        self.had_to_wait = probe is not None and any(
+            any(columns["is_locked"]) for columns in (await probe)[1:-1]
+        )
         now: Instant = answers[-1]["now"][0]
         self._on_clock(now)
         for share in batch.shares:

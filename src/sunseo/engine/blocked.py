@@ -27,7 +27,13 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class WaitingFlush(Flush[C, R_co], Protocol[C, R_co]):
-    """A flush that waits for locks, for as long as its session lets it."""
+    """A flush that waits for locks, for as long as its session lets it.
+
+    Attributes:
+        waits: whether the next batch does.
+    """
+
+    waits: bool
 
     @property
     def had_to_wait(self) -> bool:
@@ -42,6 +48,7 @@ class _Blocked(Generic[C, R]):
         self.entries: deque[Entry[C, R]] = deque()
         self.since = since  # when its rows were last had, or first missed
         self.is_given_up = False
+        self.is_stuck = False  # once it was waited for in vain
 
 
 class BlockedCommands(Generic[C, R]):
@@ -131,19 +138,29 @@ class BlockedCommands(Generic[C, R]):
         batch = [entry for entry in batch if not entry.future.done()]
         for entry in batch:
             entry.flushed_at = now
+        self._flush.waits = not blocked.is_stuck or not self._is_wanted(key)
         put_off = await self._applier.finish(batch) if batch else []
         overdue = [entry for entry in put_off if entry.defers > self._limits.defers_max]
         self._applier.give_up([overdue], Reason.OVERDUE)
         put_off = [entry for entry in put_off if entry.defers <= self._limits.defers_max]
         blocked.entries.extendleft(reversed(put_off))
         if any(entry.misses for entry in put_off):
+            blocked.is_stuck = True
             return
         if batch and not self._flush.had_to_wait:
             del self._keys[key]
             self._hand_back(list(blocked.entries))
         elif not blocked.is_given_up or batch:
             blocked.since = self._monotonic()
-            blocked.is_given_up = False
+            blocked.is_given_up = blocked.is_stuck = False
+
+    def _is_wanted(self, key: Hashable) -> bool:
+        """Whether others would wait for a wait for this key that is likely to be in vain."""
+        return any(
+            blocked.entries and not blocked.is_stuck
+            for other, blocked in self._keys.items()
+            if other != key
+        )
 
     def _give_up_on_time(self) -> None:
         """Answer the commands of all keys that have been blocked for too long."""

@@ -240,8 +240,9 @@ class Lane(Generic[C, R]):
     def _launch_next(self) -> None:
         if not (batch := self._take_batch()):
             return
+        now = self._applier.began = self._monotonic()
         if self._newest is None:
-            self._breathed = self._monotonic()
+            self._breathed = now
         flight = self._newest = _Flight(batch, self._newest)
         task = asyncio.ensure_future(self._fly(flight))
         self._flights.add(task)

@@ -168,7 +168,8 @@ class Metrics:
         )
         self.lane_refusals = self._counter(
             "lane_refusals",
-            "Commands that a lane answered LATER without applying them, by reason.",
+            "Commands that a lane answered LATER without applying them, by reason;"
+            " locked: somebody keeps a sale's row locked.",
             "lane",
             "reason",
         )
