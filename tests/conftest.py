@@ -6,9 +6,16 @@ import pytest
 from hypothesis import settings
 
 from tests.postgres_fixture import database_dsn, postgres_server
+from tests.statuses import _statuses_are_documented, _statuses_are_noted
 from tests.store.market import Market
 
-__all__ = ["database_dsn", "market", "postgres_server"]
+__all__ = [
+    "_statuses_are_documented",
+    "_statuses_are_noted",
+    "database_dsn",
+    "market",
+    "postgres_server",
+]
 
 # A busy machine is no finding, so there is no deadline; a failure prints what reproduces it. The
 # tests that judge a change draw the same examples each time; `make search` looks for new ones.

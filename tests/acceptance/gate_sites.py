@@ -77,16 +77,21 @@ def django_view(request: HttpRequest, path: str) -> HttpResponse:
 urlpatterns = [re_path(r"^(?P<path>.*)$", django_view)]
 
 
-def django_apps() -> tuple[Any, Any]:
+def set_django_up() -> None:
     if not django_settings.configured:
         django_settings.configure(
             ROOT_URLCONF=sys.modules[__name__], ALLOWED_HOSTS=["*"], SECRET_KEY="x", USE_TZ=True
         )
         django.setup()
+
+
+def django_apps() -> tuple[Any, Any]:
+    set_django_up()
     return get_asgi_application(), get_wsgi_application()
 
 
 def flask_like(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    set_django_up()  # its request is one of Django's, whichever test comes first
     request = WSGIRequest({**environ, "wsgi.input": BytesIO()})
     response = django_view(request, request.path[1:])
     start_response("200 OK", list(response.items()))

@@ -20,9 +20,6 @@ PUBLIC = {
     ("room/challenge/altcha.py", "_digest(salt, number) == challenge.challenge"): (
         "whoever solves a challenge compares with what she was shown"
     ),
-    ("room/draw/routes.py", """call.header('if-none-match') == f'"{found.digest}"'"""): (
-        "the digest of a published file"
-    ),
     ("postgres/segments.py", "answers[-1].tag != COMMIT"): (
         "the server's word for what a statement did"
     ),

@@ -108,6 +108,7 @@ async def test_state_over_http(house: House) -> None:
     head = await ask(app, "HEAD", path)
     other = await ask(app, "POST", path, b"{}")
     unknown = await ask(app, "GET", "/v1/rooms/99/state")
+    two_hosts = await ask(app, "GET", path, pairs=[(b"host", b"a"), (b"host", b"a")])
     strange = [await ask(app, "GET", p) for p in (f"{path}/", f"/v1/rooms/0{room}/state")]
 
     assert (full.status, unchanged.status, changed.status, head.status) == (200, 304, 200, 200)
@@ -120,6 +121,7 @@ async def test_state_over_http(house: House) -> None:
     assert head.body == b""
     assert head.headers["content-length"] == full.headers["content-length"] == str(len(full.body))
     assert (other.status, other.headers["allow"]) == (405, "GET, HEAD")
+    assert (two_hosts.status, two_hosts.json["outcome"]) == (400, "repeated_header")
     assert (unknown.status, unknown.json["outcome"]) == (404, "unknown_room")
     assert [answer.status for answer in strange] == [404, 404]
 

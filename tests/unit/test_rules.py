@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sunseo.booking import rules
+from sunseo.booking.bodies import CLAIMS_MAX, QUANTITY_MAX
 from sunseo.booking.catalogue import Product
 from sunseo.booking.commands import (
     ExpireHold,
@@ -21,6 +22,7 @@ from sunseo.booking.commands import (
     RenewHoldOutcome,
 )
 from sunseo.booking.hall import (
+    AMOUNT_MAX,
     WHOLE_SALE,
     HoldState,
     OwnershipError,
@@ -32,6 +34,7 @@ from sunseo.checkout.rules import OrderBook, place_order
 from sunseo.core.clock import Instant
 from sunseo.engine.part import AskAgain, NotReadError
 from sunseo.journal.events import HoldExpired, HoldPlaced
+from sunseo.web.fields import INT32_MAX, PRICE_MAX
 from tests.paper_hall import (
     BODY,
     KIM,
@@ -88,6 +91,34 @@ def test_two_products_share_one_stock_and_one_product_draws_on_two() -> None:
     )
     held(lane, place(4, products=((1, 1),)))
     recount(sale)
+
+
+def test_no_claim_outgrows_what_is_stored() -> None:
+    """The most of the dearest is an amount that fits, and so do its units and each draw's."""
+    dearest = PRICE_MAX * (CLAIMS_MAX + CLAIMS_MAX * QUANTITY_MAX)
+    units = CLAIMS_MAX + CLAIMS_MAX * QUANTITY_MAX
+
+    assert dearest <= AMOUNT_MAX
+    assert units <= INT32_MAX
+    assert dearest * 5 > AMOUNT_MAX  # and the bound is not far from what is possible
+
+
+@pytest.mark.parametrize("price", [AMOUNT_MAX, AMOUNT_MAX // 2])
+def test_an_amount_that_cannot_be_stored_is_refused_by_itself(price: int) -> None:
+    """Prices from before there was a bound: that one claim is too large, one that fits is not."""
+    sale = make_sale(stocks={1: 9}, products={1: Product(price, ((1, 1),), (1,))})
+    assert sale.terms is not None
+    outcomes = []
+    for quantity in (1, 3):
+        command = place(1, products=((1, quantity),))
+        before = standing(sale)
+        answer = rules._refuse_claim(  # prices are refused before, as long as nobody can pay
+            command, claim_of(command, sale), sale, sale.terms, OPENING
+        )
+        assert standing(sale) == before
+        outcomes.append(answer)
+
+    assert outcomes == [None, HoldAnswer(PlaceHoldOutcome.ORDER_LIMIT_REACHED)]
 
 
 def test_a_hold_over_several_occasions_counts_on_each() -> None:

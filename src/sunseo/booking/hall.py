@@ -97,6 +97,9 @@ class Terms(msgspec.Struct, frozen=True):
         return self.opens_at <= now and (self.closes_at is None or now < self.closes_at)
 
 
+AMOUNT_MAX = 2**63 - 1  # as stored in `bigint`
+
+
 class Claim(msgspec.Struct, frozen=True, gc=False):
     """What seats and products amount to: stock, limits and money."""
 

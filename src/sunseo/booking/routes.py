@@ -17,7 +17,7 @@ from sunseo.booking.snapshot import Snapshot
 from sunseo.core.later import LaterOutcome
 from sunseo.engine.entry import Answer
 from sunseo.engine.part import PartAnswer
-from sunseo.web.documents import Document, Shelf, Version, document_of, takes_gzip
+from sunseo.web.documents import UNCHANGED, Document, Shelf, Version, document_of, takes_gzip
 from sunseo.web.endpoint import Answer as WebAnswer
 from sunseo.web.endpoint import Auth, Call, Endpoint, LaneHandler, Refusal, Reply, Urgency
 from sunseo.web.fields import Number32
@@ -143,6 +143,7 @@ def hold_endpoints(service: HoldService, board: AvailabilityBoard) -> list[Endpo
             response=Availability,
             outcomes=(SetupOutcome.UNKNOWN_SALE, SetupOutcome.UNKNOWN_OCCASION),
             query=AvailabilityQuery,
+            answers=UNCHANGED,
             media=(OCTETS,),
             # Refused before joins are, it would keep those inside from buying for as long as
             # others come. It costs hardly more than a refusal, and waits for nothing.

@@ -21,7 +21,7 @@ from sunseo.booking.commands import (
     RenewHold,
     RenewHoldOutcome,
 )
-from sunseo.booking.hall import WHOLE_SALE, Claim, Hold, HoldState, SaleState, Terms
+from sunseo.booking.hall import AMOUNT_MAX, WHOLE_SALE, Claim, Hold, HoldState, SaleState, Terms
 from sunseo.core.clock import Instant
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Outcome
@@ -204,7 +204,9 @@ def _has_begun(starts_at: Instant | None, now: Instant) -> bool:
 def _refuse_claim(
     command: PlaceHold, claim: Claim, sale: SaleState, terms: Terms, now: Instant
 ) -> Decision | None:
-    if terms.order_limit is not None and claim.units > terms.order_limit:
+    # New prices keep every amount far below; of older ones this one order is refused, and no batch.
+    is_too_dear = claim.amount > AMOUNT_MAX
+    if is_too_dear or (terms.order_limit is not None and claim.units > terms.order_limit):
         return HoldAnswer(PlaceHoldOutcome.ORDER_LIMIT_REACHED)
 
     taken, past_due = _others_seats(command, sale, now)

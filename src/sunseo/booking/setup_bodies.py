@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from sunseo.core.zones import is_zone
-from sunseo.web.fields import Label, MinorUnits, Moment, Name, Number32
+from sunseo.web.fields import Label, Moment, Name, Number32, Price
 
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Template = Literal["concert"]
@@ -32,7 +32,7 @@ class NewPriceClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A price that seats share, in minor units of the sale's currency."""
 
     name: Name
-    price: MinorUnits
+    price: Price
 
     def __post_init__(self) -> None:
         _refuse_untidy(name=self.name)
@@ -165,7 +165,7 @@ class NewProduct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something to buy by quantity. Products that draw on the same stock share its capacity."""
 
     name: Name
-    price: MinorUnits
+    price: Price
     draws: Annotated[tuple[Draw, ...], Meta(min_length=1, max_length=100)]
 
     def __post_init__(self) -> None:

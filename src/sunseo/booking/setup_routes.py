@@ -15,7 +15,7 @@ from sunseo.booking.setup import QUERIES, SETUP_OUTCOMES, Setup, SetupOutcome
 from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.clock import Monotonic
 from sunseo.operators.effects import EffectAnswer
-from sunseo.web.documents import Document, Shelf, Version, document_of
+from sunseo.web.documents import UNCHANGED, Document, Shelf, Version, document_of
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
 from sunseo.web.fields import Number32
 
@@ -189,6 +189,7 @@ def setup_endpoints(
             response=SaleBody,
             outcomes=(SetupOutcome.UNKNOWN_SALE,),
             urgency=Urgency.JOIN,
+            answers=UNCHANGED,
         ),
         Endpoint(
             name="list_seats",
@@ -200,6 +201,7 @@ def setup_endpoints(
             query=SeatQuery,
             outcomes=(SetupOutcome.UNKNOWN_SALE,),
             urgency=Urgency.JOIN,
+            answers=UNCHANGED,
         ),
     ]
 

@@ -10,6 +10,7 @@ from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.room.board import RoomBoard
 from sunseo.room.state import STATE_HEADERS, SignedState
+from sunseo.web.documents import UNCHANGED
 from sunseo.web.endpoint import Answer, Call, Endpoint, Refusal, Reply
 
 
@@ -46,6 +47,7 @@ def state_endpoints(board: RoomBoard) -> list[Endpoint]:
             summary="Read how far the line is: the same signed bytes for everybody",
             handler=state,
             response=SignedState,
+            answers=UNCHANGED,
             outcomes=(*StateOutcome, LaterOutcome.UNREADABLE),
             description="Served from memory, whatever the query string. Answers 304 to a known "
             "ETag. Caches may keep it for a second.",

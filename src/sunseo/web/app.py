@@ -164,7 +164,10 @@ class App:
     def raw(self, scope: Scope) -> RawAnswer | None:
         """Who answers ahead of the table, perhaps for as long as somebody listens."""
         raw = self._raw.get(scope["path"])
-        return raw if raw is not None and scope["method"] in raw.methods else None
+        if raw is None or scope["method"] not in raw.methods:
+            return None
+        # Without just one Host it is the table's to refuse, as everything else.
+        return raw if [name for name, _ in scope["headers"]].count(b"host") == 1 else None
 
     async def exchange(self, scope: Scope, body: Receive | bytes) -> Exchange:
         """Have a request answered; whoever asked sends the answer, then calls `settle`.

@@ -5,7 +5,7 @@ from html import escape
 
 import msgspec
 
-from sunseo.web.documents import document_of
+from sunseo.web.documents import UNCHANGED, document_of
 from sunseo.web.endpoint import Answer, Call, Endpoint, Reply, Urgency
 from sunseo.web.openapi import openapi_document
 from sunseo.web.problems import NO_SUCH_PATH, Catalogue, ProblemError, ProblemType
@@ -35,6 +35,7 @@ def describe(endpoints: Sequence[Endpoint], catalogue: Catalogue) -> list[Endpoi
         handler=document,
         response=dict,
         urgency=Urgency.POLL,
+        answers=UNCHANGED,
     )
     described = [*endpoints, problem, api]
     encoded = msgspec.json.encode(openapi_document(described, catalogue))

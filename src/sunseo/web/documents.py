@@ -25,6 +25,9 @@ COMPRESSED_FROM = 1024  # bytes; less fits into one packet anyway
 PART_BYTES = 64 * 1024  # takes some 30 µs to write, which nobody feels
 LEVEL = 4  # seat lists are all repetition: more effort gains little
 
+UNCHANGED = {304: "Unchanged since the `ETag` that `If-None-Match` names."}
+"""What every endpoint with an ETag answers besides."""
+
 Version = tuple[int, ...]
 
 

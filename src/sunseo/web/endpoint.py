@@ -20,7 +20,7 @@ handler is `async def handler(call: Call) -> Reply | Refusal`; it knows no ASGI 
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -259,6 +259,7 @@ class Endpoint:
         problem_page: makes the endpoint a page for people: what the web layer refuses is answered
             with this HTML, bodies are forms, and unknown query parameters (which those who share
             links add) are dropped instead of refused.
+        answers: a sentence for each further status with which the handler answers by itself.
         description: a paragraph for the document.
     """
 
@@ -279,6 +280,7 @@ class Endpoint:
     cross_origin: bool = False
     media: Sequence[str] = ()
     problem_page: ProblemPage | None = None
+    answers: Mapping[int, str] = field(default_factory=dict)
     description: str = ""
 
     @property

@@ -21,8 +21,10 @@ Number64 = Annotated[int, Meta(ge=1, le=INT64_MAX)]
 Count = Annotated[int, Meta(ge=0, le=INT32_MAX)]
 """How many of something; zero is allowed."""
 
-MinorUnits = Annotated[int, Meta(ge=0, le=INT64_MAX)]
-"""An amount of money in the currency's smallest unit."""
+PRICE_MAX = 10**12  # two million of what costs that are still an amount that `bigint` holds
+
+Price = Annotated[int, Meta(ge=0, le=PRICE_MAX)]
+"""What one of something costs, in the currency's smallest unit."""
 
 Moment = Annotated[datetime, Meta(tz=True)]
 """An RFC 3339 time with its offset from UTC."""

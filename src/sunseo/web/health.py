@@ -87,6 +87,7 @@ def health_endpoints(
             description="503 when a check fails; the body lists all checks either way.",
             handler=ready,
             response=Readiness,
+            answers={503: "A check fails; the body is the same."},
             urgency=Urgency.ALWAYS,
         ),
         Endpoint(

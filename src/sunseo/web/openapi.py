@@ -10,14 +10,17 @@ from sunseo.web.endpoint import Auth, Endpoint
 from sunseo.web.paths import Template
 from sunseo.web.problems import (
     CREDENTIAL_REQUIRED,
+    HEADERS_TOO_LARGE,
     INTERNAL_ERROR,
     INVALID_CREDENTIAL,
     INVALID_FIELD,
     INVALID_IDEMPOTENCY_KEY,
     INVALID_QUERY,
     MALFORMED_JSON,
+    MISSING_HOST,
     NO_SUCH_PATH,
     OVERLOADED,
+    REPEATED_HEADER,
     TOO_LARGE,
     TOO_SLOW,
     TOOK_TOO_LONG,
@@ -125,10 +128,7 @@ def _operation(endpoint: Endpoint, template: Template, schema_of: Json) -> Json:
         "summary": endpoint.summary,
         "security": _SECURITY[endpoint.auth],
         "parameters": _parameters(endpoint, template),
-        "responses": {
-            **_successes(endpoint, schema_of),
-            **_refusals(endpoint, template),
-        },
+        "responses": _responses(endpoint, template, schema_of),
     }
     if endpoint.description:
         operation["description"] = endpoint.description
@@ -168,6 +168,25 @@ def _query_parameters(query: type[msgspec.Struct]) -> Iterable[Json]:
             "required": name in required,
             "schema": property_schema,
         }
+
+
+def _responses(endpoint: Endpoint, template: Template, schema_of: Json) -> Json:
+    responses = {**_successes(endpoint, schema_of), **_refusals(endpoint, template)}
+    for status, sentence in endpoint.answers.items():
+        response = responses.setdefault(str(status), {"description": ""})
+        response["description"] = f"{response['description']} {sentence}".lstrip()
+        if endpoint.problem_page is not None and status >= 400:
+            response["content"] = {"text/html": {}}
+    return dict(sorted(responses.items()))
+
+
+def statuses_of(endpoint: Endpoint) -> frozenset[int]:
+    """All statuses that the document names for an endpoint."""
+    template = Template(endpoint.path)
+    named = {problem.status for problem in _web_problems(endpoint, template)}
+    named |= {type_of(outcome).status for outcome in endpoint.refusals()}
+    named |= {endpoint.status_of(one) for one in endpoint.outcomes or () if one.kind.is_success}
+    return frozenset({endpoint.success, *named, *endpoint.answers})
 
 
 def _successes(endpoint: Endpoint, schema_of: Json) -> Json:
@@ -224,7 +243,7 @@ def _refusal(problems: list[ProblemType]) -> Json:
 def _web_problems(endpoint: Endpoint, template: Template) -> Iterable[ProblemType]:
     if template.kinds:
         yield NO_SUCH_PATH
-    yield INVALID_QUERY
+    yield from (INVALID_QUERY, REPEATED_HEADER, MISSING_HOST, HEADERS_TOO_LARGE)
     if endpoint.auth is not Auth.PUBLIC:
         # Also where a person is optional: for a header that is no `Bearer`.
         yield from (CREDENTIAL_REQUIRED, INVALID_CREDENTIAL, WRONG_CREDENTIAL)

@@ -17,7 +17,7 @@ from sunseo.room.draw.file import MEDIA_TYPE
 from sunseo.room.draw.outcomes import DRAW_OUTCOMES, DrawOutcome
 from sunseo.room.draw.published import PublishedDraws
 from sunseo.room.draw.store import DrawStore
-from sunseo.web.documents import is_known
+from sunseo.web.documents import UNCHANGED, is_known
 from sunseo.web.endpoint import (
     Answer,
     Auth,
@@ -66,6 +66,7 @@ def draw_endpoints(store: DrawStore) -> list[Endpoint]:
             handler=handlers.file,
             query=DrawQuery,
             media=(MEDIA_TYPE.decode(),),
+            answers=UNCHANGED,
             outcomes=(DrawOutcome.UNKNOWN_ROOM, DrawOutcome.NO_DRAW, DrawOutcome.NOT_SEALED),
             urgency=Urgency.POLL,
             cross_origin=True,

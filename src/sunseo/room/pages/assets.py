@@ -6,7 +6,7 @@ from importlib.resources import files
 import msgspec
 
 from sunseo.room.pages import sentences
-from sunseo.web.documents import is_known
+from sunseo.web.documents import UNCHANGED, is_known
 from sunseo.web.endpoint import Answer, Call, Endpoint, Header, Reply, Urgency
 from sunseo.web.problems import NO_SUCH_PATH, ProblemError
 
@@ -90,6 +90,7 @@ def asset_endpoints(assets: Assets) -> list[Endpoint]:
             handler=assets.read_script,
             urgency=Urgency.JOIN,
             media=("text/javascript",),
+            answers=UNCHANGED,
             cross_origin=True,
         ),
     ]

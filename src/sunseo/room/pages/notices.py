@@ -67,6 +67,17 @@ NOTICES: Mapping[Outcome, Said] = {
     LaterOutcome.OUTCOME_UNKNOWN: BUSY,
 }
 
+ANSWERS: Mapping[int, str] = {
+    303: "Goes on: to the page, or back to the site with a pass.",
+    400: "The return address is not one that the room allows.",
+    403: "The form is not this visitor's, or its challenge is not solved.",
+    404: "There is no such room.",
+    410: "Her visit is over; she may join anew.",
+    429: "Too many join from her network; the page tries again.",
+    503: "Not at the moment; the page tries again.",
+}
+"""What the pages answer with beside 200: each status is some `Said`'s, but for the way on."""
+
 _BY_STATUS: Mapping[int, Said] = {
     400: msgspec.structs.replace(STALE_FORM, status=400),
     403: STALE_FORM,

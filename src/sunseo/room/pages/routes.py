@@ -15,7 +15,7 @@ from sunseo.room.pages.cookies import LANGUAGE, CookieJar
 from sunseo.room.pages.desk import Desk
 from sunseo.room.pages.journey import Journey, is_own_form
 from sunseo.room.pages.language import language_of
-from sunseo.room.pages.notices import STALE_FORM, UNKNOWN, said_of_status
+from sunseo.room.pages.notices import ANSWERS, STALE_FORM, UNKNOWN, said_of_status
 from sunseo.room.pages.render import Frame, Renderer, headers_of
 from sunseo.room.pages.returns import RETURN_CHARACTERS_MAX
 from sunseo.room.pages.visitor import Reception, Visitor
@@ -88,6 +88,7 @@ def page_endpoints(
             urgency=Urgency.JOIN,
             media=HTML,
             problem_page=pages.problem,
+            answers=ANSWERS,
         ),
         Endpoint(
             name="join_by_page",
@@ -101,6 +102,7 @@ def page_endpoints(
             body_bytes_max=FORM_BYTES_MAX,
             media=HTML,
             problem_page=pages.problem,
+            answers=ANSWERS,
         ),
         Endpoint(
             name="enter_by_page",
@@ -114,6 +116,7 @@ def page_endpoints(
             body_bytes_max=FORM_BYTES_MAX,
             media=HTML,
             problem_page=pages.problem,
+            answers=ANSWERS,
         ),
         *asset_endpoints(assets),
     ]
