@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,6 +16,7 @@ from sunseo import __version__
 from sunseo.backup.command import backup, migrate, restore
 from sunseo.backup.error import BackupError
 from sunseo.core.outputs import OutputError
+from sunseo.core.processes import open_standard_streams
 from sunseo.invariants.command import run_verify
 from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded.error import EmbeddedServerError
@@ -65,6 +66,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 def main() -> None:
     """Run the command line."""
+    open_standard_streams()
     try:
         app()
     except (
@@ -125,7 +127,7 @@ def serve(
 ) -> None:
     """Serve the API; starts PostgreSQL as well, unless a database_url is set."""
     settings = load_settings(os.environ, config, data=data, host=host, port=port, workers=workers)
-    serve_until_told(settings, announce=lambda line: print(line, file=sys.stderr, flush=True))
+    serve_until_told(settings, announce=_announce)
 
 
 @keys.command("create")
@@ -175,6 +177,12 @@ def gate(
     except ValueError as error:
         refuse(str(error))
     run_gate(options, host, port)
+
+
+def _announce(line: str) -> None:
+    """Tell a person, if one is there: a terminal that is gone or a full disk ends no server."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _current_database(settings: Settings, stack: ExitStack) -> str:
