@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sunseo import __version__
 from sunseo.backup.command import backup, migrate, restore
 from sunseo.backup.error import BackupError
+from sunseo.booking.command import sale
 from sunseo.core.outputs import OutputError
 from sunseo.core.processes import open_standard_streams
 from sunseo.invariants.command import run_verify
@@ -52,6 +53,7 @@ room.command("simulate")(simulate_room)
 add_room_commands(room)
 app.add_typer(keys, name="keys")
 app.add_typer(room, name="room")
+app.add_typer(sale, name="sale")
 app.add_typer(draw, name="draw")
 app.add_typer(rehearse, name="rehearse")
 app.command("demo")(demo)

@@ -134,12 +134,7 @@ def test_long_histories_agree_with_the_model_and_meet_every_outcome(first_seed: 
     before_all = [one.name for one in REASONS]
     elsewhere = {
         f"PlaceHoldOutcome.{name}"
-        for name in (
-            "UNKNOWN_SALE",
-            "PASS_REQUIRED",
-            "ACCOUNT_REQUIRED",
-            *(o.name for o in REASONS),
-        )
+        for name in ("UNKNOWN_SALE", "PASS_REQUIRED", "ACCOUNT_REQUIRED", *before_all)
     }
     elsewhere.add("PlaceOrderOutcome.PAYMENT_REQUIRED")  # of holds that an older version placed
     assert documented - elsewhere == set(seen)
