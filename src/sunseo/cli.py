@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,7 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sunseo import __version__
 from sunseo.backup.command import backup, migrate, restore
 from sunseo.backup.error import BackupError
+from sunseo.booking.command import sale
 from sunseo.core.outputs import OutputError
+from sunseo.core.processes import open_standard_streams
 from sunseo.invariants.command import run_verify
 from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded.error import EmbeddedServerError
@@ -51,6 +53,7 @@ room.command("simulate")(simulate_room)
 add_room_commands(room)
 app.add_typer(keys, name="keys")
 app.add_typer(room, name="room")
+app.add_typer(sale, name="sale")
 app.add_typer(draw, name="draw")
 app.add_typer(rehearse, name="rehearse")
 app.command("demo")(demo)
@@ -65,6 +68,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 def main() -> None:
     """Run the command line."""
+    open_standard_streams()
     try:
         app()
     except (
@@ -125,7 +129,7 @@ def serve(
 ) -> None:
     """Serve the API; starts PostgreSQL as well, unless a database_url is set."""
     settings = load_settings(os.environ, config, data=data, host=host, port=port, workers=workers)
-    serve_until_told(settings, announce=lambda line: print(line, file=sys.stderr, flush=True))
+    serve_until_told(settings, announce=_announce)
 
 
 @keys.command("create")
@@ -175,6 +179,12 @@ def gate(
     except ValueError as error:
         refuse(str(error))
     run_gate(options, host, port)
+
+
+def _announce(line: str) -> None:
+    """Tell a person, if one is there: a terminal that is gone or a full disk ends no server."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _current_database(settings: Settings, stack: ExitStack) -> str:

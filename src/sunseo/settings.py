@@ -122,6 +122,27 @@ def load_settings(
         raise SettingsError(f"settings: {_located(str(error), places)}") from None
 
 
+def read_secret(data: Path) -> str:
+    """The secret that is kept in a data folder.
+
+    Raises:
+        FileNotFoundError: none is kept there.
+        SettingsError: the file is there, and holds none that may be used.
+    """
+    file = data / SECRET_FILE
+    try:
+        secret = file.read_text("ascii").strip()
+    except UnicodeDecodeError:
+        secret = ""
+    if len(secret) < SECRET_CHARACTERS_MIN:
+        raise SettingsError(
+            f"settings: {file} is damaged: it holds {len(secret)} characters of a secret, not"
+            f" {SECRET_CHARACTERS_MIN} or more. Bring it back from a backup; without one, remove"
+            " it, and a new one is made: places, passes and guest sessions given out are void then"
+        )
+    return secret
+
+
 def _located(error: str, places: Mapping[str, str]) -> str:
     """The sentence of msgspec, with what was set in front; or behind, where it names several."""
     what, _, where = error.partition(" - at `$")

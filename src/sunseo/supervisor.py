@@ -25,7 +25,7 @@ from sunseo.core.outputs import Output, check_outputs
 from sunseo.core.processes import raise_file_limit
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import head_revision, upgrade
-from sunseo.settings import SECRET_FILE, Settings
+from sunseo.settings import SECRET_FILE, Settings, read_secret
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import prepare
 from sunseo.web.workers import Workers, preload
@@ -56,6 +56,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     preload("sunseo.wiring")  # while PostgreSQL starts
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_starting)
+    _take_hang_up()
     with closing(Logs(settings.log_level)) as logs, ExitStack() as stack:
         logs.take_over()
         plan = prepare_plan(settings, stack, announce)
@@ -92,7 +93,7 @@ def secret_of(settings: Settings) -> str:
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_hex(32))
         draft.rename(file)
-    return file.read_text().strip()
+    return read_secret(settings.data)
 
 
 class Place(NamedTuple):
@@ -118,6 +119,12 @@ def _serve_until_told(place: Place, plan: WorkerPlan, logger: FilteringBoundLogg
         on_death=on_death,
         kill_after_s=WORKERS_KILL_TIMEOUT_S,
     ).run()
+
+
+def _take_hang_up() -> None:
+    """A terminal that is closed asks us to end in order; under nohup it asks nothing."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: signal.raise_signal(signal.SIGTERM))
 
 
 def _stop_starting(_number: int, _frame: object) -> NoReturn:

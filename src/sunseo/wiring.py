@@ -8,7 +8,7 @@ On failure  A worker starts without the database and is not ready until the data
 
 import gc
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from itertools import chain
@@ -20,7 +20,9 @@ from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from sunseo.booking.availability import AvailabilityBoard
+from sunseo.booking.commands import PlaceHoldOutcome
 from sunseo.booking.expirer import Expirer
+from sunseo.booking.halt import SellingHalt
 from sunseo.booking.routes import hold_endpoints
 from sunseo.booking.service import HoldService
 from sunseo.booking.setup import Setup
@@ -75,6 +77,10 @@ ROOM_STATEMENT_S = 5.0  # a step that takes longer is overtaken by another leade
 GC_THRESHOLDS = (10_000, 50, 100)  # Python's own are 700, 10, 10
 BLOCKED_TRY_S = 0.05  # for which a sale that somebody else has locked is waited for at a time
 CONNECTIONS_MIN = 16_384  # accepted by a worker: most of them are idle, and one more hears nothing
+OF_DISK = {
+    DiskState.LOW: PlaceHoldOutcome.DISK_NEARLY_FULL,
+    DiskState.UNREADABLE: PlaceHoldOutcome.DISK_UNREADABLE,
+}
 SINK_EVERY_S = 0.5  # a turn asks every sale for news; nobody waits for the log
 
 
@@ -102,6 +108,7 @@ class Worker:
         self._troubles = Troubles(metrics, self._logger.warning, place_of(plan.settings))
         self._aside = SetAside(self._logger.warning, count=self._note_set_aside)
         self._disk = _disk_watch(plan)
+        self._halt = SellingHalt(self._halts, self._logger.warning, self._note_halt)
         self._tally = Tally()
         self._waits: list[WaitWatch] = []
         self._engine = create_cold_engine(plan.dsn)
@@ -178,7 +185,7 @@ class Worker:
     def _endpoints(self, guests: GuestIssuer, persons: Persons) -> list[Endpoint]:
         organisation = self._organisation
         doors = RoomDoors(self._rooms.board, self._rooms.service)
-        holds = HoldService(self._lanes, self._engine, organisation, self._takes_no_holds, doors)
+        holds = HoldService(self._lanes, self._engine, organisation, self._halt.first, doors)
         checks = {
             "database": self._check_database,
             "lanes": self._check_lanes,
@@ -300,7 +307,8 @@ class Worker:
         in_use("rooms").set(open_connections(self._room_engine))
         in_use("urgent").set(open_connections(self._urgent_engine))
         if self._disk is not None:
-            self._metrics.disk_low.set(self._disk.check() is DiskState.LOW)
+            self._disk.check()
+        self._halt.note()
         return False
 
     async def _keep_connected(self) -> bool:
@@ -326,12 +334,15 @@ class Worker:
         sold += sum(level.sold for level in snapshot.stocks.values())
         return Stock(units_left=free, sold=sold)
 
-    def _takes_no_holds(self) -> bool:
+    def _halts(self) -> Iterator[PlaceHoldOutcome]:
         """Not on a disk that is nearly full, and not before it is known which sales have rooms."""
-        return self._is_suspended() or not self._rooms.board.is_read
+        if self._disk is not None and self._disk.state in OF_DISK:
+            yield OF_DISK[self._disk.state]
+        if not self._rooms.board.is_read:
+            yield PlaceHoldOutcome.ROOMS_NOT_READ
 
-    def _is_suspended(self) -> bool:
-        return self._disk is not None and self._disk.state is DiskState.LOW
+    def _note_halt(self, reason: str, there: int) -> None:
+        self._metrics.selling_stopped.labels(reason).set(there)
 
     def _note_expired(self, expired: int, late_s: float) -> None:
         self._metrics.holds_expired.inc(expired)
@@ -358,10 +369,10 @@ class Worker:
 
     async def _check_rooms(self) -> bool | str:
         """Until the rooms are read nobody knows which sales have one, and no sale takes holds."""
-        return self._rooms.board.is_read or "the rooms have not been read yet"
+        return self._halt.check(PlaceHoldOutcome.ROOMS_NOT_READ)
 
     async def _check_disk(self) -> bool | str:
-        return not self._is_suspended() or "the disk is nearly full: no new holds are taken"
+        return self._halt.check(*OF_DISK.values())
 
 
 def _disk_watch(plan: WorkerPlan) -> DiskWatch | None:

@@ -272,9 +272,9 @@ def test_nearly_full_disk_suspends_selling(prepared: Prepared, tmp_path: Path) -
         released = server.ask(
             "POST", f"/v1/sales/{sale}/holds/{prepared.hold}/release", bearer=token("early")
         )
-    assert (refused.status, refused.json["outcome"]) == (503, "selling_suspended")
+    assert (refused.status, refused.json["outcome"]) == (503, "disk_nearly_full")
     assert int(refused.headers["retry-after"]) > 0
-    assert "disk" in ready["checks"]["disk"]
+    assert ready["checks"]["disk"].startswith("disk_nearly_full: ")
     assert ready["checks"]["database"] == "ok"
     assert (released.status, released.json["state"]) == (200, "released")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.serving import running
-from tests.docs.pages import ROOT, blocks_of
+from tests.docs.pages import ROOT, blocks_of, text_of
 
 GUIDE = "docs/guides/operator.md"
 PLACES = ("/var/backups", "/var/lib", "/etc")
@@ -63,3 +63,25 @@ def test_no_command_needs_a_program_called_python(page: Path) -> None:
     found = re.findall(r"(?<![\w/.`-])python (?=-|\S+\.py)", (ROOT / page).read_text("utf-8"))
 
     assert found == []
+
+
+@pytest.mark.parametrize("page", COMMANDED, ids=str)
+def test_no_command_needs_what_a_bare_debian_lacks(page: Path) -> None:
+    """Nobody in a hurry has to install a program first: no word of an example is one of those."""
+    text = (ROOT / page).read_text("utf-8")
+    blocks = re.findall(r"^```(?:sh|console|bash)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    begins = r"(?:^\s*\$?\s*|[|;&(]\s*)([a-z][a-z0-9-]*)(?=\s|\)|$)"
+    words = re.findall(begins, "\n".join(blocks), re.MULTILINE)
+
+    assert set(words) & {"uuidgen", "jq", "http", "wget", "yq"} == set()
+
+
+def test_stopping_needs_sunseo_alone() -> None:
+    """What is typed when something is wrong is our own command, and the key is made by one."""
+    (block,) = re.findall(r"^```sh\n([^`]*sale pause[^`]*)^```", text_of(GUIDE), re.MULTILINE)
+
+    assert [line.split("sunseo ", 1)[1].split()[:2] for line in block.splitlines()] == [
+        ["keys", "create"],
+        ["sale", "pause"],
+        ["sale", "resume"],
+    ]

@@ -43,3 +43,22 @@ def test_files_are_limited_by_the_system_alone() -> None:
     ended = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, check=False)
 
     assert (ended.returncode, ended.stdout) == (0, b"True\n")
+
+
+STREAMS = """
+import os, sys
+from sunseo.core.processes import open_standard_streams
+open_standard_streams()
+print("lost", file=sys.stderr)
+assert all(os.get_inheritable(number) for number in range(3))
+assert os.open(os.devnull, os.O_RDONLY) > 2
+"""
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_nobody_elses(closed: str) -> None:
+    """A program that was started without them prints into nothing; no file gets their number."""
+    words = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, STREAMS]
+    ended = subprocess.run(words, check=False)
+
+    assert ended.returncode == 0

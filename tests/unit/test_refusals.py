@@ -18,6 +18,7 @@ from sunseo.booking.hall import (
     SaleState,
     Use,
 )
+from sunseo.booking.halt import REASONS
 from sunseo.booking.rules import HoldAnswer
 from tests.paper_hall import (
     KIM,
@@ -80,7 +81,7 @@ def test_refusals_stand_in_their_documented_precedence() -> None:
     rungs = [order.index(outcome) for outcome, _ in LADDER]
     assert rungs == sorted(rungs, reverse=True)
     assert set(order) - {outcome for outcome, _ in LADDER} == {
-        PlaceHoldOutcome.SELLING_SUSPENDED,  # said by the service, before any lane
+        *REASONS,  # said by the service, before any lane
         PlaceHoldOutcome.REPLAYED,
         PlaceHoldOutcome.KEY_REUSED,
         PlaceHoldOutcome.UNKNOWN_SALE,

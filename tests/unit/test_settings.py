@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sunseo.settings import SettingsError, load_settings
+from sunseo.settings import SECRET_FILE, Settings, SettingsError, load_settings
+from sunseo.supervisor import secret_of
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,15 @@ def test_what_counts_is_what_is_told(tmp_path: Path) -> None:
 
     assert str(option.value).startswith("settings: --port: ")
     assert "hunter2" not in str(secret.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"short\n", b"x" * 31 + b"\n", b"\xff" * 64])
+def test_a_damaged_secret_is_named_before_anything_starts(tmp_path: Path, content: bytes) -> None:
+    """A file that was cut off or overwritten is told with what to do, and stays as it is."""
+    file = tmp_path / SECRET_FILE
+    file.write_bytes(content)
+
+    with pytest.raises(SettingsError, match=r"is damaged.*Bring it back from a backup"):
+        secret_of(Settings(data=tmp_path))
+
+    assert file.read_bytes() == content

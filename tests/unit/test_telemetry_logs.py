@@ -1,5 +1,6 @@
 """Logs: JSON lines in bursts, nothing lost at the end, nothing blocked by a stuck reader."""
 
+import errno
 import json
 import logging
 import os
@@ -109,7 +110,12 @@ def test_lines_of_two_processes_do_not_mix(pipe: tuple[int, int]) -> None:
     _, fd = pipe
     writer = LineWriter(fd)
     written: list[bytes] = []
-    writer._write_all = written.append  # type: ignore[method-assign,assignment]  # to see the writes
+
+    def note(data: bytes) -> int:
+        written.append(data)
+        return 0
+
+    writer._write_all = note  # type: ignore[method-assign]  # to see the writes
     for _ in range(100):
         writer.write(b"x" * 299 + b"\n")
     writer.close()
@@ -141,6 +147,47 @@ def test_broken_pipe_does_not_break_the_server(pipe: tuple[int, int]) -> None:
     writer.write(b"one\n")
     writer.close()
     os.close(fd)
+
+
+def test_lines_that_a_full_disk_does_not_take_are_counted() -> None:
+    """Each is lost, counted and, since the disk stays full, told by nobody but the metric."""
+    lost: list[int] = []
+    fd = os.open("/dev/full", os.O_WRONLY)
+    writer = LineWriter(fd, on_dropped=lost.append)
+    for _ in range(3):
+        writer.write(b"line\n")
+    writer.close()
+    os.close(fd)
+
+    assert sum(lost) == 3
+
+
+def test_a_line_cut_off_by_a_full_disk_spoils_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows begins a line of its own, and tells how many are missing."""
+    out, room = bytearray(), [8]
+
+    def write(_fd: int, data: memoryview) -> int:
+        taken = bytes(data[: room[0]])
+        if not taken:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= len(taken)
+        out.extend(taken)
+        return len(taken)
+
+    monkeypatch.setattr("sunseo.telemetry.lines.os.write", write)
+    lost: list[int] = []
+    writer = LineWriter(99, flush_interval_s=3600, on_dropped=lost.append)
+    for _ in range(3):
+        writer.write(b"line\n")
+    writer.close()
+    room[0] = 1000
+    writer.write(b"after\n")
+    writer.close()
+
+    assert lost == [2]
+    first, torn, *after = bytes(out).decode().splitlines()
+    assert (first, torn, after[0]) == ("line", "lin", "after")
+    assert json.loads(after[1])["lines"] == 2
 
 
 def test_request_line_is_json_without_empty_members(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from sunseo.backup.manifest import FORMAT, Facts, Manifest, Secrets
 from sunseo.backup.tools import Tool, find_tool, run_tool, target_of
 from sunseo.postgres.migrate import is_known
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.settings import SECRET_FILE, Settings
+from sunseo.settings import Settings, read_secret
 
 OnBytes = Callable[[int], None]
 
@@ -36,7 +36,7 @@ def secrets_of(settings: Settings) -> tuple[Secrets | None, str]:
     if settings.secret is not None:
         return Secrets(settings.secret_id, settings.secret, retired), "settings"
     try:
-        kept = (settings.data / SECRET_FILE).read_text("ascii").strip()
+        kept = read_secret(settings.data)
     except FileNotFoundError:
         return None, "none"
     return Secrets(settings.secret_id, kept, retired), "folder"

@@ -105,7 +105,16 @@ class ExpireHold(InventoryCommand, frozen=True):
 class PlaceHoldOutcome(Outcome):
     """Answers to PlaceHold, in precedence."""
 
-    SELLING_SUSPENDED = Kind.LATER, "No new holds are taken at the moment; please try again later."
+    # Said of the whole server, before any sale is looked at; the operator's guide tells what to do.
+    DISK_NEARLY_FULL = (
+        Kind.LATER,
+        "No new holds are taken now: the server's disk is nearly full.",
+    )
+    DISK_UNREADABLE = (
+        Kind.LATER,
+        "No new holds are taken now: the server's disk does not answer.",
+    )
+    ROOMS_NOT_READ = Kind.LATER, "No new holds are taken yet: the waiting rooms are being read."
     REPLAYED = Kind.REPLAYED, "This hold was placed before; here is how it stands now."
     KEY_REUSED = Kind.CONFLICT, "This Idempotency-Key was used before for a different request."
     UNKNOWN_SALE = Kind.ABSENT, "There is no such sale."

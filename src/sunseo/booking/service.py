@@ -46,7 +46,7 @@ class HoldService:
     """One organisation's, in one process.
 
     Args:
-        is_suspended: whether no new holds are taken at the moment, whatever the sale.
+        stopped_by: why no new holds are taken at the moment, whatever the sale, if they are not.
         doors: looked at by every new hold; whether a pass is still live is for the rules to say.
     """
 
@@ -55,13 +55,13 @@ class HoldService:
         lanes: EngineLanes,
         engine: AsyncEngine,
         organisation: int,
-        is_suspended: Callable[[], bool] = lambda: False,
+        stopped_by: Callable[[], PlaceHoldOutcome | None] = lambda: None,
         doors: Doors | None = None,
     ) -> None:
         self._lanes = lanes
         self._engine = engine
         self._organisation = organisation
-        self._is_suspended = is_suspended
+        self._stopped_by = stopped_by
         self._doors = doors or NoDoors()
 
     def place(
@@ -73,8 +73,8 @@ class HoldService:
         shown: str | None = None,
     ) -> asyncio.Future[Answer[PartAnswer]]:
         """Hold for a person; `shown` is the pass that she sent along."""
-        if self._is_suspended():
-            return _at_once(HoldAnswer(PlaceHoldOutcome.SELLING_SUSPENDED))
+        if (stop := self._stopped_by()) is not None:
+            return _at_once(HoldAnswer(stop))
         return self._lanes.enqueue(
             PlaceHold(
                 sale=(self._organisation, sale),

@@ -55,6 +55,24 @@ def exit_with_starter(number: signal.Signals = signal.SIGTERM) -> None:
     Thread(target=watch, args=(starter.sentinel,), name="starter", daemon=True).start()
 
 
+def open_standard_streams() -> None:
+    """Have 0, 1 and 2 open, into nothing where they were closed (`2>&-`, some service managers).
+
+    Else the next file or connection that is opened would get such a number, and what is printed.
+    """
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115 - stays open
+
+
 def raise_file_limit() -> None:
     """Allow as many open files as the system lets us have: each connection is one.
 

@@ -20,15 +20,19 @@ RESUME_ABOVE_BYTES = 1536 * MEGABYTE
 class DiskState(Enum):
     OK = "ok"
     LOW = "low"
+    UNREADABLE = "unreadable"
 
 
 def judge(state: DiskState, free: int, pause_below: int, resume_above: int) -> DiskState:
-    """The state that follows `state` when `free` bytes are left; between the marks it stays."""
+    """The state that follows `state` when `free` bytes are left; between the marks it stays.
+
+    After a disk that could not be asked nothing is known, so that only the upper mark helps.
+    """
     if free < pause_below:
         return DiskState.LOW
-    if free > resume_above:
+    if free > resume_above or state is DiskState.OK:
         return DiskState.OK
-    return state
+    return DiskState.LOW
 
 
 def free_bytes(path: Path) -> int:
@@ -75,7 +79,7 @@ class DiskWatch:
             self.free = self._read(self.path)
         except OSError:
             self.free = None
-            self.state = DiskState.LOW
+            self.state = DiskState.UNREADABLE
         else:
             self.state = judge(self.state, self.free, self._pause_below, self._resume_above)
         return self.state

@@ -5,7 +5,8 @@ Guarantee   `write` never blocks and costs well under a microsecond. Lines come 
             within `flush_interval_s`, at once after `hurry`, and all of them by `close`.
 Clock       The thread's own sleep.
 On failure  When nobody reads the log (a full pipe), `lines_max` lines wait and further ones are
-            dropped and counted; `dropped` says how many, and a line says so when it flows again.
+            dropped and counted, and so is what a full disk or a terminal that is gone does not
+            take. A line says how many when it flows again; one that was cut off is ended first.
 """
 
 import atexit
@@ -39,6 +40,8 @@ class LineWriter:
         self._flush_interval_s = flush_interval_s
         self._lines_max = lines_max
         self._chunk_bytes = PIPE_ATOMIC_BYTES if _is_pipe(fd) else 1 << 20
+        self._unsaid = 0  # lost lines that are counted, but not yet told in the log
+        self._is_torn = False  # the last line that got out has no end yet
         self._lines: list[bytes] = []
         self._append = self._lines.append
         self._reset()
@@ -113,29 +116,42 @@ class LineWriter:
             lost, self.dropped = self.dropped, 0
             if self.on_dropped is not None:
                 self.on_dropped(lost)
-            self._put([b'{"level":"warning","event":"log_lines_dropped","lines":%d}\n' % lost])
+            self._unsaid += lost
+        if self._unsaid:
+            told = b'{"level":"warning","event":"log_lines_dropped","lines":%d}\n' % self._unsaid
+            if self._write_all(told) == 0:
+                self._unsaid = 0
 
     def _put(self, lines: list[bytes]) -> None:
         chunk: list[bytes] = []
         size = 0
         for line in lines:
             if size + len(line) > self._chunk_bytes and chunk:
-                self._write_all(b"".join(chunk))
+                self._write_out(chunk)
                 chunk, size = [], 0
             chunk.append(line)
             size += len(line)
         if chunk:
-            self._write_all(b"".join(chunk))
+            self._write_out(chunk)
 
-    def _write_all(self, data: bytes) -> None:
-        view = memoryview(data)
+    def _write_out(self, lines: list[bytes]) -> None:
+        self.dropped += self._write_all(b"".join(lines))
+
+    def _write_all(self, data: bytes) -> int:
+        """Write whole lines; returns how many of them are lost."""
+        view = memoryview(b"\n" + data if self._is_torn else data)
         while view:
             try:
                 view = view[os.write(self._fd, view) :]
+                self._is_torn = False
             except BlockingIOError:  # somebody made the descriptor non-blocking: wait for room
                 select.select([], [self._fd], [], 1.0)
-            except OSError:  # the reader is gone; logging must not take the server with it
-                return
+            except OSError:  # the reader is gone, or the disk full: the server goes on
+                break
+        if not view:
+            return 0
+        self._is_torn = self._is_torn or (0 < len(view) < len(data) and data[-len(view) - 1] != 10)
+        return bytes(view).count(b"\n")
 
 
 def _is_pipe(fd: int) -> bool:

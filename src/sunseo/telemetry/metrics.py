@@ -219,8 +219,11 @@ class Metrics:
             "livemax",
             "kind",
         )
-        self.disk_low = self._gauge(
-            "disk_low", "1 while selling is paused because the disk is nearly full.", "livemax"
+        self.selling_stopped = self._gauge(
+            "selling_stopped",
+            "1 while a worker takes no new holds for this reason, which answers and log name, too.",
+            "livemax",
+            "reason",
         )
         self.clock_stepped_back = self._counter(
             "clock_stepped_back", "Times that PostgreSQL's clock was seen to go backwards."

@@ -1,0 +1,29 @@
+"""`sunseo sale …`: what operators do to sales in a hurry, over a running server's API."""
+
+from typing import Annotated
+
+import typer
+
+from sunseo.web.asking import HOME, KeyOption, UrlOption, ask, show
+
+Sale = Annotated[int, typer.Argument(help="Number of the sale.", min=1)]
+
+sale = typer.Typer(help="Sales: stop one at once, and let it go on.", no_args_is_help=True)
+
+
+@sale.command("pause")
+def pause_sale(number: Sale, *, key: KeyOption, url: UrlOption = HOME) -> None:
+    """Take no new holds; holds that exist can still be renewed, released and ordered."""
+    show(ask(url, key, "POST", f"/v1/sales/{number}/pause"))
+
+
+@sale.command("resume")
+def resume_sale(number: Sale, *, key: KeyOption, url: UrlOption = HOME) -> None:
+    """Let a paused sale go on."""
+    show(ask(url, key, "POST", f"/v1/sales/{number}/resume"))
+
+
+@sale.command("show")
+def show_sale(number: Sale, *, key: KeyOption, url: UrlOption = HOME) -> None:
+    """Show a sale with what it offers."""
+    show(ask(url, key, "GET", f"/v1/sales/{number}"))
