@@ -211,7 +211,7 @@ class SaleState(msgspec.Struct):
             raise NotReadError from missing
 
 
-class _Counters(msgspec.Struct):
+class _Counters(msgspec.Struct, gc=False):
     stocks: list[tuple[Stock, int]]
     uses: list[tuple[Use, int]]
 

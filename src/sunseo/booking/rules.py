@@ -4,7 +4,6 @@
 it goes. It does no I/O and is told the time.
 """
 
-from collections import Counter
 from datetime import timedelta
 from uuid import UUID
 
@@ -133,24 +132,24 @@ def claim_of(command: PlaceHold, sale: SaleState) -> Claim:
     stock belongs to; both count once for the whole sale.
     """
     catalogue = sale.catalogue
-    draws: Counter[int] = Counter()
-    occasions: Counter[int] = Counter()
+    draws: dict[int, int] = {}
+    occasions: dict[int, int] = {}
     amount = 0
     units = len(command.seats)
     for number in command.seats:
         seat = sale.seats[number]
-        occasions[seat.occasion] += 1
+        occasions[seat.occasion] = occasions.get(seat.occasion, 0) + 1
         amount += catalogue.prices[seat.price_class]
     for number, quantity in command.products:
         product = catalogue.products[number]
         units += quantity
         amount += product.price * quantity
         for stock, each in product.draws:
-            draws[stock] += each * quantity
+            draws[stock] = draws.get(stock, 0) + each * quantity
         for occasion in product.occasions:
-            occasions[occasion] += quantity
+            occasions[occasion] = occasions.get(occasion, 0) + quantity
 
-    uses = dict(occasions) if catalogue.occasion_limit is not None else {}
+    uses = occasions if catalogue.occasion_limit is not None else {}
     if catalogue.person_limit is not None:
         uses[WHOLE_SALE] = units
     return Claim(units, amount, draws, uses)
@@ -176,24 +175,28 @@ def _refuse_asking(
 def _refuse_offer(command: PlaceHold, sale: SaleState, now: Instant) -> Decision | None:
     """Refuse what there is not, not any more, or for nobody yet, whatever is free of it."""
     catalogue = sale.catalogue
-    if unknown := tuple(seat for seat in command.seats if seat not in sale.seats):
-        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SEAT, seats=unknown)
-    if unknown := tuple(p for p, _ in command.products if p not in catalogue.products):
-        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_PRODUCT, products=unknown)
+    if unknown := [seat for seat in command.seats if seat not in sale.seats]:
+        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_SEAT, seats=tuple(unknown))
+    if unknown := [p for p, _ in command.products if p not in catalogue.products]:
+        return HoldAnswer(PlaceHoldOutcome.UNKNOWN_PRODUCT, products=tuple(unknown))
 
     seats = [(number, sale.seats[number]) for number in command.seats]
     products = [(number, catalogue.products[number]) for number, _ in command.products]
 
-    begun = tuple(n for n, s in seats if _has_begun(catalogue.starts.get(s.occasion), now))
-    begun_products = tuple(n for n, product in products if _has_begun(product.starts_at, now))
+    begun = [n for n, s in seats if _has_begun(catalogue.starts.get(s.occasion), now)]
+    begun_products = [n for n, product in products if _has_begun(product.starts_at, now)]
     if begun or begun_products:
-        return HoldAnswer(PlaceHoldOutcome.ALREADY_STARTED, seats=begun, products=begun_products)
-    if unpriced := tuple(n for n, s in seats if s.price_class not in catalogue.prices):
-        return HoldAnswer(LaterOutcome.UNREADABLE, seats=unpriced)
-    dear = tuple(n for n, s in seats if catalogue.prices[s.price_class] > 0)
-    dear_products = tuple(n for n, product in products if product.price > 0)
+        return HoldAnswer(
+            PlaceHoldOutcome.ALREADY_STARTED, seats=tuple(begun), products=tuple(begun_products)
+        )
+    if unpriced := [n for n, s in seats if s.price_class not in catalogue.prices]:
+        return HoldAnswer(LaterOutcome.UNREADABLE, seats=tuple(unpriced))
+    dear = [n for n, s in seats if catalogue.prices[s.price_class] > 0]
+    dear_products = [n for n, product in products if product.price > 0]
     if dear or dear_products:
-        return HoldAnswer(PlaceHoldOutcome.PAYMENT_REQUIRED, seats=dear, products=dear_products)
+        return HoldAnswer(
+            PlaceHoldOutcome.PAYMENT_REQUIRED, seats=tuple(dear), products=tuple(dear_products)
+        )
     return None
 
 
