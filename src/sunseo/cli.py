@@ -1,7 +1,6 @@
 """The command line. Mistakes in its use end with one line and exit code 2."""
 
 import asyncio
-import json
 import os
 import sys
 from contextlib import ExitStack, suppress
@@ -19,23 +18,22 @@ from sunseo.booking.command import sale
 from sunseo.core.outputs import OutputError
 from sunseo.core.processes import open_standard_streams
 from sunseo.invariants.command import run_verify
-from sunseo.operators.keys import create_key
+from sunseo.operators.command import keys
+from sunseo.operators.keys import KeyNameError
 from sunseo.postgres.embedded.error import EmbeddedServerError
 from sunseo.postgres.errors import MigrationRefusedError
 from sunseo.postgres.existing import (
     NoDatabaseError,
     UnreachableDatabaseError,
-    existing_database,
+    current_database,
     place_of,
-    require_current,
 )
-from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.command import demo, rehearse
 from sunseo.room.command import add_room_commands
 from sunseo.room.draw.command import draw
 from sunseo.room.gate.auth_request import read_options, run_gate
 from sunseo.room.simulation.command import simulate_room
-from sunseo.settings import Settings, SettingsError, load_settings
+from sunseo.settings import SettingsError, load_settings
 from sunseo.supervisor import serve as serve_until_told
 
 MISUSE, UNREACHABLE = 2, 3
@@ -47,7 +45,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-keys = typer.Typer(help="Operator keys.", no_args_is_help=True)
 room = typer.Typer(help="Waiting rooms.", no_args_is_help=True)
 room.command("simulate")(simulate_room)
 add_room_commands(room)
@@ -78,6 +75,7 @@ def main() -> None:
         MigrationRefusedError,
         BackupError,
         OutputError,
+        KeyNameError,
     ) as error:
         refuse(str(error))
     except UnreachableDatabaseError as error:
@@ -132,26 +130,12 @@ def serve(
     serve_until_told(settings, announce=_announce)
 
 
-@keys.command("create")
-def create_operator_key(
-    name: Annotated[str, typer.Argument(help="Whom or what the key is for.")],
-    config: ConfigOption = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make an operator key and print it: this once, for it is stored nowhere."""
-    settings = load_settings(os.environ, config, data=data)
-    with ExitStack() as stack:
-        dsn = _current_database(settings, stack)
-        key = asyncio.run(_create_key(dsn, settings.organisation, name))
-    print(json.dumps({"name": name, "key": key}) if as_json else key)
-
-
 @app.command()
 def verify(
     sale: Annotated[list[int] | None, typer.Option(help="Only this sale; may repeat.")] = None,
     config: ConfigOption = None,
     data: DataOption = None,
+    whole: Annotated[bool, typer.Option("--all", help="Print what is well, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check every invariant in the stored data.
@@ -160,9 +144,11 @@ def verify(
     """
     settings = load_settings(os.environ, config, data=data)
     with ExitStack() as stack:
-        dsn = _current_database(settings, stack)
+        dsn = current_database(settings, stack)
         code = asyncio.run(
-            run_verify(dsn, settings.organisation, sale, as_json, place=place_of(settings))
+            run_verify(
+                dsn, settings.organisation, sale, as_json, place=place_of(settings), whole=whole
+            )
         )
     raise typer.Exit(code)
 
@@ -185,18 +171,3 @@ def _announce(line: str) -> None:
     """Tell a person, if one is there: a terminal that is gone or a full disk ends no server."""
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
-
-
-def _current_database(settings: Settings, stack: ExitStack) -> str:
-    """Where the database is that is there already, once it is known to be of this version."""
-    dsn = existing_database(settings, stack)
-    require_current(dsn, place_of(settings))
-    return dsn
-
-
-async def _create_key(dsn: str, organisation: int, name: str) -> str:
-    engine = create_cold_engine(dsn, size=1)
-    try:
-        return await create_key(engine, organisation, name)
-    finally:
-        await engine.dispose()

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sunseo.booking.availability import AvailabilityBoard
 from sunseo.booking.commands import PlaceHoldOutcome
 from sunseo.booking.expirer import Expirer
-from sunseo.booking.halt import SellingHalt
+from sunseo.booking.halt import OF_DISK, SellingHalt
 from sunseo.booking.routes import hold_endpoints
 from sunseo.booking.service import HoldService
 from sunseo.booking.setup import Setup
@@ -42,7 +42,7 @@ from sunseo.journal.log_sink import LogSink
 from sunseo.journal.tail import JournalTail
 from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
-from sunseo.postgres.disk import DiskState, DiskWatch
+from sunseo.postgres.disk import DiskWatch
 from sunseo.postgres.errors import outage_of
 from sunseo.postgres.existing import place_of
 from sunseo.postgres.pipeline import PipelineConnection
@@ -77,10 +77,6 @@ ROOM_STATEMENT_S = 5.0  # a step that takes longer is overtaken by another leade
 GC_THRESHOLDS = (10_000, 50, 100)  # Python's own are 700, 10, 10
 BLOCKED_TRY_S = 0.05  # for which a sale that somebody else has locked is waited for at a time
 CONNECTIONS_MIN = 16_384  # accepted by a worker: most of them are idle, and one more hears nothing
-OF_DISK = {
-    DiskState.LOW: PlaceHoldOutcome.DISK_NEARLY_FULL,
-    DiskState.UNREADABLE: PlaceHoldOutcome.DISK_UNREADABLE,
-}
 SINK_EVERY_S = 0.5  # a turn asks every sale for news; nobody waits for the log
 
 
@@ -108,7 +104,7 @@ class Worker:
         self._troubles = Troubles(metrics, self._logger.warning, place_of(plan.settings))
         self._aside = SetAside(self._logger.warning, count=self._note_set_aside)
         self._disk = _disk_watch(plan)
-        self._halt = SellingHalt(self._halts, self._logger.warning, self._note_halt)
+        self._halt = SellingHalt(self._halts, self._logger.warning, metrics.selling_stopped)
         self._tally = Tally()
         self._waits: list[WaitWatch] = []
         self._engine = create_cold_engine(plan.dsn)
@@ -190,8 +186,8 @@ class Worker:
             "database": self._check_database,
             "lanes": self._check_lanes,
             "room_lanes": self._check_room_lanes,
-            "rooms": self._check_rooms,
-            "disk": self._check_disk,
+            "rooms": self._halt.checking(PlaceHoldOutcome.ROOMS_NOT_READ),
+            "disk": self._halt.checking(*OF_DISK.values()),
         }
         return [
             *guest_endpoints(organisation, guests),
@@ -341,9 +337,6 @@ class Worker:
         if not self._rooms.board.is_read:
             yield PlaceHoldOutcome.ROOMS_NOT_READ
 
-    def _note_halt(self, reason: str, there: int) -> None:
-        self._metrics.selling_stopped.labels(reason).set(there)
-
     def _note_expired(self, expired: int, late_s: float) -> None:
         self._metrics.holds_expired.inc(expired)
         self._metrics.expirer_lag_seconds.set(late_s)
@@ -366,13 +359,6 @@ class Worker:
 
     def _is_short(self, wait_s: float) -> bool | str:
         return wait_s <= self._settings.lane_wait_max_s or f"commands wait {wait_s:.1f} s"
-
-    async def _check_rooms(self) -> bool | str:
-        """Until the rooms are read nobody knows which sales have one, and no sale takes holds."""
-        return self._halt.check(PlaceHoldOutcome.ROOMS_NOT_READ)
-
-    async def _check_disk(self) -> bool | str:
-        return self._halt.check(*OF_DISK.values())
 
 
 def _disk_watch(plan: WorkerPlan) -> DiskWatch | None:

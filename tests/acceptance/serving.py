@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -357,7 +358,7 @@ def until(found: Callable[[], T | None], what: str, check: Callable[[], None] = 
 async def _create_key(dsn: str) -> str:
     engine = create_cold_engine(dsn, size=1)
     try:
-        return await create_key(engine, 1, "tests")
+        return await create_key(engine, 1, f"tests {token_hex(4)}")
     finally:
         await engine.dispose()
 

@@ -25,6 +25,8 @@ MAKES_ONE = {
 NEEDS_ONE: dict[str, list[str]] = {
     "migrate": [],
     "keys create": ["box office"],
+    "keys list": [],
+    "keys revoke": ["box office"],
     "verify": [],
     "backup": ["it.backup"],
 }

@@ -222,8 +222,8 @@ def test_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"workers": "many"}, ("workers",)),
-        ({"jwt_secret": "short"}, ("jwt_secret", "32")),
+        ({"workers": "many"}, ("SUNSEO_WORKERS",)),
+        ({"jwt_secret": "short"}, ("SUNSEO_JWT_SECRET", "32")),
         ({"colour": "red"}, ("SUNSEO_COLOUR",)),
         ({"host": "nowhere.invalid"}, ("nowhere.invalid",)),
     ],

@@ -44,10 +44,17 @@ def test_backup_and_restore_work_as_written(tmp_path: Path) -> None:
     blocks = blocks_of(GUIDE)
     with running(tmp_path / "var/lib/sunseo") as server:
         server.create_concert(server.create_key())
+        (pause,) = [block.text for block in blocks if block.purpose == "pause"]
+        for verb in ("pause", "resume"):
+            pause = pause.replace(f"{verb} 1", f"{verb} 1 --url {server.url}")
+        paused = run(f"export SUNSEO_DATA=/var/lib/sunseo\n{pause}", tmp_path)
         said = [run(block.text, tmp_path) for block in blocks if block.purpose == "run"]
     (stopped,) = [block for block in blocks if block.purpose == "stopped"]
     last = run(stopped.text, tmp_path)
 
+    assert [line for line in paused.splitlines() if "paused" in line] == [
+        *('  "paused": true', '  "paused": false'),
+    ]
     assert [one.splitlines()[0].split()[0] for one in said] == ["Saved", "Saved", "Restored:"]
     assert "It is encrypted" in said[1]
     assert "Clean: " in said[2]

@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,6 +26,14 @@ from tests.store.test_board import Statements, Watch
 
 KEY = new_operator_key()
 GZIP = {"accept-encoding": "gzip"}
+NEW_SALE = {
+    "name": "Concert",
+    "currency": "KRW",
+    "time_zone": "Asia/Seoul",
+    "opens_at": OPENING,
+    "price_classes": [{"name": "R", "price": 0}],
+    "occasions": [{"name": "Friday", "starts_at": SHOW}],
+}
 
 
 class Window:
@@ -53,10 +61,10 @@ class Window:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return await ask(self.app, method, path, headers=named, query=query.encode())
 
-    async def operate(self, path: str, body: Any) -> Response:
+    async def operate(self, path: str, body: Any, key: str = "once") -> Response:
         headers = {
             "authorization": f"Bearer {KEY.text}",
-            "idempotency-key": path,
+            "idempotency-key": f"{path}-{key}",
             "content-type": "application/json",
         }
         return await ask(self.app, "POST", path, msgspec.json.encode(body), headers=headers)
@@ -162,17 +170,7 @@ async def test_what_an_operator_did_shows_at_once_where_she_did_it(
 ) -> None:
     """No turn of the board is waited for, not even where somebody had asked for it too early."""
     assert (await window.look("/v1/sales/1")).status == 404
-    created = await window.operate(
-        "/v1/sales",
-        {
-            "name": "Concert",
-            "currency": "KRW",
-            "time_zone": "Asia/Seoul",
-            "opens_at": OPENING,
-            "price_classes": [{"name": "R", "price": 0}],
-            "occasions": [{"name": "Friday", "starts_at": SHOW}],
-        },
-    )
+    created = await window.operate("/v1/sales", NEW_SALE)
     assert (created.status, created.json["sale"]) == (201, 1)
     assert (await window.look("/v1/sales/1")).status == 200
     assert (await window.look("/v1/sales/1/seats")).json["seats"] == []
@@ -285,3 +283,51 @@ async def test_sales_that_do_not_exist_are_asked_for_once_a_second(
     for _ in range(20):
         assert (await window.look(path)).json["outcome"] == "unknown_sale"
     assert statements.cold == 1
+
+
+async def test_a_list_of_seats_is_never_a_part_of_them(market: Market, window: Window) -> None:
+    """Without an occasion it is the only one with seats; of more, none is picked unasked."""
+    two = [{"name": name, "starts_at": SHOW} for name in ("Friday", "Saturday")]
+    number = (await window.operate("/v1/sales", NEW_SALE | {"occasions": two})).json["sale"]
+    path = f"/v1/sales/{number}/seats"
+
+    def block(occasion: int) -> dict[str, Any]:
+        shape = {"price_class": 1, "section": "B", "rows": 1, "seats_per_row": 2}
+        return {"blocks": [{"occasion": occasion, **shape}]}
+
+    assert (await window.operate(path, block(2))).status == 201
+    only = (await window.look(path)).json
+    assert (only["occasion"], len(only["seats"])) == (2, 2)
+
+    assert (await window.operate(path, block(1), "again")).status == 201
+    refused = (await window.look(path)).json
+    assert (refused["outcome"], refused["occasions"]) == ("occasion_required", [1, 2])
+    assert len((await window.look(f"{path}?occasion=1")).json["seats"]) == 2
+
+
+async def test_all_times_of_a_sale_have_one_form(market: Market, window: Window) -> None:
+    """Those that PostgreSQL has written look like those that we have: in UTC, with a Z."""
+    number = (await window.operate("/v1/sales", NEW_SALE)).json["sale"]
+
+    sale = (await window.look(f"/v1/sales/{number}")).json
+
+    assert sale["opens_at"].endswith("Z")
+    assert [one["starts_at"][-1] for one in sale["occasions"]] == ["Z"]
+    assert msgspec.convert(sale["occasions"][0]["starts_at"], datetime) == SHOW
+
+
+async def test_sales_are_listed_for_operators(market: Market, window: Window) -> None:
+    """The newest first, each with its times and whether it is open; nobody else gets the list."""
+    later = NEW_SALE | {"name": "Later", "opens_at": SHOW}
+    for number, body in enumerate((NEW_SALE, later), 1):
+        await window.operate("/v1/sales", body, str(number))
+    await market.setup.set_paused("op", "pause", 1, paused=True)
+
+    listed = await window.look("/v1/sales", authorization=f"Bearer {KEY.text}")
+
+    assert (await window.look("/v1/sales")).status == 401
+    assert listed.json["more"] is False
+    assert [
+        (one["sale"], one["name"], one["is_open"], one["paused"], one["opens_at"][-1])
+        for one in listed.json["sales"]
+    ] == [(2, "Later", False, False, "Z"), (1, "Concert", False, True, "Z")]

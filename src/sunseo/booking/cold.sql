@@ -174,6 +174,19 @@ SELECT
 FROM sales AS s
 WHERE s.organisation = :organisation AND s.sale = :sale;
 
+-- name: list_sales
+-- Read the sales with their times, the newest first.
+SELECT
+    s.sale, s.version, s.name, s.opens_at, s.closes_at,
+    s.opens_at <= asked.now AND (s.closes_at IS NULL OR s.closes_at > asked.now) AND NOT s.paused
+        AS is_open,
+    s.paused
+FROM sales AS s
+CROSS JOIN (SELECT clock_timestamp() AS now) AS asked
+WHERE s.organisation = :organisation
+ORDER BY s.sale DESC
+LIMIT :rows_max;
+
 -- name: read_seats
 -- Write the seats of one occasion as JSON, in the order of the availability bitmap.
 SELECT

@@ -24,6 +24,11 @@ def resume_sale(number: Sale, *, key: KeyOption, url: UrlOption = HOME) -> None:
 
 
 @sale.command("show")
-def show_sale(number: Sale, *, key: KeyOption, url: UrlOption = HOME) -> None:
-    """Show a sale with what it offers."""
-    show(ask(url, key, "GET", f"/v1/sales/{number}"))
+def show_sale(
+    number: Annotated[int | None, typer.Argument(help="Number of the sale; else all.")] = None,
+    *,
+    key: KeyOption,
+    url: UrlOption = HOME,
+) -> None:
+    """Show a sale with what it offers, or all sales with their times."""
+    show(ask(url, key, "GET", "/v1/sales" if number is None else f"/v1/sales/{number}"))

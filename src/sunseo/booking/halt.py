@@ -5,9 +5,12 @@ Guarantee   Answer, log, metric and readiness use one name for one reason. A rea
             goes is a line in the log.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+
+from prometheus_client import Gauge
 
 from sunseo.booking.commands import PlaceHoldOutcome
+from sunseo.postgres.disk import DiskState
 
 REASONS = (
     PlaceHoldOutcome.DISK_NEARLY_FULL,
@@ -16,6 +19,11 @@ REASONS = (
 )
 """In the order in which they are told, where there is more than one."""
 
+OF_DISK = {
+    DiskState.LOW: PlaceHoldOutcome.DISK_NEARLY_FULL,
+    DiskState.UNREADABLE: PlaceHoldOutcome.DISK_UNREADABLE,
+}
+
 
 class SellingHalt:
     """That of one process.
@@ -23,18 +31,18 @@ class SellingHalt:
     Args:
         reasons: what stops selling now.
         say: writes a warning: an event's name, and what else is known of it.
-        count: told 1 or 0 for each reason, by its name.
+        gauge: set to 1 or 0 for each reason, by its name.
     """
 
     def __init__(
         self,
         reasons: Callable[[], Iterable[PlaceHoldOutcome]],
         say: Callable[..., object],
-        count: Callable[[str, int], object],
+        gauge: Gauge,
     ) -> None:
         self._reasons = reasons
         self._say = say
-        self._count = count
+        self._gauge = gauge
         self._told: set[PlaceHoldOutcome] = set()
 
     def first(self) -> PlaceHoldOutcome | None:
@@ -47,15 +55,19 @@ class SellingHalt:
         reasons = set(self._reasons())
         for reason in REASONS:
             name = reason.code
-            self._count(name, int(reason in reasons))
+            self._gauge.labels(name).set(reason in reasons)
             if reason in reasons - self._told:
                 self._say("selling_stopped", reason=name)
             elif reason in self._told - reasons:
                 self._say("selling_goes_on", reason=name)
         self._told = reasons
 
-    def check(self, *reasons: PlaceHoldOutcome) -> bool | str:
-        """For readiness: true, or the name and sentence of the first of these reasons."""
-        found = set(self._reasons())
-        said = (f"{one.code}: {one.sentence}" for one in reasons if one in found)
-        return next(said, True)
+    def checking(self, *reasons: PlaceHoldOutcome) -> Callable[[], Awaitable[bool | str]]:
+        """A check of readiness: true, or name and sentence of the first of these reasons."""
+
+        async def check() -> bool | str:
+            found = set(self._reasons())
+            said = (f"{one.code}: {one.sentence}" for one in reasons if one in found)
+            return next(said, True)
+
+        return check

@@ -204,6 +204,8 @@ def _reply(call: Call, answer: Answer[PartAnswer]) -> WebAnswer:
         }
         if result.room is not None:
             extra["room"] = result.room
+        if result.times is not None:
+            extra["opens_at"], extra["closes_at"] = result.times
         return Refusal(result.outcome, extra=extra)
     return Refusal(result.outcome)
 

@@ -31,7 +31,8 @@ class HoldAnswer(msgspec.Struct, frozen=True, gc=False):
     """An outcome with what it is about.
 
     `seats`, `products` and `stocks` name those that stood in the way; `currency` and
-    `renewals_left` go with a hold; `room` is where to queue up first.
+    `renewals_left` go with a hold; `room` is where to queue up first; `times` are those at which
+    the sale opens and, if it does, closes.
     """
 
     outcome: Outcome
@@ -42,6 +43,7 @@ class HoldAnswer(msgspec.Struct, frozen=True, gc=False):
     products: tuple[int, ...] = ()
     stocks: tuple[int, ...] = ()
     room: int | None = None
+    times: tuple[Instant, Instant | None] | None = None
 
 
 Decision = HoldAnswer | AskAgain
@@ -166,7 +168,8 @@ def _refuse_asking(
         outcome = PlaceHoldOutcome.PASS_REQUIRED if is_known else LaterOutcome.UNREADABLE
         return HoldAnswer(outcome, room=command.admission.room)
     if not terms.is_open(now):
-        return HoldAnswer(PlaceHoldOutcome.SALE_NOT_OPEN)
+        times = (terms.opens_at, terms.closes_at)
+        return HoldAnswer(PlaceHoldOutcome.SALE_NOT_OPEN, times=times)
     if terms.paused:
         return HoldAnswer(PlaceHoldOutcome.SALE_PAUSED)
     return None

@@ -42,6 +42,7 @@ class SetupOutcome(Outcome):
     """What set-up can be answered besides `EffectOutcome`."""
 
     UNKNOWN_SALE = Kind.ABSENT, "There is no such sale."
+    OCCASION_REQUIRED = Kind.REFUSED, "Say which occasion: the sale has seats on more than one."
     UNKNOWN_OCCASION = Kind.ABSENT, "The sale has no such occasion."
     UNKNOWN_PRICE_CLASS = Kind.ABSENT, "The sale has no such price class."
     UNKNOWN_STOCK = Kind.ABSENT, "The sale has no such stock."

@@ -8,6 +8,7 @@ from unicodedata import is_normalized
 import msgspec
 from msgspec import Meta
 
+from sunseo.core.currencies import is_currency
 from sunseo.core.zones import is_zone
 from sunseo.web.fields import Label, Moment, Name, Number32, Price
 
@@ -64,6 +65,8 @@ class NewSale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                 'persons must say whom the limit counts: "accounts" (guests can hold nothing), or'
                 ' "guests" (each guest session counts, and anybody may open many of them)'
             )
+        if not is_currency(self.currency):
+            raise ValueError("currency must be one of ISO 4217 that people pay with, such as KRW")
         if not is_zone(self.time_zone):
             raise ValueError("time_zone must be a name like Asia/Seoul")
         _refuse_repeats(_each("price_classes"), "name", [c.name for c in self.price_classes])

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.booking.availability import AvailabilityBoard
+from sunseo.booking.sale_list import sale_list_endpoint
 from sunseo.booking.setup import QUERIES, SETUP_OUTCOMES, Setup, SetupOutcome
 from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.clock import Monotonic
@@ -103,7 +104,7 @@ class SeatList(msgspec.Struct, frozen=True):
 
 
 class SeatQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    occasion: Number32 = 1
+    occasion: Number32 | None = None  # of all, where only one has seats
 
 
 def setup_endpoints(
@@ -180,6 +181,7 @@ def setup_endpoints(
             idempotent_key=True,
             urgency=Urgency.ALWAYS,  # wanted most when there is too much of everything
         ),
+        sale_list_endpoint(engine, organisation),
         Endpoint(
             name="read_sale",
             method="GET",
@@ -196,10 +198,11 @@ def setup_endpoints(
             method="GET",
             path="/v1/sales/{sale:int}/seats",
             summary="List the seats of one occasion, in the order of the availability bitmap",
+            description="Without `occasion` it is the only one that has seats.",
             handler=reads.seats,
             response=SeatList,
             query=SeatQuery,
-            outcomes=(SetupOutcome.UNKNOWN_SALE,),
+            outcomes=(SetupOutcome.UNKNOWN_SALE, SetupOutcome.OCCASION_REQUIRED),
             urgency=Urgency.JOIN,
             answers=UNCHANGED,
         ),
@@ -313,10 +316,16 @@ class SaleReads:
         return document.reply(call)
 
     async def seats(self, call: Call) -> Answer:
-        sale, occasion = call.path["sale"], call.query.occasion
+        sale: int = call.path["sale"]
         snapshot = await self._board.look(sale)
         if snapshot is None:
             return Refusal(SetupOutcome.UNKNOWN_SALE)
+        occasion: int | None = call.query.occasion
+        if occasion is None:
+            seated = sorted(snapshot.seat_maps)
+            if len(seated) > 1:
+                return Refusal(SetupOutcome.OCCASION_REQUIRED, extra={"occasions": seated})
+            occasion = seated[0] if seated else 1
         # Seats are only ever added, so that a short time in a cache harms nobody.
         cached = ((b"cache-control", b"public, max-age=10"),)
         if occasion not in snapshot.seat_maps:
@@ -349,6 +358,8 @@ class SaleReads:
 def _offer(row: Mapping[str, Any], ahead: datetime) -> Offer:
     fields = {name: row[name] for name in SaleBody.__struct_fields__ if name in row}
     size = 0
+    for occasion in fields["occasions"]:  # PostgreSQL writes times in another form than we do
+        occasion["starts_at"] = datetime.fromisoformat(occasion["starts_at"]).astimezone(UTC)
     for name, value in fields.items():
         if isinstance(value, list):
             fields[name] = msgspec.Raw(msgspec.json.encode(value))

@@ -26,6 +26,7 @@ async def run_verify(
     *,
     limits: VerifyLimits | None = None,
     place: str = "the database",
+    whole: bool = False,
 ) -> int:
     """Verify and print; returns 0 if clean, 1 if violated, 2 if it could not (all) be checked.
 
@@ -45,7 +46,7 @@ async def run_verify(
     if as_json:
         output.file.write(f"{msgspec.json.encode(report).decode()}\n")
     else:
-        show(report, output)
+        show(report, output, whole=whole)
     if report.sales == 0:
         # Not highlighted, and never wrapped: it has to be read.
         errors.print(

@@ -1,4 +1,4 @@
-"""A report for people: a table of all invariants, and the rows at fault below it."""
+"""A report for people: a table of what is not well, or of all, and the rows at fault below it."""
 
 from collections import defaultdict
 from typing import Any
@@ -14,16 +14,18 @@ from sunseo.invariants.report import NotChecked, Report, Violation
 ROW_CHARACTERS_MAX = 400  # of one row at fault; all of it is in the JSON
 
 
-def show(report: Report, console: Console) -> None:
-    console.print(render(report))
+def show(report: Report, console: Console, *, whole: bool = False) -> None:
+    console.print(render(report, whole=whole))
 
 
-def render(report: Report) -> RenderableType:
+def render(report: Report, *, whole: bool = False) -> RenderableType:
+    """What is not well, and the verdict; all invariants, if the whole of it is wanted."""
     details = [_details(violation) for violation in report.violations]
-    return Group(_table(report), *details, *_reasons(report.not_checked), _verdict(report))
+    table = [_table(report, whole=whole)] if whole or not report.clean else []
+    return Group(*table, *details, *_reasons(report.not_checked), _verdict(report))
 
 
-def _table(report: Report) -> Table:
+def _table(report: Report, *, whole: bool) -> Table:
     found: dict[str, list[Violation]] = defaultdict(list)
     for violation in report.violations:
         found[violation.invariant].append(violation)
@@ -40,10 +42,10 @@ def _table(report: Report) -> Table:
             result = Text("VIOLATED", style="bold red")
         elif invariant.name in missed:
             result = Text("NOT CHECKED", style="bold yellow")
-        elif invariant.name in report.checked:
+        elif whole and invariant.name in report.checked:
             result = Text("holds", style="green")
         else:
-            continue  # it was not asked for
+            continue  # it was not asked for, or is well
         at_fault = sum(violation.total for violation in violations)
         table.add_row(invariant.name, result, f"{at_fault:,}", invariant.sentence)
     return table

@@ -47,6 +47,11 @@ def hash_entry(entry: AuditEntry, previous_hash: bytes) -> bytes:
     return sha256(previous_hash + _encode(fields)).digest()
 
 
+async def lock(connection: AsyncConnection, organisation: int) -> None:
+    """Have other writers of this organisation's log wait for the end of the transaction."""
+    await connection.execute(_QUERIES["lock_audit_log"], {"organisation": organisation})
+
+
 async def append(
     connection: AsyncConnection,
     organisation: int,
@@ -59,7 +64,7 @@ async def append(
 ) -> None:
     """Append an entry in the transaction of what it tells; writers queue on the organisation."""
     where = {"organisation": organisation}
-    await connection.execute(_QUERIES["lock_audit_log"], where)
+    await lock(connection, organisation)
     head = (await connection.execute(_QUERIES["read_audit_head"], where)).one_or_none()
     number, previous_hash = (head.entry, head.hash) if head else (0, FIRST_PREVIOUS_HASH)
     entry = AuditEntry(organisation, number + 1, now, actor, action, sale, details)

@@ -3,6 +3,20 @@
 INSERT INTO operator_keys (organisation, key_id, name, digest)
 VALUES (:organisation, :key_id, :name, :digest);
 
+-- name: list_keys
+-- Read all keys that were ever made, the oldest first.
+SELECT key_id, name, created_at, revoked_at
+FROM operator_keys
+WHERE organisation = :organisation
+ORDER BY created_at, key_id;
+
+-- name: revoke_key
+-- Take a key back.
+UPDATE operator_keys
+SET revoked_at = clock_timestamp()
+WHERE organisation = :organisation AND key_id = :key_id
+RETURNING revoked_at;
+
 -- name: find_keys
 -- Find the digests of those of these keys that have not been revoked.
 SELECT key_id, digest

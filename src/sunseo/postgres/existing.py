@@ -51,6 +51,13 @@ def existing_database(settings: Settings, stack: ExitStack) -> str:
     return stack.enter_context(EmbeddedServer(settings.data)).dsn
 
 
+def current_database(settings: Settings, stack: ExitStack) -> str:
+    """Where the database is that is there already, once it is known to be of this version."""
+    dsn = existing_database(settings, stack)
+    require_current(dsn, place_of(settings))
+    return dsn
+
+
 def require_cluster(data: Path) -> None:
     """Refuse a data folder without a database in it.
 

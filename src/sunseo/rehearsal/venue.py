@@ -14,6 +14,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import NamedTuple
 
 import aiohttp
@@ -80,7 +81,7 @@ async def open_venue(
         async with open_engine(running_dsn(folder)) as engine:
             if engine is None:
                 raise ServerError("its PostgreSQL is not to be found")
-            key = await create_key(engine, ORGANISATION, "rehearsal")
+            key = await create_key(engine, ORGANISATION, f"rehearsal {token_hex(4)}")
             yield Venue(server.url, key, engine, server, issuer)
     finally:
         await asyncio.to_thread(server.stop)
