@@ -19,7 +19,7 @@ import pytest
 PATIENCE_S = 240
 SUNSEO = (sys.executable, "-m", "sunseo", "rehearse")
 SMALL = ("--visitors", "40", "--duration", "2", "--session", "0.3", "--seed", "5")
-INTO = ("--json", "out.json")
+INTO = ("--json-file", "out.json")
 TOOLS = {
     "k6": ("crowd.js", ("k6", "run", "--quiet", "crowd.js")),
     "locust": ("crowd.py", ("locust", "-f", "crowd.py", "--headless", "--only-summary")),

@@ -35,7 +35,7 @@ class Rehearsed:
         self.markdown, self.page = folder / "incident.md", folder / "incident.html"
         told = folder / "told.json"
         reports = ("--incident", str(self.markdown), "--incident", str(self.page))
-        rehearsal = start(folder, "--fault", FAULTS, *reports, "--json", str(told))
+        rehearsal = start(folder, "--fault", FAULTS, *reports, "--json-file", str(told))
         self.screen, self.errors = rehearsal.communicate(timeout=PATIENCE_S)
         self.code = rehearsal.returncode
         self.told: dict[str, Any] = json.loads(told.read_text())
@@ -114,7 +114,7 @@ def test_interrupted_pause_leaves_nothing_stopped(
             "a server of our own only",
         ),
         (("--incident", "report.md"), "--incident stands with --fault"),
-        (("--fault", "kill-db@2s", "--incident", "report.txt"), "neither .md nor .html"),
+        (("--fault", "kill-db@2s", "--incident", "report.txt"), "writes .md or .html, not"),
     ],
 )
 def test_bad_fault_is_refused(options: tuple[str, ...], word: str, tmp_path: Path) -> None:

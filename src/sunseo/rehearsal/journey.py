@@ -19,10 +19,10 @@ from sunseo.rehearsal.browsing import Browsing
 from sunseo.rehearsal.caller import NO_BODY, Caller, GoneError
 from sunseo.rehearsal.door import GaveUpError, Reply, Request
 from sunseo.rehearsal.habits import Habits, Trick
-from sunseo.rehearsal.ledger import Drawn, Entered, Known, Left, Operation, Placed
+from sunseo.rehearsal.ledger import Drawn, Entered, Known, Left, Operation, Placed, Told
 from sunseo.rehearsal.scene import Given, Scene, encode, given
 from sunseo.rehearsal.shopping import Shopping
-from sunseo.rehearsal.sights import State, poll_after_s
+from sunseo.rehearsal.sights import State, poll_after_s, wait_s
 from sunseo.rehearsal.tricks import book_as_a_friend, enter_request, forge, jump
 
 TOKEN_LIFETIME_S = 7200
@@ -43,6 +43,7 @@ class Visit:
         self._caller.sale, self._opens_s = scene.errand(scene.door.seconds(due), habits.number)
         self._came = due
         self._place = Given()
+        self._was_told = False
         self._renew_due = 0.0
         self._stage = ""
         self._beside: list[asyncio.Task[None]] = []
@@ -190,12 +191,26 @@ class Visit:
                 raise GoneError("sold_out")
             if state.phase == "closed":
                 raise GoneError("room_closed")
+            self._hear_wait(state)
             if self._is_called(state) and away_s is None:
                 self._place.serving = state.serving
                 return
             if caller.due >= leaves_at:
                 raise GoneError("impatient")
             await caller.pause(self._poll_after_s(state, self._place.number))
+
+    def _hear_wait(self, state: State) -> None:
+        """Keep what she is told for the first time about how long it takes."""
+        if self._was_told or state.speed is None:
+            return
+        number = self._place.number
+        likely_s = wait_s(state, number, state.speed.v50)
+        if likely_s is None:
+            return
+        self._was_told = True
+        slow_s = wait_s(state, number, state.speed.v10)
+        at = self._caller.seconds(self._caller.due)
+        self._scene.ledger.told.append(Told(self._habits.number, at, likely_s, slow_s))
 
     def _is_called(self, state: State) -> bool:
         return self._place.number <= state.serving and state.phase in ("open", "draining")

@@ -35,6 +35,20 @@ class Drawn(msgspec.Struct, frozen=True, array_like=True):
     registered_at: float
 
 
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """The first time that a visitor was told how long it takes until her turn.
+
+    Attributes:
+        at: when.
+        likely_s, slow_s: in the middle case and in the slow one; the latter may not be known.
+    """
+
+    visitor: int
+    at: float
+    likely_s: float
+    slow_s: float | None
+
+
 class Entered(msgspec.Struct, frozen=True, array_like=True):
     """A pass that was given, and what `serving` the visitor had seen."""
 
@@ -115,6 +129,7 @@ class Ledger(msgspec.Struct):
     known: list[Known] = []
     placed: list[Placed] = []
     drawn: list[Drawn] = []
+    told: list[Told] = []
     entered: list[Entered] = []
     held: list[Held] = []
     ordered: list[Ordered] = []

@@ -18,6 +18,7 @@ from sunseo.rehearsal.scenario import Scenario
 from sunseo.rehearsal.slo import Kept, Measured, hold_against
 from sunseo.rehearsal.slowest import Machinery, SlowMoment, slowest
 from sunseo.rehearsal.verdict import Check, Verdict
+from sunseo.rehearsal.waits import Waits, waits_of
 
 Standing = Literal["held", "partly", "broken", "incomplete"]
 """`partly`: what could be checked held, and not everything could be."""
@@ -110,6 +111,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     checks: list[Check]
     fairness: Fairness | None
+    waits: Waits | None = None
     requests: int
     requests_per_s: float
     requests_per_s_busiest: int
@@ -186,6 +188,7 @@ def conclude(
         checks=verdict.checks,
         slos=slos,
         fairness=verdict.fairness,
+        waits=waits_of(ledger),
         requests=figures.requests,
         requests_per_s=requests_per_s,
         requests_per_s_busiest=max(busy.values(), default=0),

@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 class Speed(msgspec.Struct, frozen=True):
+    """People called a second: in the slow case, the middle one."""
+
     v50: float
+    v10: float = 0.0
 
 
 class PollTerms(msgspec.Struct, frozen=True):
@@ -47,6 +50,19 @@ class _Availability(msgspec.Struct):
 
 _state_of = msgspec.json.Decoder(State).decode
 _availability_of = msgspec.json.Decoder(_Availability).decode
+
+
+def wait_s(state: State, number: int, speed: float) -> float | None:
+    """Seconds until a number's turn at a speed, as the pages tell it; none where nobody can say."""
+    ahead = max(0, number - state.serving)
+    if ahead and speed <= 0:
+        return None
+    until_open_s = 0.0
+    if state.phase == "before":
+        if state.opens_at is None:
+            return None
+        until_open_s = max(0.0, (state.opens_at - state.now) / 1000)
+    return until_open_s + (ahead / speed if ahead else 0.0)
 
 
 def poll_after_s(state: State, number: int) -> float:

@@ -21,6 +21,7 @@ from sunseo.rehearsal.outcome import Options, Outcome
 from sunseo.rehearsal.report.findings import change_row, changed, slow_moments
 from sunseo.rehearsal.report.texts import CATALOGUES
 from sunseo.rehearsal.verdict import Check
+from sunseo.rehearsal.waits import Waits
 
 LINE_EVERY_S = 5.0
 BAR_WIDTH = 40
@@ -189,6 +190,7 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
         latency = outcome.latencies.get(name)
         if latency is not None:
             rows.append((f"{name}: p50 / p99", f"{latency.p50:,.0f} / {latency.p99:,.0f} ms"))
+    rows += _waited(outcome.waits)
     if outcome.fairness is not None and outcome.fairness.pairs:
         rows.append(("Kendall's tau of entering", f"{outcome.fairness.tau:.3f}"))
     connections = [s.connections for s in outcome.samples if s.connections is not None]
@@ -200,6 +202,32 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
             f"{outcome.driving.late_p50_ms:,.0f} / {outcome.driving.late_p99_ms:,.0f} ms",
         )
     )
+    return rows
+
+
+def _waited(waits: Waits | None) -> list[tuple[str, str]]:
+    if waits is None:
+        return []
+    rows = [
+        (
+            "Waited in line: median / nine in ten / longest",
+            f"{waits.p50:,.0f} / {waits.p90:,.0f} / {waits.longest:,.0f} s",
+        )
+    ]
+    if waits.told:
+        rows += [
+            (
+                "Told to wait: median / nine in ten",
+                f"{waits.told_p50:,.0f} / {waits.told_p90:,.0f} s",
+            ),
+            (
+                "… and from then on waited; longer than told at worst",
+                (
+                    f"{waits.real_p50:,.0f} / {waits.real_p90:,.0f} s;"
+                    f" {waits.longer:,} of {waits.told:,}"
+                ),
+            ),
+        ]
     return rows
 
 
