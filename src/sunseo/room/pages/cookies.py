@@ -1,6 +1,7 @@
 """What a visitor's browser keeps for her: her place in each room, a guest session, a language.
 
     sunseo_room_<room>   version.nonce.secret.place.began.served, and .receipt after a draw's join
+    sunseo_sent_<room>   how often she was sent back with a pass within seconds, and when last
     sunseo_guest         the token of a guest session
     sunseo_language      ko or en
 
@@ -26,6 +27,9 @@ KEPT_S = 86_400  # as long as a guest session lasts by default
 LANGUAGE_KEPT_S = 180 * 86_400
 SECRET_BYTES = 32
 COOKIE_BYTES_MAX = 1000  # a full one has about 500
+SENT_BACK_MAX = 2  # times in a row; several tabs may each need their own
+SENT_BACK_WITHIN_S = 15
+SENT_KEPT_S = 60
 COOKIES_MAX = 100  # that are read of one request
 
 _VERSION = "1"
@@ -94,6 +98,39 @@ class Visit(msgspec.Struct, frozen=True):
 
     def is_own_form(self, token: str) -> bool:
         return hmac.compare_digest(self.form_token.encode(), token.encode("utf-8", "replace"))
+
+
+class SentBack(msgspec.Struct, frozen=True):
+    """How often a browser was sent back to the site with a pass, each time within seconds.
+
+    A site that could keep the pass does not send her here again at once. `at_s` is by the
+    database's clock, in whole seconds.
+    """
+
+    times: int = 0
+    at_s: int = 0
+
+    @classmethod
+    def read(cls, value: str | None) -> "SentBack":
+        times, _, at_s = (value or "").partition(".")
+        return cls(_number(times), _number(at_s))
+
+    def write(self) -> str:
+        return f"{self.times}.{self.at_s}"
+
+    def again(self, now_s: int) -> "SentBack":
+        """One time more, or the first one if the last was a while ago."""
+        return SentBack(self.times + 1 if self._is_fresh(now_s) else 1, now_s)
+
+    def is_in_vain(self, now_s: int) -> bool:
+        return self.times >= SENT_BACK_MAX and self._is_fresh(now_s)
+
+    def _is_fresh(self, now_s: int) -> bool:
+        return 0 <= now_s - self.at_s <= SENT_BACK_WITHIN_S
+
+
+def sent_cookie_of(room: int) -> str:
+    return f"sunseo_sent_{room}"
 
 
 def cookie_of(room: int) -> str:

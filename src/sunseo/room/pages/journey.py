@@ -20,7 +20,7 @@ from sunseo.room.admission import Admission, AdmissionOutcome
 from sunseo.room.bodies import EnterBody, JoinBody
 from sunseo.room.challenge.challenge import ChallengeBody
 from sunseo.room.commands import EnterOutcome, JoinOutcome
-from sunseo.room.pages.cookies import Visit, cookie_of
+from sunseo.room.pages.cookies import SENT_KEPT_S, SentBack, Visit, cookie_of, sent_cookie_of
 from sunseo.room.pages.desk import Declined, Desk, Entered, Joined, Registered, Waits
 from sunseo.room.pages.drawn import UNSEALED, DrawSection, section_of
 from sunseo.room.pages.notices import (
@@ -33,6 +33,7 @@ from sunseo.room.pages.notices import (
     JOINING_DRAW,
     JOINING_OVER,
     PAUSED,
+    SITE_COOKIES_OFF,
     SOLD_OUT,
     Said,
     said_of,
@@ -351,6 +352,14 @@ class Journey:
         back = visitor.frame.back or (f"{origins[0]}/" if origins else None)
         if back is None:
             return self.notice(visitor, INSIDE)
+        name, now_s = sent_cookie_of(visitor.room), int(visitor.view.now.timestamp())
+        sent = SentBack.read(visitor.jar.get(name))
+        if sent.is_in_vain(now_s):  # only she can make an end of it; who goes on is counted anew
+            visitor.jar.drop(name)
+            text = visitor.frame.texts.accounts_link.format(site=site_of(back))
+            link = Link(visitor.frame.href(), text)
+            return self.notice(visitor, SITE_COOKIES_OFF, link=link)
+        visitor.jar.set(name, sent.again(now_s).write(), SENT_KEPT_S)
         return self._see_other(visitor, with_pass(back, entered.sealed))
 
     def _accounts_only(self, visitor: Visitor) -> Reply:

@@ -37,6 +37,8 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     joining_over_more: str
     cookies_off: str
     cookies_off_more: str
+    site_cookies_off: str
+    site_cookies_off_more: str
     accounts_only: str
     accounts_only_more: str
     accounts_link: str
@@ -171,6 +173,10 @@ EN = Texts(
     joining_draw_more="This page continues by itself in a second.",
     joining_over="Nobody else can join now",
     joining_over_more="Those who are in line are still let in.",
+    site_cookies_off="The site you want to visit needs cookies",
+    site_cookies_off_more="It is your turn, and you were sent there twice; but your browser keeps "
+    "no cookies of that site, and so lost your pass. Please allow cookies for it, then go on. "
+    "Your place is kept meanwhile.",
     cookies_off="This page needs cookies",
     cookies_off_more="Your place in line is kept in a cookie, and your browser did not keep it. "
     "Please allow cookies for this site and load the page again.",
@@ -321,6 +327,10 @@ KO = Texts(
     joining_draw_more="잠시 후 자동으로 넘어갑니다.",
     joining_over="지금은 새로 줄을 설 수 없습니다",
     joining_over_more="이미 줄을 선 분들은 계속 입장합니다.",
+    site_cookies_off="방문하려는 사이트의 쿠키를 허용해 주세요",
+    site_cookies_off_more="차례가 되어 두 번 이동했지만, 브라우저가 그 사이트의 쿠키를 저장하지 "
+    "않아 입장권이 남지 않았습니다. 그 사이트의 쿠키를 허용한 뒤 계속해 주세요. "
+    "그동안 순번은 유지됩니다.",
     cookies_off="쿠키를 허용해 주세요",
     cookies_off_more="순번은 쿠키에 저장되는데, 브라우저가 쿠키를 저장하지 않았습니다. "
     "이 사이트의 쿠키를 허용한 뒤 페이지를 다시 열어 주세요.",
