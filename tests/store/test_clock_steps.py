@@ -93,7 +93,7 @@ async def test_a_reading_that_was_begun_earlier_is_not_taken_over(house: House) 
     """Two loops read at once: what was begun later stays, though nothing else tells them apart."""
     room = await house.room()
     view = await house.looked(room)
-    rows = await house.board._read({})
+    rows = await house.board._read([])
     assert house.board._view(rows[0], view, view.reading - 1) is None
     assert house.board._view(rows[0], view, view.reading + 1) is not None
 

@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from sunseo.core.signing import decode_base64url
 from sunseo.room.health import SiteHealth, Tally, WaitWatch, WorkerHealth
+from sunseo.room.keys import KeyRing
 from sunseo.room.setup_bodies import Signal
 from sunseo.room.signals import Signals
 from sunseo.room.state import SignedState
@@ -58,10 +59,47 @@ async def test_one_statement_a_tick_and_none_a_poll(house: House) -> None:
     assert house.board.served == 1000
 
 
+async def test_rooms_that_nobody_asks_for_cost_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A room is read when it has changed, and its document signed when it is asked for."""
+    rooms = [await house.room() for _ in range(10)]
+    await house.board.run_once()
+    signed: list[int] = []
+    sign = KeyRing.state_signature
+
+    def counting(keys: KeyRing, room: int, document: bytes, ed25519: bool) -> str:
+        signed.append(room)
+        return sign(keys, room, document, ed25519)
+
+    monkeypatch.setattr(KeyRing, "state_signature", counting)
+    views = list(house.board.views())
+    assert [row.room for row in await house.board._read(views)] == [None]
+    await house.board.run_once()
+    assert signed == []
+
+    app = house.app()
+    for _ in range(3):
+        await ask(app, "GET", f"/v1/rooms/{rooms[0]}/state")
+    assert signed == [rooms[0]]
+    before = json.loads((await ask(app, "GET", f"/v1/rooms/{rooms[0]}/state")).body)
+    await house.join(rooms[1], 1)
+    assert [row.room for row in await house.board._read(views)] == [rooms[1]]
+    await house.board.run_once()
+    after = json.loads((await ask(app, "GET", f"/v1/rooms/{rooms[0]}/state")).body)
+
+    assert after["now"] > before["now"]
+    assert {**after, "now": 0, "signature": ""} == {**before, "now": 0, "signature": ""}
+    assert signed == [rooms[0]] * 2
+    changed = house.board.look(rooms[1])
+    assert changed is not None
+    assert changed.issued == 1
+
+
 async def test_the_document_is_signed_as_published(house: House) -> None:
     """The bytes before the signature are what it signs, and members stand in their order."""
     room = await house.room(message={"ko": "안녕", "en": "Hi"})
-    body = (await house.looked(room)).answer.body
+    body = (await house.looked(room)).answer.renew()
 
     document, found, rest = body.rpartition(b',"signature":"')
     assert found
@@ -167,13 +205,13 @@ async def test_revoked_passes_are_listed_until_no_gate_could_let_them_in(house: 
     state = (await house.looked(room)).state
 
     assert [str(listed)[7] for listed in state.revoked] == ["1", "2"]
-    assert json.loads((await house.looked(room)).answer.body)["revoked"][0] == str(PASS)
+    assert json.loads((await house.looked(room)).answer.renew())["revoked"][0] == str(PASS)
 
 
 async def test_a_reading_that_comes_late_is_dropped(house: House) -> None:
     """Two loops may read at once; the older reading never replaces the newer one."""
     room = await house.room()
-    old = await house.board._read({})
+    old = await house.board._read([])
     await house.join(room, 3)
     await house.board.run_once()
     read, house.board._read = house.board._read, _answering(old)  # type: ignore[method-assign]  # a late answer
@@ -186,7 +224,7 @@ async def test_a_reading_that_comes_late_is_dropped(house: House) -> None:
 
 
 def _answering(rows: list[Any]) -> Any:
-    async def read(_known: dict[str, int]) -> list[Any]:
+    async def read(_known: object) -> list[Any]:
         return rows
 
     return read

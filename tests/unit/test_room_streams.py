@@ -13,12 +13,13 @@ from sunseo.room.keys import KeyRing
 from sunseo.room.schedule import phase_at
 from sunseo.room.settings import RoomSettings
 from sunseo.room.state import (
+    Reading,
     RoomState,
     Shown,
+    StateAnswer,
     content_of,
     pass_terms_of,
     poll_of,
-    ready_state,
 )
 from sunseo.room.streams import Streams
 from sunseo.web.raw import RawAnswer
@@ -71,7 +72,7 @@ def view(serving: int) -> RoomView:
         now=NOW,
         state=state,
         content=content_of(state),
-        answer=ready_state(state, KEYS, ed25519=False, served=0),
+        answer=StateAnswer(state, KEYS, Reading(), ed25519=False, served=0),
     )
 
 

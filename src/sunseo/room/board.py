@@ -2,8 +2,9 @@
 
 State       A room is on the board from the first tick after it was made. Before the first tick
             nobody knows which rooms there are.
-Guarantee   One statement a tick reads all rooms, however many poll; a poll reads nothing. Settings
-            are decoded again only when their version has changed. `serving` and `issued` of an
+Guarantee   One statement a tick reads the rooms that have changed, however many poll; a poll reads
+            nothing. A document is signed when it is asked for, once a tick. Settings are decoded
+            again only when their version has changed. `serving` and `issued` of an
             epoch never go back on one worker. Which of two readings is the newer is told by them
             and by which was begun later, never by the clock.
 Clock       PostgreSQL's, as of the tick; documents tell it, and `on_clock` hears it.
@@ -14,11 +15,13 @@ On failure  The board stays as it was, and its documents say by their `now` how 
             `fail_mode`; whoever asks for it is told, and all other rooms go on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.clock import Instant
@@ -31,21 +34,23 @@ from sunseo.room.settings import RoomSettings
 from sunseo.room.setup import QUERIES
 from sunseo.room.state import (
     Halted,
+    Reading,
     RoomState,
     Shown,
     ShownDraw,
     Slowed,
+    StateAnswer,
     content_of,
     moment_of,
     pass_terms_of,
     poll_of,
-    ready_state,
 )
 from sunseo.room.stored import read_settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.web.problems import ProblemError, type_of
-from sunseo.web.raw import RawAnswer, ReadyAnswer
+from sunseo.web.raw import RawAnswer
 
+SOON = timedelta(seconds=10)  # many ticks: a room that is about to change is read with each
 REVOKED_MAX = 1000  # passes that one document lists, those that last longest first
 VOID_MAX = 20_000  # of a sale's room: more than end in a minute behind any room of ours
 REVOKED_LISTED_S = 60 + 5  # after expiry: a gate's clock may be late by the largest skew
@@ -78,6 +83,7 @@ class RoomView(msgspec.Struct, frozen=True):
         void: passes that have not expired, and yet are over: revoked ones, and in the room of a
             sale also those given back, whose slots others may have by now.
         reading: which of this board's it is, in the order in which they were begun.
+        mark: what tells whether any of the rows has changed that the room is shown by.
     """
 
     room: int
@@ -98,14 +104,25 @@ class RoomView(msgspec.Struct, frozen=True):
     now: Instant
     state: RoomState
     content: bytes
-    answer: ReadyAnswer
+    answer: StateAnswer
     void: frozenset[UUID] = frozenset()
     reading: int = 0
+    mark: str = ""
 
     @property
     def is_active(self) -> bool:
         """Whether its line can move or its passes can lapse."""
         return self.live > 0 or self.issued > self.serving or self.situation.phase != "closed"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it stays as it is shown until one of its rows changes.
+
+        Time alone opens and closes rooms, and takes passes off the lists.
+        """
+        change = self.situation.next_change
+        is_soon = change is not None and change - self.now < SOON
+        return not is_soon and not self.revoked and not self.void
 
     @property
     def awaits_draw(self) -> bool:
@@ -139,6 +156,7 @@ class RoomBoard:
     ) -> None:
         self._on_clock = on_clock
         self._readings = 0
+        self._last = Reading()
         self._engine = engine
         self._organisation = organisation
         self._keys = keys
@@ -190,10 +208,21 @@ class RoomBoard:
 
     async def run_once(self) -> bool:
         """Read all rooms and renew their documents."""
-        known = {str(room): view.version for room, view in self._views.items()}
         self._readings += 1
         reading = self._readings
-        for row in await self._read(known):
+        known = list(self._views.values())
+        rows = await self._read(known)
+        now = rows[0].now
+        if reading > self._last.number:
+            self._last.number, self._last.now_ms = reading, moment_of(now) or 0
+            self._on_clock(now)
+        changed = {row.room for row in rows}
+        for view in known:
+            if view.room not in changed and self._views.get(view.room) is view:
+                self._views[view.room] = replace(view, now=now, reading=reading)
+        for row in rows:
+            if row.room is None:
+                break  # nothing has changed
             if row.sale is not None:
                 self._rooms_of_sales[row.sale] = row.room
             try:
@@ -211,7 +240,6 @@ class RoomBoard:
         view = self._view(row, before, reading)
         if view is None:
             return
-        self._on_clock(view.now)
         self._views[row.room] = view
         self._answers[state_path(row.room)] = view.answer
         self._unreadable.discard(row.room)
@@ -227,14 +255,16 @@ class RoomBoard:
         if (view := self._views.pop(room, None)) is not None:
             self._served_before += view.answer.served
 
-    async def _read(self, known: dict[str, int]) -> list[Any]:
+    async def _read(self, known: Sequence[RoomView]) -> list[Any]:
         async with self._engine.connect() as raw:
             connection = await raw.execution_options(isolation_level="AUTOCOMMIT")
             found = await connection.execute(
                 QUERIES["read_board"],
                 {
                     "organisation": self._organisation,
-                    "known": _encode(known).decode(),
+                    "rooms": [view.room for view in known],
+                    "versions": [view.version for view in known],
+                    "marks": [view.mark if view.is_settled else "" for view in known],
                     "listed_s": REVOKED_LISTED_S,
                     "revoked_max": REVOKED_MAX,
                     "void_max": VOID_MAX,
@@ -286,9 +316,10 @@ class RoomBoard:
             now=row.now,
             state=state,
             content=content_of(state),
-            answer=ready_state(state, self._keys, ed25519=ed25519, served=served),
+            answer=StateAnswer(state, self._keys, self._last, ed25519=ed25519, served=served),
             void=frozenset(row.void or row.revoked or ()),
             reading=reading,
+            mark=row.mark,
         )
 
 

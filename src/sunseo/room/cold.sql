@@ -101,12 +101,20 @@ ON CONFLICT (organisation, room, source)
 RETURNING source;
 
 -- name: read_board
--- Read all rooms as they are shown: the settings only of those whose version is not known yet, and
--- which passes have ended before their time only where we sell behind the room ourselves.
+-- Read the rooms that have changed as they are shown: the settings only of those whose version is
+-- not known yet, and which passes have ended before their time only where we sell behind the room
+-- ourselves. A mark names the versions of all rows that a room is shown by; whatever ends a pass
+-- writes its line, too. Where nothing has changed, one row tells the time.
+SELECT t.now, changed.*
+FROM (SELECT statement_timestamp() AS now) AS t
+LEFT JOIN (
 SELECT
     r.room, r.version, r.name, r.sale,
-    CASE WHEN CAST(:known AS jsonb) ->> CAST(r.room AS text) = CAST(r.version AS text) THEN NULL
-        ELSE CAST(r.settings AS text) END AS settings,
+    CASE WHEN k.version = r.version THEN NULL ELSE CAST(r.settings AS text) END AS settings,
+    concat_ws(
+        ' ', r.xmin, coalesce(CAST(l.xmin AS text), '-'), coalesce(CAST(p.xmin AS text), '-'),
+        coalesce(CAST(d.xmin AS text), '-')
+    ) AS mark,
     l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity, l.entrants,
     d.state AS draw, d.kept, d.independent, d.committer, d.commitment,
     CASE WHEN p.epoch = l.epoch THEN CAST(p.state -> 'shown' AS text) END AS shown,
@@ -125,15 +133,21 @@ SELECT
             AND s.state IN ('left', 'completed', 'revoked')
             AND s.expires_at > statement_timestamp()
         ORDER BY s.expires_at DESC
-        LIMIT :void_max) AS v) END AS void,
-    statement_timestamp() AS now
+        LIMIT :void_max) AS v) END AS void
 FROM rooms AS r
 LEFT JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
 LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
 LEFT JOIN room_draws AS d
     ON d.organisation = l.organisation AND d.room = l.room AND d.epoch = l.epoch
+LEFT JOIN unnest(CAST(:rooms AS bigint[]), CAST(:versions AS bigint[]), CAST(:marks AS text[]))
+    AS k (room, version, mark) ON k.room = r.room
 WHERE r.organisation = :organisation
-ORDER BY r.room;
+    AND k.mark IS DISTINCT FROM concat_ws(
+        ' ', r.xmin, coalesce(CAST(l.xmin AS text), '-'), coalesce(CAST(p.xmin AS text), '-'),
+        coalesce(CAST(d.xmin AS text), '-')
+    )
+) AS changed ON true
+ORDER BY changed.room;
 
 -- name: hold_lease
 -- Take the lead where nobody has it, or keep it; the fence grows with every change of leader. A lease

@@ -8,6 +8,7 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
+from starlette.types import Scope
 
 from sunseo.core.clock import Instant, to_millis
 from sunseo.room.draw.rules import Keeper
@@ -160,7 +161,45 @@ def seal_state(state: RoomState, keys: KeyRing, *, ed25519: bool) -> tuple[bytes
     return document + _SIGNATURE + signature.encode() + b'"}', signature
 
 
-def ready_state(state: RoomState, keys: KeyRing, *, ed25519: bool, served: int) -> ReadyAnswer:
-    """The document as it goes out."""
-    body, signature = seal_state(state, keys, ed25519=ed25519)
-    return ReadyAnswer(body, signature.encode(), STATE_HEADERS, served)
+class Reading:
+    """The last reading of all rooms, and what the database's clock said."""
+
+    __slots__ = ("now_ms", "number")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.now_ms = 0
+
+
+class StateAnswer(ReadyAnswer):
+    """The document as it goes out: signed when it is asked for, once a reading.
+
+    Args:
+        state: what holds for as long as the room does not change, whatever the time in it.
+        last: the board's; the document tells its time.
+    """
+
+    __slots__ = ("_ed25519", "_keys", "_last", "_number", "_state")
+
+    def __init__(
+        self, state: RoomState, keys: KeyRing, last: Reading, *, ed25519: bool, served: int
+    ) -> None:
+        self.served = served
+        self._state = state
+        self._keys = keys
+        self._last = last
+        self._ed25519 = ed25519
+        self._number = -1
+
+    def answer(self, scope: Scope) -> tuple[int, list[Header], bytes]:
+        self.renew()
+        return super().answer(scope)
+
+    def renew(self) -> bytes:
+        """The document of now."""
+        if self._number != self._last.number:
+            state = msgspec.structs.replace(self._state, now=self._last.now_ms)
+            body, signature = seal_state(state, self._keys, ed25519=self._ed25519)
+            super().__init__(body, signature.encode(), STATE_HEADERS, self.served)
+            self._number = self._last.number
+        return self.body

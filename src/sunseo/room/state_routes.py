@@ -32,7 +32,7 @@ def state_endpoints(board: RoomBoard) -> list[Endpoint]:
         view = board.look(call.path["room"])
         if view is None:
             return Refusal(StateOutcome.UNKNOWN_ROOM)
-        return Reply(200, view.answer.body, tuple(STATE_HEADERS))
+        return Reply(200, view.answer.renew(), tuple(STATE_HEADERS))
 
     async def events(call: Call) -> Answer:
         if board.look(call.path["room"]) is None:
