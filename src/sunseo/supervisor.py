@@ -55,6 +55,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """
     if settings.event_log is not None:
         check_outputs(Output("event_log", settings.event_log))
+    if settings.database_url is not None:
+        read_address(settings.database_url)  # told once, and not by every worker
     place = _take_place(settings.host, settings.port, settings.workers)
     raise_file_limit()  # for the fork server and the workers, who inherit it
     preload("sunseo.wiring")  # while PostgreSQL starts
@@ -86,7 +88,6 @@ def prepare_plan(
     """Start what workers stand on; the stack stops it again."""
     if settings.database_url is not None:
         dsn, disk = settings.database_url, None
-        read_address(dsn)  # what is wrong with it is told here, and not by every worker
     else:
         server = stack.enter_context(EmbeddedServer(settings.data))
         dsn, disk = server.dsn, settings.data

@@ -25,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sunseo.postgres.parameters import (
     INTEGERS,
+    NEVER_ASKED,
     OWN_SERVER,
     REFUSED,
     AddressError,
@@ -40,11 +41,12 @@ OWN_FOLDER = re.compile(r".*/sunseo-[0-9a-f]{12}-[0-9]+")
 READ = ("service", "servicefile")
 """What stands in there has been read by now."""
 
-UNTOLD = ("password", "client_encoding", *READ)
+UNTOLD = ("password", "client_encoding", "require_auth", *READ)
 """Not for PostgreSQL's programs, which choose their encoding by themselves."""
 
 TIMEOUT_MIN_S = 2  # libpq's own least
 PORT_MAX = 65_535
+BALANCES = ("disable", "random")
 _STOP = "stop"  # no value of any parameter: with it libpq fills in everything, and does not connect
 
 
@@ -102,7 +104,7 @@ class Address:
             "connect_timeout": str(math.ceil(self.timeout_s(timeout_s))),
         }
         told = {name: value for name, value in told.items() if name not in READ}
-        return make_conninfo("", **(dict.fromkeys(OWN_SERVER, "") | told))
+        return make_conninfo("", **(dict.fromkeys(NEVER_ASKED, "") | told))
 
     def for_programs(self) -> dict[str, str]:
         """What PostgreSQL's programs have to be told: no defaults, and nothing secret."""
@@ -114,9 +116,9 @@ class Address:
             for name, value in self.parameters.items()
             if value and value != compiled.get(name) and name not in UNTOLD
         } | self._where()
-        if (
-            told.get("sslcertmode") == "allow"
-        ):  # the default, of which libpq before 16 knows nothing
+        if fallback := told.pop("fallback_application_name", None):  # they have one of their own
+            told.setdefault("application_name", fallback)
+        if told.get("sslcertmode") == "allow":  # the default; libpq before 16 does not know it
             del told["sslcertmode"]
         return told
 
@@ -135,11 +137,11 @@ def read_address(dsn: str) -> Address:
         AddressError: it cannot be read, or a driver of ours cannot do what it asks for.
     """
     given = _given(dsn)
-    if OWN_FOLDER.fullmatch(str(given.get("host", ""))):
-        given = OWN_SERVER | given
+    is_ours = OWN_FOLDER.fullmatch(given.get("host", "")) is not None
+    given = OWN_SERVER | given if is_ours else given
     found, host = _completed(given, "load_balance_hosts")
     found["load_balance_hosts"] = _completed(given, "sslmode")[0].get("load_balance_hosts", "")
-    for name, value in found.items():
+    for name, value in () if is_ours else found.items():
         _require_offered(name, value, by_environment=name not in given)
     found["client_encoding"] = "utf8"
     address = Address(found | file_parameters(found), host)
@@ -188,6 +190,8 @@ def _require_offered(name: str, value: str, *, by_environment: bool) -> None:
         where = f" (from {variable}, or a service file)" if variable else ""
         shown = "" if known.dispchar else f"={value}"
         raise AddressError(f"{name}{shown}{where} is not offered: {advice}")
+    if name == "load_balance_hosts" and value not in BALANCES:
+        raise AddressError(f"load_balance_hosts={value} must be one of: {', '.join(BALANCES)}")
     if name in INTEGERS and not re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value):
         raise AddressError(f"{name}={value} must be a whole number")
 

@@ -77,12 +77,15 @@ OWN_SERVER = {
     "load_balance_hosts": "disable",
     "options": "",
     "password": "",
-    "require_auth": "",
+    "require_auth": "none",  # its socket asks the kernel who we are
     "requirepeer": "",
     "sslmode": "disable",
     "target_session_attrs": "any",
 }
 """Said to an embedded server, lest the environment says something else."""
+
+NEVER_ASKED = ("application_name", "hostaddr", "options", "password", "requirepeer")
+"""Said as empty, where there is none, lest libpq looks into the environment once more."""
 
 INTEGERS = frozenset(
     {
@@ -140,7 +143,7 @@ def advice_on(dsn: str, said: str) -> str:
     if scheme and scheme[1] not in ("postgresql", "postgres"):
         return f"it begins with {scheme[1]}://, and has to begin with postgresql://"
     if named := re.fullmatch(
-        r'invalid (?:URI query parameter:|connection option) "(\w+)"\s*', said
+        r'invalid (?:URI query parameter:|connection option) "([^"]+)"\s*', said
     ):
         return _unknown(dsn, named[1])
     why = re.sub(r'(:| after| in) ".*', "", said.strip(), flags=re.DOTALL)
@@ -151,13 +154,13 @@ def advice_on(dsn: str, said: str) -> str:
 
 
 def _unknown(dsn: str, name: str) -> str:
+    if "@" in dsn.partition("?")[2] or "password" in dsn:
+        # The name may be part of a password in which something was not coded, or not quoted.
+        return "libpq has no parameter of a name in it; is a password neither coded nor quoted?"
     meant = MEANT.get(name.lower())
     if meant is None:
         close = difflib.get_close_matches(name.lower(), libpq_options(), n=1)
         meant = close[0] if close else None
-    if meant is not None:
-        return f"libpq has no parameter {name}; is {meant} meant?"
-    # What is like nothing may be part of a password that was not quoted.
-    may_be_secret = "@" in dsn.partition("?")[2] or "password" in dsn
-    named = "one that it names" if may_be_secret else name
-    return f"libpq has no parameter {named}; every one that there is stands in its documentation"
+    if meant is None:
+        return f"libpq has no parameter {name}; leave it out"
+    return f"libpq has no parameter {name}; is {meant} meant?"
