@@ -3,19 +3,19 @@
 What tells them apart is the process number of the backend. PostgreSQL says at the start which one
 it is, and a pooler, which has none yet, makes one up: asked, the backend names another. Whether a
 server is ours for the session, or for a transaction only, shows when a second client begins a
-transaction: it is given the server that the first one, still connected, has just used; or else the
-first one is answered by another server afterwards.
+transaction: it is given a server that the first one, still connected, has just used; or else the
+first one is answered by several servers.
 
 State       None; asking costs two connections for a moment, and only behind a pooler the second.
 Guarantee   NONE and TRANSACTION are proven. SESSION is what a pooler is taken for that showed
             nothing else in several turns.
-Clock       Each connection and each answer has `PATIENCE_S`.
+Clock       Each connection has `PATIENCE_S`, each answer `ANSWER_S`.
 On failure  The error of who could not be reached.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import Enum, unique
 
 import psycopg
@@ -24,6 +24,7 @@ from sunseo.postgres.address import Address, read_address
 from sunseo.postgres.errors import POOLER_REFUSES, Trouble
 
 PATIENCE_S = 3.0
+ANSWER_S = 1.0  # below what a probe of `/readyz` waits for
 TURNS = 5
 _PID = "SELECT pg_backend_pid()"
 
@@ -66,9 +67,10 @@ async def pooling_of(dsn: str) -> Pooling:
         if await _backend_of(first) == first.info.backend_pid:
             return Pooling.NONE
         async with _link(address) as second:
-            for _ in range(TURNS):
-                if await _is_shared(first, second):
-                    return Pooling.TRANSACTION
+            with suppress(TimeoutError):  # of a pool without a server for the second one
+                for _ in range(TURNS):
+                    if await _is_shared(first, second):
+                        return Pooling.TRANSACTION
     return Pooling.SESSION
 
 
@@ -87,16 +89,15 @@ async def warning_of(dsn: str) -> str | None:
 
 
 async def _is_shared(first: psycopg.AsyncConnection, second: psycopg.AsyncConnection) -> bool:
-    """Whether two clients were seen to take turns at one server."""
-    try:
-        before = await _backend_of(first)
-        await _ask(second, "BEGIN")
-        between = await _backend_of(second)
-        after = await _backend_of(first)
-        await _ask(second, "ROLLBACK")
-    except TimeoutError:  # of a pool of one, which is the first one's: for its session, it seems
-        return False
-    return between == before or after != before
+    """Whether one client was given several servers, or two clients one of them."""
+    before = {await _backend_of(first), await _backend_of(first)}
+    await _ask(second, "BEGIN")
+    between = await _backend_of(second)
+    is_shared = len(before) > 1 or between in before
+    if not is_shared:  # else the first one might have to wait for the second
+        is_shared = await _backend_of(first) not in before
+    await _ask(second, "ROLLBACK")
+    return is_shared
 
 
 async def _backend_of(link: psycopg.AsyncConnection) -> int:
@@ -104,9 +105,21 @@ async def _backend_of(link: psycopg.AsyncConnection) -> int:
 
 
 async def _ask(link: psycopg.AsyncConnection, query: str) -> int | None:
-    async with asyncio.timeout(PATIENCE_S):
-        cursor = await link.execute(query.encode(), prepare=False)
-        row = await cursor.fetchone() if cursor.description else None
+    asked = asyncio.ensure_future(_answer(link, query))
+    try:
+        await asyncio.wait({asked}, timeout=ANSWER_S)
+    finally:
+        if is_late := not asked.done():
+            link.pgconn.finish()  # else psycopg has the pooler cancel it, and waits for that, too
+            asked.cancel()
+    if is_late:
+        raise TimeoutError("the pooler had no server for us")
+    return asked.result()
+
+
+async def _answer(link: psycopg.AsyncConnection, query: str) -> int | None:
+    cursor = await link.execute(query.encode(), prepare=False)
+    row = await cursor.fetchone() if cursor.description else None
     return None if row is None else int(row[0])
 
 
