@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from sunseo.postgres.embedded.binaries import find_binaries
+from sunseo.postgres.embedded.binaries import Binaries, find_binaries
 from sunseo.postgres.embedded.cluster import (
     Layout,
     ensure_cluster,
@@ -30,10 +30,10 @@ POLL_S = 0.01
 class OwnPostgres:
     """One data folder, of which at most one server runs. `environment` is added to the server's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, binaries: Binaries | None = None) -> None:
         self.layout = Layout(folder)
         self.environment: Mapping[str, str] = {}
-        self._binaries = find_binaries()
+        self._binaries = binaries or find_binaries()
         self._identity = choose_identity(self.layout.cluster, self._binaries.postgres)
         ensure_cluster(self.layout, self._binaries, self._identity, durable=False)
         self.sockets = create_socket_folder(folder, self._identity)

@@ -28,6 +28,7 @@ from sunseo.postgres.existing import (
     current_database,
     place_of,
 )
+from sunseo.postgres.parameters import AddressError
 from sunseo.rehearsal.command import demo, rehearse
 from sunseo.room.command import add_room_commands
 from sunseo.room.draw.command import draw
@@ -70,6 +71,7 @@ def main() -> None:
         app()
     except (
         SettingsError,
+        AddressError,
         EmbeddedServerError,
         NoDatabaseError,
         MigrationRefusedError,

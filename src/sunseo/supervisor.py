@@ -7,6 +7,7 @@ On failure  PostgreSQL that dies is started again by its own supervisor while th
             LATER. Workers that die again and again are replaced with pauses.
 """
 
+import asyncio
 import errno
 import secrets
 import signal
@@ -23,8 +24,10 @@ from structlog.typing import FilteringBoundLogger
 
 from sunseo.core.outputs import Output, check_outputs
 from sunseo.core.processes import raise_file_limit
+from sunseo.postgres.address import read_address
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import head_revision, upgrade
+from sunseo.postgres.pooler import warning_of
 from sunseo.settings import SECRET_FILE, Settings, read_secret
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import prepare
@@ -45,12 +48,15 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         announce: told one line for a person when PostgreSQL is up, and where we listen.
 
     Raises:
+        AddressError: the database_url cannot be used.
         EmbeddedServerError: PostgreSQL cannot be started; one line says what to do.
         OSError: the port is taken.
         OutputError: the event log cannot be written.
     """
     if settings.event_log is not None:
         check_outputs(Output("event_log", settings.event_log))
+    if settings.database_url is not None:
+        read_address(settings.database_url)  # told once, and not by every worker
     place = _take_place(settings.host, settings.port, settings.workers)
     raise_file_limit()  # for the fork server and the workers, who inherit it
     preload("sunseo.wiring")  # while PostgreSQL starts
@@ -60,8 +66,20 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     with closing(Logs(settings.log_level)) as logs, ExitStack() as stack:
         logs.take_over()
         plan = prepare_plan(settings, stack, announce)
+        _warn_of_pooler(plan, announce, logs.logger("supervisor"))
         announce(f"Listening on {place.url}")
         _serve_until_told(place, plan, logs.logger("supervisor"))
+
+
+def _warn_of_pooler(
+    plan: WorkerPlan, announce: Callable[[str], None], logger: FilteringBoundLogger
+) -> None:
+    """Say it before anybody wonders; `/readyz` says it from then on."""
+    if plan.settings.is_embedded:
+        return
+    if warning := asyncio.run(warning_of(plan.dsn)):
+        announce(warning)
+        logger.warning("pooler_found", what=warning)
 
 
 def prepare_plan(

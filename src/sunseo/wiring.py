@@ -349,7 +349,7 @@ class Worker:
         self._logger.error("clock_stepped_back", seconds=step.total_seconds())
 
     async def _check_database(self) -> bool | str:
-        return await hindrance_of(self._engine, self._plan.revision) or True
+        return await hindrance_of(self._engine, self._plan.revision, self._plan.dsn) or True
 
     async def _check_lanes(self) -> bool | str:
         return self._is_short(self._lanes.expected_wait_s)

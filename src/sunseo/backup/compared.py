@@ -1,5 +1,6 @@
 """What a later state of the database has and a backup lacks, as far as such a state is at hand."""
 
+import re
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -60,7 +61,7 @@ async def read_later(place: str, settings: Settings, since: datetime) -> Later:
     Raises:
         NoDatabaseError: the folder holds none.
     """
-    is_url = "://" in place
+    is_url = "://" in place or re.match(r"[a-z_]+ *=", place) is not None
     asked = msgspec.structs.replace(
         settings,
         database_url=place if is_url else None,

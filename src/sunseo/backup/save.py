@@ -23,6 +23,7 @@ from sunseo.backup.error import BackupError
 from sunseo.backup.facts import LONG_S, QUERIES, read_facts
 from sunseo.backup.manifest import FORMAT, Facts, Manifest, Secrets
 from sunseo.backup.tools import Tool, find_tool, run_tool, target_of
+from sunseo.postgres.connect import Connection
 from sunseo.postgres.migrate import is_known
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.settings import Settings, read_secret
@@ -84,7 +85,10 @@ async def _dump(dsn: str, to: IO[bytes], on_bytes: OnBytes) -> tuple[Facts, Tool
                         " know: save it with the version that serves it"
                     )
                 snapshot = (await connection.execute(QUERIES["export_snapshot"])).one().snapshot
-                target = target_of(dsn)
+                # The snapshot is known to the server that made it only.
+                raw = (await connection.get_raw_connection()).driver_connection
+                server = raw.server.for_libpq() if isinstance(raw, Connection) else None
+                target = target_of(dsn, server)
                 tool = find_tool("pg_dump", _major(facts), is_local=target.is_local)
                 arguments = [
                     *("--dbname", target.conninfo, "--format", "custom"),

@@ -19,18 +19,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from sqlalchemy.engine import URL, make_url
-
 from sunseo.backup.error import BackupError
+from sunseo.postgres.address import read_address
 from sunseo.postgres.embedded.binaries import DISTRIBUTION_FOLDERS, wheel_folders
+from sunseo.postgres.parameters import libpq_options
 
 POLL_S = 0.2
 VERSION_S = 20.0
-LIBPQ_OPTIONS = (
-    "host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl",
-    "passfile", "target_session_attrs", "channel_binding", "gssencmode", "krbsrvname",
-)  # fmt: skip
-"""Of a URL's query; what only our driver knows is left out."""
+CONNECT_TIMEOUT_S = 10
+NEWER = ("load_balance_hosts", "max_protocol_version")
 
 
 class Tool(NamedTuple):
@@ -53,28 +50,29 @@ class Target(NamedTuple):
     is_local: bool
 
 
-def target_of(dsn: str) -> Target:
-    """Where a `postgresql://` URL leads; its password goes into the environment."""
-    url = make_url(dsn)
-    told = _told(url)
-    environment = {name: value for name, value in os.environ.items() if name != "PGOPTIONS"}
-    password = url.query.get("password") or url.password
-    if password:
-        environment["PGPASSWORD"] = str(password)
-    environment.setdefault("PGCONNECT_TIMEOUT", "10")
-    conninfo = " ".join(f"{name}={_quoted(value)}" for name, value in told.items())
-    host = told.get("host", os.environ.get("PGHOST", "/"))
-    return Target(conninfo, environment | {"LC_ALL": "C"}, host.startswith("/"))
+def target_of(dsn: str, server: Mapping[str, str] | None = None) -> Target:
+    """Where a connection string leads; its password goes into the environment.
 
+    Args:
+        dsn: the connection string.
+        server: libpq's parameters of the one server that is meant, where there are several.
 
-def _told(url: URL) -> dict[str, str]:
-    told = {"host": url.host, "port": url.port, "user": url.username, "dbname": url.database}
-    asked = {
-        name: ",".join(value) if isinstance(value, tuple) else value
-        for name, value in url.query.items()
-        if name in LIBPQ_OPTIONS
-    }
-    return {name: str(value) for name, value in (told | asked).items() if value}
+    Raises:
+        AddressError: it cannot be read.
+    """
+    address = read_address(dsn)
+    told = {"connect_timeout": str(CONNECT_TIMEOUT_S)} | address.for_programs()
+    # Those before 16 and 18 know nothing of these, and lose nothing.
+    told = {name: value for name, value in told.items() if name not in NEWER}
+    if server is not None:
+        told |= server
+    # What the environment says is in `told` by now.
+    theirs = {option.envvar.decode() for option in libpq_options().values() if option.envvar}
+    environment = {name: value for name, value in os.environ.items() if name not in theirs}
+    if password := address.get("password"):
+        environment["PGPASSWORD"] = password
+    conninfo = " ".join(f"{name}={_quoted(value)}" for name, value in told.items() if value)
+    return Target(conninfo, environment | {"LC_ALL": "C"}, address.is_local)
 
 
 def _quoted(value: str) -> str:

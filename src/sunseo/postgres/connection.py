@@ -18,6 +18,8 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from sunseo.postgres.address import read_address
+from sunseo.postgres.connect import connect
 from sunseo.postgres.errors import trouble_of
 from sunseo.postgres.locks import Lockable, LockLadder
 
@@ -31,6 +33,9 @@ class ConnectionLimits(msgspec.Struct, frozen=True):
     idle_in_transaction_s: float = 10.0
     statement_cache: int = 100  # 0 behind a pooler that does not keep prepared statements
 
+
+LANE = "sunseo lane"
+"""What its connections are called, unless the user has a name for them."""
 
 # Every statement of a lane finds its rows by key. Its plan is made once, perhaps on a table that
 # is still empty, and kept; and on a table thought to be empty a scan of everything looks cheapest,
@@ -81,7 +86,7 @@ class LaneConnection:
         *,
         limits: ConnectionLimits | None = None,
     ) -> None:
-        self._dsn = dsn
+        self._address = read_address(dsn)
         self._limits = limits or ConnectionLimits()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
@@ -114,11 +119,12 @@ class LaneConnection:
 
     async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
-                self._dsn,
-                timeout=self._limits.connect_timeout_s,
-                statement_cache_size=self._limits.statement_cache,
-                server_settings=session_settings(self._limits),
+            self._connection = await connect(
+                self._address,
+                LANE,
+                timeout_s=self._limits.connect_timeout_s,
+                settings=session_settings(self._limits),
+                statement_cache=self._limits.statement_cache,
             )
         return self._connection
 
@@ -126,7 +132,6 @@ class LaneConnection:
 def session_settings(limits: ConnectionLimits) -> dict[str, str]:
     """What a lane's session is set to, whichever driver opens it."""
     return KEYED_PLANS | {
-        "application_name": "sunseo lane",
         "statement_timeout": f"{limits.statement_timeout_s * 1000:.0f}",
         "lock_timeout": f"{limits.lock_timeout_s * 1000:.0f}",
         "idle_in_transaction_session_timeout": f"{limits.idle_in_transaction_s * 1000:.0f}",

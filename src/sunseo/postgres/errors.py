@@ -27,6 +27,9 @@ class Trouble(Enum):
     NO_CONNECTION_FREE = "No connection to PostgreSQL is free."
     BUSY = "PostgreSQL gave up: something took too long, or waited too long for a lock."
     BROKEN = "PostgreSQL met a fault of its own; its log says more."
+    POOLER = (
+        "A pooler (PgBouncer) stands before PostgreSQL, and refuses the settings we begin with."
+    )
     UNFIT = "PostgreSQL cannot make sense of a statement of ours."
 
     @property
@@ -50,6 +53,7 @@ _GO_WITH_CONNECTION = (
     Trouble.SHUT_OUT,
     Trouble.READ_ONLY,
     Trouble.OLD_SCHEMA,
+    Trouble.POOLER,
 )
 
 # By SQLSTATE, and by its class, where no state of its own is listed:
@@ -90,6 +94,9 @@ _BY_CLASS = {
 # fault in the batch.
 DATA_CLASSES = frozenset({"22", "23"})
 
+POOLER_REFUSES = "unsupported startup parameter"
+"""PgBouncer's words, under a state that says something else; PostgreSQL takes our settings."""
+
 FENCE = "journal_key"  # (organisation, kind, stream, version)
 
 _LINKS_MAX = 50  # of one chain; real ones have five
@@ -99,7 +106,7 @@ def trouble_of(error: BaseException) -> Trouble | None:
     """Name the trouble that an exception tells of; none if it is the data's, or a programmer's."""
     for link in _chain(error):
         if isinstance(link, asyncpg.PostgresError):
-            return _trouble_of_state(link)
+            return Trouble.POOLER if POOLER_REFUSES in str(link) else _trouble_of_state(link)
         if isinstance(link, asyncpg.InterfaceError):
             # What cannot be encoded is a ValueError as well; the rest is the connection.
             return None if isinstance(link, ValueError) else Trouble.UNREACHABLE

@@ -7,9 +7,9 @@ import asyncio
 from contextlib import ExitStack
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sunseo.postgres.address import read_address
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.embedded.cluster import Layout
 from sunseo.postgres.embedded.error import explain_os_error
@@ -17,12 +17,14 @@ from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.errors import Trouble, trouble_of
 from sunseo.postgres.migrate import applied_revision, head_revision
 from sunseo.postgres.pool import create_cold_engine
+from sunseo.postgres.pooler import INSTEAD
 from sunseo.settings import Settings
 
 ADVICE = {
     Trouble.UNREACHABLE: "is PostgreSQL running there, and does it listen on address and port?",
     Trouble.TAKES_NOBODY: "try again in a moment",
     Trouble.SHUT_OUT: "look at role, password and database in database_url, and at pg_hba.conf",
+    Trouble.POOLER: INSTEAD,
     Trouble.NO_CONNECTION_FREE: "raise max_connections, or close what holds the others",
 }
 """What to do where PostgreSQL does not take us in."""
@@ -143,8 +145,4 @@ def place_of(settings: Settings) -> str:
     """What people call the database: its folder, or its server and name; never its password."""
     if settings.database_url is None:
         return f"the database in {settings.data.absolute()}"
-    return f"the database {without_password(settings.database_url)}"
-
-
-def without_password(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)
+    return f"the database {read_address(settings.database_url).place}"

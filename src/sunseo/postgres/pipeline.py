@@ -11,9 +11,9 @@ On failure  Who asked for a session is told that nothing was done; who asks next
 import asyncio
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
-from sunseo.postgres.connection import ConnectionLimits, session_settings
+from sunseo.postgres.address import read_address
+from sunseo.postgres.connection import LANE, ConnectionLimits, session_settings
 from sunseo.postgres.lost import NothingDoneError
 from sunseo.postgres.session import PipelineSession
 
@@ -24,7 +24,7 @@ class PipelineConnection:
     """See the module. All of it belongs to one event loop."""
 
     def __init__(self, dsn: str, *, limits: ConnectionLimits | None = None) -> None:
-        self._dsn = dsn
+        self._address = read_address(dsn)
         self._limits = limits or ConnectionLimits()
         self._session: PipelineSession | None = None
         self._connecting: asyncio.Task[PipelineSession] | None = None
@@ -75,16 +75,11 @@ class PipelineConnection:
         Raises:
             psycopg.Error, OSError, TimeoutError: it could not be done.
         """
-        given = conninfo_to_dict(self._dsn)
-        hosts = str(given.get("host") or given.get("hostaddr") or "").count(",") + 1
+        timeout_s = self._limits.connect_timeout_s
+        told = self._address.for_psycopg(LANE, timeout_s=timeout_s)
         settings = session_settings(self._limits)
-        async with asyncio.timeout(self._limits.connect_timeout_s * hosts):
-            link = await psycopg.AsyncConnection.connect(
-                self._dsn,
-                autocommit=True,
-                application_name=settings["application_name"],
-                client_encoding="utf8",
-            )
+        async with asyncio.timeout(self._address.timeout_s(timeout_s) * len(self._address.hosts)):
+            link = await psycopg.AsyncConnection.connect(told, autocommit=True)
             try:
                 await link.execute(SET, [list(settings), list(settings.values())])
             except BaseException:

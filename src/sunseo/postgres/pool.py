@@ -8,10 +8,15 @@ On failure  A caller that gets no connection in time is told so at once and hold
 """
 
 from sqlalchemy import QueuePool, event
-from sqlalchemy.engine import ExceptionContext, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from sunseo.postgres.address import read_address
+from sunseo.postgres.connect import Connection, connect
 from sunseo.postgres.errors import trouble_of
+
+COLD = "sunseo cold"
+"""What its connections are called, unless the user has a name for them."""
 
 COLD_POOL_SIZE = 2  # a worker's cold work is rare; two let one slow report not block set-up
 STATEMENT_TIMEOUT_S = 30.0  # set-up loads whole halls at once
@@ -22,26 +27,32 @@ CHECKOUT_TIMEOUT_S = 5.0
 def create_cold_engine(
     dsn: str, *, size: int = COLD_POOL_SIZE, statement_timeout_s: float = STATEMENT_TIMEOUT_S
 ) -> AsyncEngine:
-    """Make the engine of one process; `dsn` is a plain `postgresql://` URL."""
+    """Make the engine of one process.
+
+    Raises:
+        AddressError: `dsn` is no connection string, or asks for what is not offered.
+    """
+    address = read_address(dsn)
+    settings = {
+        "statement_timeout": f"{statement_timeout_s * 1000:.0f}",
+        "lock_timeout": f"{LOCK_TIMEOUT_S * 1000:.0f}",
+        "idle_in_transaction_session_timeout": "60000",
+        "jit": "off",
+        # A plan that was made while a table was empty must not be kept when it is full.
+        "plan_cache_mode": "force_custom_plan",
+    }
+
+    async def open_connection() -> Connection:
+        return await connect(address, COLD, timeout_s=CHECKOUT_TIMEOUT_S, settings=settings)
+
     engine = create_async_engine(
-        make_url(dsn).set(drivername="postgresql+asyncpg"),
+        "postgresql+asyncpg://",  # where it is, and with which password, stays in the function
+        async_creator=open_connection,
         pool_size=size,
         max_overflow=0,
         pool_timeout=CHECKOUT_TIMEOUT_S,
         hide_parameters=True,  # what fails is logged, and what it was about may be a secret
         pool_pre_ping=True,  # PostgreSQL may have been restarted between two operators' calls
-        connect_args={
-            "timeout": CHECKOUT_TIMEOUT_S,
-            "server_settings": {
-                "application_name": "sunseo cold",
-                "statement_timeout": f"{statement_timeout_s * 1000:.0f}",
-                "lock_timeout": f"{LOCK_TIMEOUT_S * 1000:.0f}",
-                "idle_in_transaction_session_timeout": "60000",
-                "jit": "off",
-                # A plan that was made while a table was empty must not be kept when it is full.
-                "plan_cache_mode": "force_custom_plan",
-            },
-        },
     )
     event.listen(engine.sync_engine, "handle_error", _let_go)
     return engine
