@@ -4,7 +4,7 @@ from collections import Counter
 from math import isfinite
 
 from sunseo.engine.entry import Answer
-from sunseo.room.board import RoomBoard
+from sunseo.room.board import RoomBoard, RoomView
 from sunseo.room.commands import RoomCommand
 from sunseo.room.controller import StepReport
 from sunseo.room.halted import HALTED
@@ -53,6 +53,7 @@ class RoomReporter:
         self._health = health
         self._polls = 0
         self._leads = False
+        self._told: dict[int, tuple[int | str | None, ...]] = {}
 
     def note_step(self, report: StepReport) -> None:
         """Told by the controller after each step."""
@@ -69,7 +70,15 @@ class RoomReporter:
         self._polls = polls
         self._metrics.room_streams.set(self._streams.open)
         for view in self._board.views():
-            room = str(view.room)
+            self._tell(view)
+        return False
+
+    def _tell(self, view: RoomView) -> None:
+        """Tell what has changed of a room since it was told last: of thousands hardly any have."""
+        room = str(view.room)
+        figures = (view.issued, view.serving, view.live, view.capacity, view.state.halted)
+        if self._told.get(view.room) != figures:
+            self._told[view.room] = figures
             self._metrics.room_issued.labels(room).set(view.issued)
             self._metrics.room_serving.labels(room).set(view.serving)
             self._metrics.room_waiting.labels(room).set(view.issued - view.serving)
@@ -78,11 +87,10 @@ class RoomReporter:
             for reason in HALTED:
                 is_why = view.state.halted == reason
                 self._metrics.room_halted.labels(room, reason).set(is_why)
-            if self._leads:
-                health = self._health.of(view)
-                shown = health if isfinite(health) else HEALTH_SHOWN_MAX
-                self._metrics.room_health.labels(room).set(min(shown, HEALTH_SHOWN_MAX))
-        return False
+        if self._leads:
+            health = self._health.of(view)
+            shown = health if isfinite(health) else HEALTH_SHOWN_MAX
+            self._metrics.room_health.labels(room).set(min(shown, HEALTH_SHOWN_MAX))
 
 
 def snake(name: str) -> str:
