@@ -39,11 +39,10 @@ except EmbeddedServerError as error:
     sys.exit(f"refused: {error}")
 print(server.pid, flush=True)
 if "fork" in sys.argv:
-    worker = os.fork()
-    if worker == 0:
+    if os.fork() == 0:
+        print(os.getpid(), flush=True)  # by the worker, which has let go of the lock by then
         os.read(0, 1)
         os._exit(0)
-    print(worker, flush=True)
 sys.stdin.read()
 server.stop()
 """
