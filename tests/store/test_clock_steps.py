@@ -5,7 +5,7 @@ What a step leaves behind are moments that are yet to come: here they are writte
 """
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from sunseo.invariants.verify import verify
 from sunseo.room.board import RoomBoard
 from sunseo.room.controller import Controller
 from sunseo.room.health import SiteHealth
+from sunseo.room.schedule import Situation
 from tests.store.room_house import KEYS, ORGANISATION, House
 from tests.store.test_room_controller import controller, let_time_pass, stepped
 
@@ -87,6 +88,22 @@ async def test_a_board_shows_what_was_read_last_whatever_the_time(house: House) 
     assert after is not None
     assert before.now <= after.now < ahead.now
     assert [round(step.total_seconds() / STEP_S) for step in steps] == [1]
+
+
+async def test_a_room_that_was_open_is_shown_closed_when_the_clock_has_gone_back(
+    house: House,
+) -> None:
+    """Though none of its rows has changed: its phase is told by the time."""
+    room = await house.room(opens_at=datetime.now(UTC) + timedelta(hours=1))
+    view = await house.looked(room)
+    assert view.situation.phase == "before"
+    house.board._views[room] = msgspec.structs.replace(
+        view, now=view.now + 2 * STEP, situation=Situation("open", None, None)
+    )
+    house.board._last.now_ms += int(2 * STEP.total_seconds() * 1000)
+
+    await house.board.run_once()  # which notices
+    assert (await house.looked(room)).situation.phase == "before"
 
 
 async def test_a_reading_that_was_begun_earlier_is_not_taken_over(house: House) -> None:

@@ -51,6 +51,7 @@ from sunseo.web.problems import ProblemError, type_of
 from sunseo.web.raw import RawAnswer
 
 SOON = timedelta(seconds=10)  # many ticks: a room that is about to change is read with each
+WHOLE_EVERY = 120  # readings, about a minute: then every room is read, changed or not
 REVOKED_MAX = 1000  # passes that one document lists, those that last longest first
 VOID_MAX = 20_000  # of a sale's room: more than end in a minute behind any room of ours
 REVOKED_LISTED_S = 60 + 5  # after expiry: a gate's clock may be late by the largest skew
@@ -157,6 +158,7 @@ class RoomBoard:
         self._on_clock = on_clock
         self._readings = 0
         self._last = Reading()
+        self._looks_again = False
         self._engine = engine
         self._organisation = organisation
         self._keys = keys
@@ -214,7 +216,9 @@ class RoomBoard:
         rows = await self._read(known)
         now = rows[0].now
         if reading > self._last.number:
-            self._last.number, self._last.now_ms = reading, moment_of(now) or 0
+            now_ms = moment_of(now) or 0
+            self._looks_again = now_ms < self._last.now_ms
+            self._last.number, self._last.now_ms = reading, now_ms
             self._on_clock(now)
         changed = {row.room for row in rows}
         for view in known:
@@ -256,6 +260,9 @@ class RoomBoard:
             self._served_before += view.answer.served
 
     async def _read(self, known: Sequence[RoomView]) -> list[Any]:
+        # The clock has gone back, so that what was open may not be; and now and then, since another
+        # server, after a loss, may mark other rows alike.
+        whole = self._looks_again or self._readings % WHOLE_EVERY == 0
         async with self._engine.connect() as raw:
             connection = await raw.execution_options(isolation_level="AUTOCOMMIT")
             found = await connection.execute(
@@ -264,7 +271,7 @@ class RoomBoard:
                     "organisation": self._organisation,
                     "rooms": [view.room for view in known],
                     "versions": [view.version for view in known],
-                    "marks": [view.mark if view.is_settled else "" for view in known],
+                    "marks": ["" if whole or not one.is_settled else one.mark for one in known],
                     "listed_s": REVOKED_LISTED_S,
                     "revoked_max": REVOKED_MAX,
                     "void_max": VOID_MAX,
