@@ -30,7 +30,10 @@ SELECT current_database()::text AS database, session_user::text AS role,
     (SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS tls,
     (SELECT coalesce(version, '') FROM pg_stat_ssl WHERE pid = pg_backend_pid()) AS tls_version,
     (current_setting('server_version_num')::int / 10000)::text AS major,
-    current_setting('client_encoding') AS encoding
+    current_setting('client_encoding') AS encoding,
+    current_setting('TimeZone') AS zone,
+    current_setting('DateStyle') AS dates,
+    current_setting('geqo') AS geqo
 """
 
 
@@ -46,6 +49,9 @@ class Seen(NamedTuple):
     tls_version: str
     major: str
     encoding: str
+    zone: str
+    dates: str
+    geqo: str
 
 
 async def by_room_lane(dsn: str) -> Seen:
@@ -193,6 +199,11 @@ CASES = {
             "PGSSLMODE": "disable",
             "PGAPPNAME": "none",
         },
+    ),
+    "what libpq tells besides its parameters": Case(
+        TCP,
+        {"zone": "Asia/Seoul", "dates": "German, DMY", "geqo": "off"},
+        environment={"PGTZ": "Asia/Seoul", "PGDATESTYLE": "German", "PGGEQO": "off"},
     ),
     "hosts of the environment's choice": Case(
         "{pair}", {"major": "15"}, environment={"PGTARGETSESSIONATTRS": "read-write"}

@@ -1,5 +1,9 @@
 """What one of our drivers cannot do is refused in one line, which names it and tells no secret."""
 
+import ctypes.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,22 @@ from tests.docs.pages import text_of
 
 GUIDE = "docs/guides/connection-strings.md"
 AWAY = "host=127.0.0.1 port=1 user=app password=s3cret dbname=box"
+
+SHOWN = """
+import sys
+from sunseo.postgres.address import read_address
+from sunseo.postgres.parameters import AddressError
+
+for dsn in sys.argv[1:]:
+    address = read_address(dsn)
+    print(address, address.get("password"), sorted(address.for_programs().items()))
+    assert address.for_psycopg("x", timeout_s=3)
+for wrong in ("sslmode=x", "target_session_attrs=x", "host=h sslrootcert=system sslmode=require"):
+    try:
+        print("taken", read_address(wrong))
+    except AddressError:
+        print("refused")
+"""
 
 ASKED = {
     "channel_binding": "require",
@@ -69,6 +89,11 @@ def test_what_changes_nothing_is_taken(name: str) -> None:
         ("postgresql+asyncpg://app:s3cret@h/box", "has to begin with postgresql://"),
         ("mysql://app:s3cret@h/box", "begins with mysql://"),
         ("postgresql://app:s3cret%zz@h/box", "invalid percent-encoded token"),
+        ("postgresql://app:pa/s3cret@h/box", "/ is written %2F"),
+        ("postgresql://app:12/s3cret@h:1/box", "/ is written %2F"),
+        ("postgres://app:pa@s3cret@h/box", "@ is written %40"),
+        ("postgresql://app:pa@1:s3cret@h/box", "@ is written %40"),
+        ("postgresql://app:pa@s3c=1?s3cret@h/box", "missing key/value separator"),
         ("postgresql://app@h/box?bogus=1", "libpq has no parameter bogus"),
         ("postgresql://app@h/box?sslmod=require", "is sslmode meant?"),
         ("host=h ssl=1", "is sslmode meant?"),
@@ -79,6 +104,8 @@ def test_what_changes_nothing_is_taken(name: str) -> None:
         ("host=a,b port=1,2,3", "could not match 3 port numbers to 2 hosts"),
         ("host=a sslmode=sometimes", 'invalid sslmode value: "sometimes"'),
         ("host=a load_balance_hosts=x", "load_balance_hosts"),
+        ("host=a target_session_attrs=x", "target_session_attrs"),
+        ("host=a sslrootcert=system sslmode=require", "sslrootcert=system"),
         ("host=a port=70000", "port=70000 must be a number from 1 to 65535"),
         ("host=a connect_timeout=soon", "connect_timeout=soon must be a whole number"),
         ("host=@abstract", "abstract sockets are not offered"),
@@ -104,6 +131,27 @@ def test_what_the_environment_asks_for_is_told_as_such(monkeypatch: pytest.Monke
     monkeypatch.setenv("PGCHANNELBINDING", "require")
 
     assert "(from PGCHANNELBINDING, or a service file)" in told_by(AWAY)
+
+
+def test_the_systems_libpq_reads_it_as_well() -> None:
+    """One that is older than the one psycopg brings: what it knows means the same."""
+    if ctypes.util.find_library("pq") is None:
+        pytest.skip("needs the system's libpq")
+    own = "postgresql://sunseo@/sunseo?host=/tmp/sunseo-0123456789ab-0&port=5432"
+    asked = (f"{AWAY} target_session_attrs=standby options=-cjit=off", own)
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", SHOWN, *asked],
+            env=os.environ | {"PSYCOPG_IMPL": implementation},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for implementation in ("python", "")
+    ]
+
+    assert "s3cret" in told[0]
+    assert told[0] == told[1]
 
 
 def test_an_address_is_named_without_its_password() -> None:

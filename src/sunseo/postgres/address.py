@@ -31,6 +31,7 @@ from sunseo.postgres.parameters import (
     AddressError,
     advice_on,
     libpq_options,
+    require_coded,
     require_known,
 )
 from sunseo.postgres.tls import file_parameters, tls_context
@@ -46,7 +47,14 @@ UNTOLD = ("password", "client_encoding", "require_auth", *READ)
 
 TIMEOUT_MIN_S = 2  # libpq's own least
 PORT_MAX = 65_535
-BALANCES = ("disable", "random")
+CHOICES = {
+    "load_balance_hosts": ("disable", "random"),
+    "target_session_attrs": (
+        "any", "read-write", "read-only", "primary", "standby", "prefer-standby"
+    ),
+}  # fmt: skip
+"""Of what libpq checks last; that of before 16 knows the second of them only."""
+
 _STOP = "stop"  # no value of any parameter: with it libpq fills in everything, and does not connect
 
 
@@ -138,9 +146,11 @@ def read_address(dsn: str) -> Address:
     """
     given = _given(dsn)
     is_ours = OWN_FOLDER.fullmatch(given.get("host", "")) is not None
-    given = OWN_SERVER | given if is_ours else given
-    found, host = _completed(given, "load_balance_hosts")
-    found["load_balance_hosts"] = _completed(given, "sslmode")[0].get("load_balance_hosts", "")
+    if is_ours:
+        given = {name: v for name, v in OWN_SERVER.items() if name in libpq_options()} | given
+    last = next(name for name in CHOICES if name in libpq_options())
+    found, host = _completed(given, last)
+    found[last] = _completed(given, "sslmode")[0].get(last, "")
     for name, value in () if is_ours else found.items():
         _require_offered(name, value, by_environment=name not in given)
     found["client_encoding"] = "utf8"
@@ -154,6 +164,7 @@ def read_address(dsn: str) -> Address:
 
 
 def _given(dsn: str) -> dict[str, str]:
+    require_coded(dsn)
     try:
         return {name: str(value) for name, value in conninfo_to_dict(dsn).items()}
     except psycopg.ProgrammingError as error:
@@ -165,7 +176,7 @@ def _given(dsn: str) -> dict[str, str]:
 def _completed(given: Mapping[str, str], stopped: str) -> tuple[dict[str, str], str]:
     """What libpq makes of parameters before it connects, and where it would; all but one.
 
-    libpq checks `load_balance_hosts` last, so that what stops there was found to be right.
+    What stops at the parameter that libpq checks last was found to be right otherwise.
     """
     conn = pq.PGconn.connect_start(make_conninfo("", **{**given, stopped: _STOP}).encode())
     said = conn.error_message.decode("utf-8", "replace").strip()
@@ -190,8 +201,8 @@ def _require_offered(name: str, value: str, *, by_environment: bool) -> None:
         where = f" (from {variable}, or a service file)" if variable else ""
         shown = "" if known.dispchar else f"={value}"
         raise AddressError(f"{name}{shown}{where} is not offered: {advice}")
-    if name == "load_balance_hosts" and value not in BALANCES:
-        raise AddressError(f"load_balance_hosts={value} must be one of: {', '.join(BALANCES)}")
+    if value not in CHOICES.get(name, (value,)):
+        raise AddressError(f"{name}={value} must be one of: {', '.join(CHOICES[name])}")
     if name in INTEGERS and not re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value):
         raise AddressError(f"{name}={value} must be a whole number")
 

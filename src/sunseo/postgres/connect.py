@@ -10,6 +10,7 @@ On failure  What the first server said that said anything; else the last failure
 """
 
 import asyncio
+import os
 import random
 import socket
 import ssl
@@ -28,6 +29,9 @@ _KEEPALIVE_OPTIONS = {
     "keepalives_count": "TCP_KEEPCNT",
     "tcp_user_timeout": "TCP_USER_TIMEOUT",
 }
+
+_SESSION_VARIABLES = {"PGDATESTYLE": "DateStyle", "PGGEQO": "geqo", "PGTZ": "TimeZone"}
+"""What libpq tells every server of the environment, besides its parameters."""
 
 
 class Attempt(NamedTuple):
@@ -69,7 +73,7 @@ async def connect(
         address: where.
         name: of the connection, unless the user has one.
         timeout_s: for each attempt, unless the user has one.
-        settings: of the session; they win over `options`.
+        settings: of the session; they win over `options` and the environment.
         statement_cache: how many statements are kept prepared.
 
     Raises:
@@ -80,7 +84,7 @@ async def connect(
         told["options"] = options
     arguments = {
         "timeout": address.timeout_s(timeout_s),
-        "server_settings": settings | told,
+        "server_settings": _of_environment() | settings | told,
         "statement_cache_size": statement_cache,
     }
     failures: list[Exception] = []
@@ -92,6 +96,11 @@ async def connect(
             if connection := await _first(address, way, arguments, kind, failures):
                 return connection
     raise _worst(failures)
+
+
+def _of_environment() -> dict[str, str]:
+    found = {name: os.environ.get(variable) for variable, name in _SESSION_VARIABLES.items()}
+    return {name: v for name, v in found.items() if v is not None and v.lower() != "default"}
 
 
 async def _ways(address: Address, failures: list[Exception]) -> list[list[Attempt]]:

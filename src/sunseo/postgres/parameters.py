@@ -132,6 +132,22 @@ def require_known(name: str) -> ConninfoOption:
     return options.get(name) or options["service"]
 
 
+def require_coded(dsn: str) -> None:
+    """Refuse a URL in which libpq takes a part of a password for a host or a database.
+
+    Those are shown to people.
+
+    Raises:
+        AddressError: an `@` follows where libpq takes the password to have ended.
+    """
+    url = re.match(r"postgres(?:ql)?://(?:[^@/]*@)?([^?]*)", dsn)
+    if url and "@" in url[1]:
+        raise AddressError(
+            "it has an @ after the place where its password ends; in user and password,"
+            " @ is written %40, and / is written %2F"
+        )
+
+
 def advice_on(dsn: str, said: str) -> str:
     """Say what is wrong with a string that libpq cannot read; it may quote a password, we do not.
 

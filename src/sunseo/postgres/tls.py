@@ -67,6 +67,8 @@ def file_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
         named = parameters.get(name)
         path = Path(named) if named else _home() / default
         if named == "system" and name == "sslrootcert":
+            if parameters.get("sslmode") != "verify-full":  # libpq before 16 would not mind
+                raise AddressError("sslrootcert=system needs sslmode=verify-full")
             path = _system_bundle()
         if named or _is_file(path):
             found[name] = str(path)
