@@ -346,40 +346,6 @@ async def test_everybody_passes_through(foyer: Foyer) -> None:
     assert foyer.pass_in(browser.answer.headers["location"], room).number == 1
 
 
-async def test_site_that_keeps_no_cookies_does_not_go_in_circles(foyer: Foyer) -> None:
-    """Who comes back from it a second time, within seconds, is told why; going on begins anew."""
-    room = await foyer.open_room(mode="passthrough")
-    browser = Browser(foyer, room, back=BACK)
-    await browser.arrive()
-    for _ in range(2):
-        await browser.open()
-        await browser.press()
-        assert browser.answer.status == 303
-        assert browser.answer.headers["location"].startswith(f"{SHOP}/concert")
-    await browser.open()
-    await browser.press()
-
-    assert browser.answer.status == 200
-    assert browser.page.heading == "The site you want to visit needs cookies"
-    assert browser.page.refresh is None
-    assert await foyer.places(room) == 1
-    await browser.open(browser.page.links[0])
-    await browser.press()
-    assert browser.answer.status == 303
-
-
-async def test_who_comes_back_later_is_sent_on(foyer: Foyer) -> None:
-    """Only coming back at once says that the site kept nothing."""
-    room = await foyer.open_room(mode="passthrough")
-    browser = Browser(foyer, room, back=BACK)
-    await browser.arrive()
-    for cookie in ("9.1", "9.99999999999", "-1.x", "..", ""):  # long ago, to come, and no counts
-        browser.cookies[f"sunseo_sent_{room}"] = cookie
-        await browser.open()
-        await browser.press()
-        assert browser.answer.status == 303
-
-
 @pytest.mark.parametrize(("refused", "alone"), [("signature", "false"), ("expired", "true")])
 async def test_refused_pass_does_not_go_in_circles(foyer: Foyer, refused: str, alone: str) -> None:
     """Where a gate cannot read our passes, no script sends it one after the other."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.room.pages.cookies import CookieJar, Visit, read_cookies
+from sunseo.room.pages.cookies import COOKIES_MAX, CookieJar, Visit, read_cookies
 from sunseo.room.pages.language import language_of
 from sunseo.room.pages.notices import NOTICES, said_of_status
 from sunseo.room.pages.render import policy_of
@@ -215,9 +215,19 @@ def call_with(*cookies: str) -> Call:
 
 def test_cookies_are_read_from_all_lines() -> None:
     """HTTP/2 may send each in a line of its own; rubbish is passed over, the first one counts."""
-    call = call_with("a=1; b=2", "c=3;a=4; =; ;d", 'e="5"')
+    call = call_with("sunseo_a=1; sunseo_b=2", "sunseo_a=4; =; ;sunseo_d", '__Host-sunseo_e="5"')
 
-    assert read_cookies(call) == {"a": "1", "b": "2", "c": "3", "e": "5", "": ""}
+    assert read_cookies(call) == {"sunseo_a": "1", "sunseo_b": "2", "__Host-sunseo_e": "5"}
+
+
+def test_cookies_of_others_do_not_hide_ours() -> None:
+    """A browser keeps up to 180 of a site, and the longest-kept come first; ours have a limit."""
+    others = "; ".join(f"site{number}={number}" for number in range(180))
+    call = call_with(f"{others}; sunseo_a=1")
+    many = call_with("; ".join(f"sunseo_{number}=1" for number in range(2 * COOKIES_MAX)))
+
+    assert read_cookies(call) == {"sunseo_a": "1"}
+    assert len(read_cookies(many)) == COOKIES_MAX
 
 
 def test_cookies_of_https_cannot_be_planted() -> None:

@@ -1,7 +1,7 @@
 """What a visitor's browser keeps for her: her place in each room, a guest session, a language.
 
     sunseo_room_<room>   version.nonce.secret.place.began.served, and .receipt after a draw's join
-    sunseo_sent_<room>   how often she was sent back with a pass within seconds, and when last
+    sunseo_sent_<room>   how often she came back at once from where she was sent (sent_back.py)
     sunseo_guest         the token of a guest session
     sunseo_language      ko or en
 
@@ -12,6 +12,7 @@ other host, not even a subdomain, can plant one.
 
 import hmac
 from hashlib import sha256
+from itertools import islice
 from secrets import token_bytes
 
 import msgspec
@@ -27,11 +28,9 @@ KEPT_S = 86_400  # as long as a guest session lasts by default
 LANGUAGE_KEPT_S = 180 * 86_400
 SECRET_BYTES = 32
 COOKIE_BYTES_MAX = 1000  # a full one has about 500
-SENT_BACK_MAX = 2  # times in a row; several tabs may each need their own
-SENT_BACK_WITHIN_S = 15
-SENT_KEPT_S = 60
-COOKIES_MAX = 100  # that are read of one request
+COOKIES_MAX = 100  # of ours that are read of one request, however many others there are
 
+_OURS = ("sunseo_", f"{PREFIX}sunseo_")
 _VERSION = "1"
 _CSRF_DOMAIN = b"sunseo:csrf:v1\0"
 
@@ -71,7 +70,7 @@ class Visit(msgspec.Struct, frozen=True):
                 return None
         except ValueError:
             return None
-        return cls(secret, nonce, place, _number(began), _number(served), "".join(receipt))
+        return cls(secret, nonce, place, number_of(began), number_of(served), "".join(receipt))
 
     def write(self) -> str:
         fields = [_VERSION, self.nonce, self.secret, self.place, self.began, self.served]
@@ -100,49 +99,19 @@ class Visit(msgspec.Struct, frozen=True):
         return hmac.compare_digest(self.form_token.encode(), token.encode("utf-8", "replace"))
 
 
-class SentBack(msgspec.Struct, frozen=True):
-    """How often a browser was sent back to the site with a pass, each time within seconds.
-
-    A site that could keep the pass does not send her here again at once. `at_s` is by the
-    database's clock, in whole seconds.
-    """
-
-    times: int = 0
-    at_s: int = 0
-
-    @classmethod
-    def read(cls, value: str | None) -> "SentBack":
-        times, _, at_s = (value or "").partition(".")
-        return cls(_number(times), _number(at_s))
-
-    def write(self) -> str:
-        return f"{self.times}.{self.at_s}"
-
-    def again(self, now_s: int) -> "SentBack":
-        """One time more, or the first one if the last was a while ago."""
-        return SentBack(self.times + 1 if self._is_fresh(now_s) else 1, now_s)
-
-    def is_in_vain(self, now_s: int) -> bool:
-        return self.times >= SENT_BACK_MAX and self._is_fresh(now_s)
-
-    def _is_fresh(self, now_s: int) -> bool:
-        return 0 <= now_s - self.at_s <= SENT_BACK_WITHIN_S
-
-
-def sent_cookie_of(room: int) -> str:
-    return f"sunseo_sent_{room}"
-
-
 def cookie_of(room: int) -> str:
     return f"sunseo_room_{room}"
 
 
 def read_cookies(call: Call) -> dict[str, str]:
-    """The cookies of a request; of those sent twice, the first, which has the longer path."""
+    """Our cookies in a request; of those sent twice, the first, which has the longer path.
+
+    Others of the same host may be there in any number, and in front of ours.
+    """
     cookies: dict[str, str] = {}
-    lines = ";".join(call.header_lines("cookie"))
-    for pair in lines.split(";", COOKIES_MAX)[:COOKIES_MAX]:
-        name, separator, value = pair.strip().partition("=")
+    pairs = (pair.strip() for pair in ";".join(call.header_lines("cookie")).split(";"))
+    for pair in islice((pair for pair in pairs if pair.startswith(_OURS)), COOKIES_MAX):
+        name, separator, value = pair.partition("=")
         if separator and len(value) <= COOKIE_BYTES_MAX:
             cookies.setdefault(name, value.strip('"'))
     return cookies
@@ -175,5 +144,5 @@ class CookieJar:
         self.set(name, "", 0)
 
 
-def _number(text: str) -> int:
+def number_of(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else 0

@@ -20,7 +20,7 @@ from sunseo.room.admission import Admission, AdmissionOutcome
 from sunseo.room.bodies import EnterBody, JoinBody
 from sunseo.room.challenge.challenge import ChallengeBody
 from sunseo.room.commands import EnterOutcome, JoinOutcome
-from sunseo.room.pages.cookies import SENT_KEPT_S, SentBack, Visit, cookie_of, sent_cookie_of
+from sunseo.room.pages.cookies import Visit, cookie_of
 from sunseo.room.pages.desk import Declined, Desk, Entered, Joined, Registered, Waits
 from sunseo.room.pages.drawn import UNSEALED, DrawSection, section_of
 from sunseo.room.pages.notices import (
@@ -53,6 +53,7 @@ from sunseo.room.pages.screen import (
     wait_text,
     words_in_line,
 )
+from sunseo.room.pages.sent_back import IN_VAIN, SentBack, note_sent, note_told
 from sunseo.room.pages.sentences import facts_of, words_of
 from sunseo.room.pages.visitor import Reception, Visitor
 from sunseo.room.schedule import takes_joins
@@ -127,8 +128,8 @@ class Journey:
         visitor.jar.drop(cookie_of(visitor.room))
         return self._see_other(visitor, visitor.frame.href())
 
-    async def enter(self, visitor: Visitor) -> Reply:
-        """Take her turn, and lead her back with the pass."""
+    async def enter(self, visitor: Visitor, sent: str) -> Reply:
+        """Take her turn, and lead her back with the pass; `sent` is what the form says of it."""
         visit = visitor.visit
         if visit is None or visitor.place is None:
             return self._see_other(visitor, visitor.frame.href())
@@ -137,7 +138,7 @@ class Journey:
         body = EnterBody(visit.place, secret)
         answer = await self._desk.enter(visitor.call, visitor.room, body, person)
         if isinstance(answer, Entered):
-            return self._inside(visitor, answer)
+            return self._inside(visitor, answer, sent)
         if isinstance(answer, Waits):
             return self._see_other(visitor, visitor.frame.href(held="1"))
         if answer.outcome in (EnterOutcome.NOT_SERVED, EnterOutcome.OTHER_EPOCH):
@@ -150,6 +151,7 @@ class Journey:
         said: Said,
         *,
         link: Link | None = None,
+        form: Form | None = None,
         here: str | None = None,
         refresh_s: int | None = None,
         retry_after_s: int | None = None,
@@ -159,7 +161,6 @@ class Journey:
         retry_s = retry_after_s or said.retry_s
         if retry_s is not None:
             refresh_s = retry_s + round(retry_s * RETRY_SPREAD * self._dice.random())
-        form = None
         if said.again and visitor.visit is not None:
             form = self._form(visitor, "join", texts.again, again="1")
         page = self._renderer.notice(
@@ -277,6 +278,9 @@ class Journey:
         view, texts = visitor.view, visitor.frame.texts
         if visitor.is_held and is_turn(view, standing):
             standing = msgspec.structs.replace(standing, held_s=view.settings.poll_floor_s)
+        sent = SentBack.read(visitor.jar, visitor.room).times_at(view.now)
+        if sent >= IN_VAIN and is_turn(view, standing) and not standing.held_s:
+            return self._in_vain(visitor)
         if visitor.goes_in_circles:
             standing = msgspec.structs.replace(standing, enters_alone=False)
         if standing.number and not visitor.is_quiet:
@@ -295,7 +299,7 @@ class Journey:
             draw=self._drawn(visitor),
             message=visitor.message,
             refresh_s=self._refresh_s(visitor, standing),
-            form=self._form(visitor, "enter", texts.enter),
+            form=self._form(visitor, "enter", texts.enter, sent=str(sent)),
             updated=texts.updated.format(time=clock_text(view.now, view.settings.time_zone)),
             line_json=_encode(line_of(view, standing, texts)).decode(),
             line={
@@ -347,28 +351,23 @@ class Journey:
 
     # Being sent on
 
-    def _inside(self, visitor: Visitor, entered: Entered) -> Reply:
-        origins = visitor.view.settings.return_hosts
-        back = visitor.frame.back or (f"{origins[0]}/" if origins else None)
-        if back is None:
+    def _inside(self, visitor: Visitor, entered: Entered, sent: str) -> Reply:
+        if visitor.leads_to is None:
             return self.notice(visitor, INSIDE)
-        name, now_s = sent_cookie_of(visitor.room), int(visitor.view.now.timestamp())
-        sent = SentBack.read(visitor.jar.get(name))
-        if sent.is_in_vain(now_s):  # only she can make an end of it; who goes on is counted anew
-            visitor.jar.drop(name)
-            text = visitor.frame.texts.accounts_link.format(site=site_of(back))
-            link = Link(visitor.frame.href(), text)
-            return self.notice(visitor, SITE_COOKIES_OFF, link=link)
-        visitor.jar.set(name, sent.again(now_s).write(), SENT_KEPT_S)
-        return self._see_other(visitor, with_pass(back, entered.sealed))
+        note_sent(visitor.jar, visitor.room, visitor.view.now, sent)
+        return self._see_other(visitor, with_pass(visitor.leads_to, entered.sealed))
+
+    def _in_vain(self, visitor: Visitor) -> Reply:
+        """It is her turn, and where she was sent no pass is kept: only she can go on."""
+        note_told(visitor.jar, visitor.room, visitor.view.now)
+        text = visitor.frame.texts.accounts_link.format(site=site_of(visitor.leads_to or ""))
+        return self.notice(visitor, SITE_COOKIES_OFF, form=self._form(visitor, "enter", text))
 
     def _accounts_only(self, visitor: Visitor) -> Reply:
-        origins = visitor.view.settings.return_hosts
-        back = visitor.frame.back or (f"{origins[0]}/" if origins else None)
         link = None
-        if back is not None:
-            text = visitor.frame.texts.accounts_link.format(site=site_of(back))
-            link = Link(back, text)
+        if visitor.leads_to is not None:
+            text = visitor.frame.texts.accounts_link.format(site=site_of(visitor.leads_to))
+            link = Link(visitor.leads_to, text)
         return self.notice(visitor, ACCOUNTS_ONLY, link=link)
 
     def _form(self, visitor: Visitor, action: str, text: str, **fields: str) -> Form:

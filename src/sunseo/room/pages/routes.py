@@ -48,9 +48,10 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EnterForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the page's own button sends."""
+    """What the page's own button sends; `sent` is how often she had been sent back in vain."""
 
     token: Token
+    sent: Flag = ""
 
 
 class JoinForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,7 +162,7 @@ class Pages:
             return self._unknown(call)
         if not is_own_form(visitor, form.token):
             return self._journey.notice(visitor, STALE_FORM)
-        return await self._journey.enter(visitor)
+        return await self._journey.enter(visitor, form.sent)
 
     def problem(self, call: Call, code: str, status: int) -> bytes:  # noqa: ARG002 - the status is enough for a person
         """What the web layer refuses, as a page that tries again by itself where that helps."""

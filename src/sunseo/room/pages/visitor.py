@@ -62,6 +62,12 @@ class Visitor:
         return bool(self.wanted) and self.frame.back is None
 
     @property
+    def leads_to(self) -> str | None:
+        """Where she goes on: to where she came from, or else to the room's first site."""
+        origins = self.view.settings.return_hosts
+        return self.frame.back or (f"{origins[0]}/" if origins else None)
+
+    @property
     def is_registered(self) -> bool:
         """Whether she takes part in the draw of the present line."""
         return self.visit is not None and self.visit.is_registered_in(self.view.epoch)
