@@ -62,6 +62,12 @@ def options_of(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def name_of(options: argparse.Namespace) -> str:
+    """What the campaign's files are called."""
+    defect = f"-{options.defect}" if options.defect else ""
+    return f"linearizability{defect}-{options.seed}"
+
+
 async def campaign(
     server: Serving, checker: Path, options: argparse.Namespace, progress: Progress
 ) -> Outcome:
@@ -70,7 +76,7 @@ async def campaign(
     task = progress.add_task("")
     told: list[Told] = []
     for number in range(1, options.histories + 1):
-        file = RESULTS / f"linearizability-{options.seed}-{number}.json"
+        file = RESULTS / f"{name_of(options)}-{number}.json"
 
         def show_progress(line: str, number: int = number) -> None:
             progress.update(task, description=f"history {number} of {options.histories}: {line}")
@@ -151,7 +157,7 @@ def main() -> int:
         sys.stderr.write(f"chaos.linearizability: {' '.join(str(error).split())}\n")
         return CANNOT_BE_RUN
     text = msgspec.json.format(msgspec.json.encode(outcome)).decode() + "\n"
-    (RESULTS / f"linearizability-{outcome.seed}.json").write_text(text)
+    (RESULTS / f"{name_of(options)}.json").write_text(text)
     if options.json:
         sys.stdout.write(text)
     else:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-NOTHING_DONE = frozenset(("busy", "locked", "overloaded"))
+NOTHING_DONE = frozenset(("busy", "locked", "overloaded", "selling_suspended"))
 """Refusals after which nothing has been done, by their outcome."""
 
 
