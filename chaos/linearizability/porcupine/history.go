@@ -120,7 +120,8 @@ func unitsOf(op *operation) []string {
 	return units
 }
 
-// What porcupine is given: an operation without an answer ends after all others.
+// What porcupine is given: an operation without an answer ends after all others, and clients are
+// numbered one after the other, since a picture has a row for each number.
 func asked(part []*operation) []porcupine.Operation {
 	var last int64
 	for _, op := range part {
@@ -132,13 +133,17 @@ func asked(part []*operation) []porcupine.Operation {
 		}
 	}
 	operations := make([]porcupine.Operation, 0, len(part))
+	rows := map[int]int{}
 	for _, op := range part {
+		if _, ok := rows[op.Client]; !ok {
+			rows[op.Client] = len(rows)
+		}
 		ends := last + 1
 		if op.Return != nil {
 			ends = *op.Return
 		}
 		operations = append(operations, porcupine.Operation{
-			ClientId: op.Client, Input: op, Call: op.Call, Output: op.Answer, Return: ends,
+			ClientId: rows[op.Client], Input: op, Call: op.Call, Output: op.Answer, Return: ends,
 		})
 	}
 	return operations
