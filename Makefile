@@ -42,7 +42,7 @@ export UV_CACHE_DIR := .uv/cache
 export PIP_NO_CACHE_DIR := 1
 endif
 
-.PHONY: help demo test pythons search node bench bench-room bench-crowd compare chaos chaos-room lint fmt clean
+.PHONY: help demo test pythons search node bench bench-room bench-crowd compare chaos chaos-room linearizability lint fmt clean
 
 help:  ## Say what can be made
 	@echo 'make demo    sell out a concert to a crowd, and check the result'
@@ -56,6 +56,7 @@ help:  ## Say what can be made
 	@echo 'make compare BASE=main ONLY=seats_64,seats_512  measure this checkout against another revision, in turns'
 	@echo 'make chaos   kill workers, PostgreSQL and supervisor in mid-sale, and count what is lost'
 	@echo 'make chaos-room    the same while visitors join a waiting room and enter it'
+	@echo 'make linearizability  record histories of small sales under kills, and have porcupine check them (needs Go)'
 	@echo 'make lint    check style, types and layers only'
 	@echo 'make fmt     format the code'
 	@echo 'make clean   remove what was set up and built'
@@ -104,6 +105,9 @@ chaos: $(ALL_STAMP)  ## CHAOS="--kills 100" gives options
 
 chaos-room: $(ALL_STAMP)  ## CHAOS_ROOM="--kills 200 --workers 1" gives options
 	$(RUN) -m chaos.room $(CHAOS_ROOM)
+
+linearizability: $(ALL_STAMP)  ## LINEARIZABILITY="--histories 10 --defect lock" gives options
+	@$(RUN) -m chaos.linearizability $(LINEARIZABILITY)
 
 lint: $(ALL_STAMP)
 	$(RUN) -m ruff check

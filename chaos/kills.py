@@ -69,6 +69,11 @@ async def kill(server: Serving, crowd: AskingCrowd, kind: Kind, chance: random.R
     )
 
 
+async def strike(server: Serving, kind: Kind, chance: random.Random) -> None:
+    """Kill one part, whoever may be asking, and wait until it has been replaced."""
+    await _MEANS[kind](server, server.workers(), chance)
+
+
 async def _kill_worker(server: Serving, before: list[int], chance: random.Random) -> None:
     victim = chance.choice(before)
     os.kill(victim, signal.SIGKILL)
