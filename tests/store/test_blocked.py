@@ -114,3 +114,22 @@ async def test_a_lane_that_stops_settles_what_waits_for_a_lock(market: Market) -
     assert answer.outcome is LaterOutcome.LOCKED
     await blocker.execute("ROLLBACK")
     assert await market.value("SELECT count(*) FROM holds") == 0
+
+
+async def test_what_waits_for_a_lock_is_served_though_the_lane_stops(market: Market) -> None:
+    """None of it is handed back to a queue that nobody looks at any more."""
+    sale = await market.sale(seats=4)
+    lane = market.lane(batch_max=1, batch_min=1)
+    blocker = await lock(market, sale)
+    commands = [place(sale, person(number), "a", number) for number in range(1, 5)]
+    waiting = asyncio.ensure_future(submit(lane, *commands))
+    await market.until_somebody_waits_for_a_lock()
+    queue = lane._lane._runner
+    assert queue is not None
+    stopping = asyncio.ensure_future(lane.stop())
+    await asyncio.wait({queue})
+    await blocker.execute("ROLLBACK")
+
+    answers = await asyncio.wait_for(waiting, PATIENCE_S)
+    assert [answer.outcome.name for answer in answers] == ["HELD"] * 4
+    await asyncio.wait_for(stopping, PATIENCE_S)

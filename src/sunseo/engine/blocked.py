@@ -21,6 +21,7 @@ from sunseo.core.later import Reason
 from sunseo.engine.applying import Applier, LaneLimits
 from sunseo.engine.entry import Answer, Entry, Flush
 
+K = TypeVar("K", bound=Hashable)
 C = TypeVar("C")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -51,13 +52,14 @@ class _Blocked(Generic[C, R]):
         self.is_stuck = False  # once it was waited for in vain
 
 
-class BlockedCommands(Generic[C, R]):
+class BlockedCommands(Generic[K, C, R]):
     """See the module. `start` it, then `adopt` what a lane has missed.
 
     Args:
         flush: on a connection of its own.
         applier: of that flush.
-        hand_back: takes what is left of a key's commands once its rows were had without waiting.
+        hand_back: takes what is left of a key's commands once its rows were had without waiting;
+            it may have them adopted again.
     """
 
     def __init__(
@@ -66,19 +68,19 @@ class BlockedCommands(Generic[C, R]):
         applier: Applier[C, R],
         limits: LaneLimits,
         monotonic: Monotonic,
-        hand_back: Callable[[Sequence[Entry[C, R]]], None],
+        hand_back: Callable[[K, Sequence[Entry[C, R]]], None],
     ) -> None:
         self._flush = flush
         self._applier = applier
         self._limits = limits
         self._monotonic = monotonic
         self._hand_back = hand_back
-        self._keys: OrderedDict[Hashable, _Blocked[C, R]] = OrderedDict()
+        self._keys: OrderedDict[K, _Blocked[C, R]] = OrderedDict()
         self._arrival = asyncio.Event()
         self._draining = False
         self._runner: asyncio.Task[None] | None = None
 
-    def __contains__(self, key: Hashable) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._keys
 
     def start(self) -> None:
@@ -93,12 +95,12 @@ class BlockedCommands(Generic[C, R]):
             await asyncio.wait({self._runner})
             self._runner = None
 
-    def adopt(self, key: Hashable, entries: Sequence[Entry[C, R]]) -> None:
+    def adopt(self, key: K, entries: Sequence[Entry[C, R]]) -> None:
         """Take over all commands of a key that wait, in order of arrival."""
         self._keys.setdefault(key, _Blocked(self._monotonic())).entries.extend(entries)
         self._arrival.set()
 
-    def enqueue(self, key: Hashable, command: C) -> "asyncio.Future[Answer[R]]":
+    def enqueue(self, key: K, command: C) -> "asyncio.Future[Answer[R]]":
         """Have a command applied after the others of its key, which is here."""
         future: asyncio.Future[Answer[R]] = asyncio.get_running_loop().create_future()
         blocked = self._keys[key]
@@ -127,10 +129,10 @@ class BlockedCommands(Generic[C, R]):
                 await self._try(key, self._keys[key])
                 self._give_up_on_time()
 
-    def _next_key(self) -> Hashable | None:
+    def _next_key(self) -> K | None:
         return next((key for key, blocked in self._keys.items() if blocked.entries), None)
 
-    async def _try(self, key: Hashable, blocked: _Blocked[C, R]) -> None:
+    async def _try(self, key: K, blocked: _Blocked[C, R]) -> None:
         """Apply a batch of one key, once its rows are had."""
         now = self._monotonic()
         size = self._limits.batch_max
@@ -149,12 +151,12 @@ class BlockedCommands(Generic[C, R]):
             return
         if batch and not self._flush.had_to_wait:
             del self._keys[key]
-            self._hand_back(list(blocked.entries))
+            self._hand_back(key, list(blocked.entries))
         elif not blocked.is_given_up or batch:
             blocked.since = self._monotonic()
             blocked.is_given_up = blocked.is_stuck = False
 
-    def _is_wanted(self, key: Hashable) -> bool:
+    def _is_wanted(self, key: K) -> bool:
         """Whether others would wait for a wait for this key that is likely to be in vain."""
         return any(
             blocked.entries and not blocked.is_stuck

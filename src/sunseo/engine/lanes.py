@@ -102,13 +102,17 @@ class EngineLane:
             monotonic=monotonic,
             pause=asyncio.sleep,
         )
-        self._blocked = BlockedCommands(waiting, applier, limits, monotonic, self._hand_back)
+        self._blocked: BlockedCommands[tuple[int, int], Command, PartAnswer] = BlockedCommands(
+            waiting, applier, limits, monotonic, self._hand_back
+        )
+        self._is_stopping = False
 
     def start(self) -> None:
         self._lane.start()
         self._blocked.start()
 
     async def stop(self) -> None:
+        self._is_stopping = True
         await self._lane.stop()
         await self._blocked.stop()
 
@@ -136,7 +140,12 @@ class EngineLane:
         for home, waiting in moving.items():
             self._blocked.adopt(home, waiting)
 
-    def _hand_back(self, entries: Sequence[Entry[Command, PartAnswer]]) -> None:
+    def _hand_back(
+        self, home: tuple[int, int], entries: Sequence[Entry[Command, PartAnswer]]
+    ) -> None:
+        if self._is_stopping:  # nobody may be there any more to take them
+            self._blocked.adopt(home, entries)
+            return
         for entry in entries:
             entry.misses = 0
         self._lane.put_back(entries)
