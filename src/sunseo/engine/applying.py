@@ -26,7 +26,6 @@ from sunseo.engine.entry import Defer, Entry, Flush, LaneMeter, Turn
 C = TypeVar("C")
 R = TypeVar("R")
 
-TOLD_AT_ONCE = 16  # callers, in one turn of the event loop
 RECENT_WEIGHT = 0.2  # of the newest flush in the moving average that predicts waits
 
 
@@ -36,6 +35,7 @@ class LaneLimits(msgspec.Struct, frozen=True):
     batch_max: int = 512  # commands in one flush: beyond it, latency grows and throughput does not
     batch_parts: int = 1  # of all commands in the lane a batch takes one part in so many
     batch_min: int = 8  # unless there are no more than that
+    told_max: int = 512  # callers in one turn of the loop: few, where an answer may be waiting
     waiting_max: int = 20_000  # commands, whatever the expected wait
     wait_max_s: float = 3.0  # expected wait above which newcomers are shed
     deadline_s: float = 8.0  # after so long in the queue nobody is thought to listen any more
@@ -48,7 +48,7 @@ class LaneLimits(msgspec.Struct, frozen=True):
     breath_s: float = 0.1  # after so long of batches behind each other's commit, one waits for it
 
 
-FOLLOWING = LaneLimits(batch_max=128, batch_parts=2)
+FOLLOWING = LaneLimits(batch_max=128, batch_parts=2, told_max=16)
 """For flushes that others may follow: one half is committed and one decided, while those who were
 answered ask again. With all that waits in one batch, database and process would take turns at
 having nothing to do."""
@@ -177,8 +177,8 @@ class Applier(Generic[C, R]):
             asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:
-        """Tell a few: what they do about it takes a while, and the database may have answered."""
-        for _ in range(min(TOLD_AT_ONCE, len(self._untold))):
+        """Tell some: what they do about it takes a while, and the database may have answered."""
+        for _ in range(min(self._limits.told_max, len(self._untold))):
             entry, result, flush_s = self._untold.popleft()
             entry.settle(result, flush_s)
         self._is_telling = bool(self._untold)
