@@ -108,44 +108,44 @@ RETURNING source;
 SELECT t.now, changed.*
 FROM (SELECT statement_timestamp() AS now) AS t
 LEFT JOIN (
-SELECT
-    r.room, r.version, r.name, r.sale,
-    CASE WHEN k.version = r.version THEN NULL ELSE CAST(r.settings AS text) END AS settings,
-    concat_ws(
-        ' ', r.xmin, coalesce(CAST(l.xmin AS text), '-'), coalesce(CAST(p.xmin AS text), '-'),
-        coalesce(CAST(d.xmin AS text), '-')
-    ) AS mark,
-    l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity, l.entrants,
-    d.state AS draw, d.kept, d.independent, d.committer, d.commitment,
-    CASE WHEN p.epoch = l.epoch THEN CAST(p.state -> 'shown' AS text) END AS shown,
-    (SELECT array_agg(v.pass_id ORDER BY v.pass_id) FROM (
-        SELECT s.pass_id
-        FROM room_passes AS s
-        WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
-            AND s.state = 'revoked'
-            AND s.expires_at > statement_timestamp() - make_interval(secs => :listed_s)
-        ORDER BY s.expires_at DESC
-        LIMIT :revoked_max) AS v) AS revoked,
-    CASE WHEN r.sale IS NOT NULL THEN (SELECT array_agg(v.pass_id) FROM (
-        SELECT s.pass_id
-        FROM room_passes AS s
-        WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
-            AND s.state IN ('left', 'completed', 'revoked')
-            AND s.expires_at > statement_timestamp()
-        ORDER BY s.expires_at DESC
-        LIMIT :void_max) AS v) END AS void
-FROM rooms AS r
-LEFT JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
-LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
-LEFT JOIN room_draws AS d
-    ON d.organisation = l.organisation AND d.room = l.room AND d.epoch = l.epoch
-LEFT JOIN unnest(CAST(:rooms AS bigint[]), CAST(:versions AS bigint[]), CAST(:marks AS text[]))
-    AS k (room, version, mark) ON k.room = r.room
-WHERE r.organisation = :organisation
-    AND k.mark IS DISTINCT FROM concat_ws(
-        ' ', r.xmin, coalesce(CAST(l.xmin AS text), '-'), coalesce(CAST(p.xmin AS text), '-'),
-        coalesce(CAST(d.xmin AS text), '-')
-    )
+    SELECT
+        r.room, r.version, r.name, r.sale,
+        CASE WHEN k.version = r.version THEN NULL ELSE CAST(r.settings AS text) END AS settings,
+        m.mark,
+        l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity, l.entrants,
+        d.state AS draw, d.kept, d.independent, d.committer, d.commitment,
+        CASE WHEN p.epoch = l.epoch THEN CAST(p.state -> 'shown' AS text) END AS shown,
+        (SELECT array_agg(v.pass_id ORDER BY v.pass_id) FROM (
+            SELECT s.pass_id
+            FROM room_passes AS s
+            WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
+                AND s.state = 'revoked'
+                AND s.expires_at > statement_timestamp() - make_interval(secs => :listed_s)
+            ORDER BY s.expires_at DESC
+            LIMIT :revoked_max) AS v) AS revoked,
+        CASE WHEN r.sale IS NOT NULL THEN (SELECT array_agg(v.pass_id) FROM (
+            SELECT s.pass_id
+            FROM room_passes AS s
+            WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
+                AND s.state IN ('left', 'completed', 'revoked')
+                AND s.expires_at > statement_timestamp()
+            ORDER BY s.expires_at DESC
+            LIMIT :void_max) AS v) END AS void
+    FROM rooms AS r
+    LEFT JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
+    LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
+    LEFT JOIN room_draws AS d
+        ON d.organisation = l.organisation AND d.room = l.room AND d.epoch = l.epoch
+    LEFT JOIN unnest(CAST(:rooms AS bigint[]), CAST(:versions AS bigint[]), CAST(:marks AS text[]))
+        AS k (room, version, mark) ON k.room = r.room
+    CROSS JOIN LATERAL (
+        SELECT concat_ws(
+            ' ', r.xmin, coalesce(CAST(l.xmin AS text), '-'), coalesce(CAST(p.xmin AS text), '-'),
+            coalesce(CAST(d.xmin AS text), '-')
+        ) AS mark
+    ) AS m
+    WHERE r.organisation = :organisation
+        AND k.mark IS DISTINCT FROM m.mark
 ) AS changed ON true
 ORDER BY changed.room;
 
