@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-NOTHING_DONE = frozenset(("busy", "locked", "overloaded", "selling_suspended"))
+from sunseo.booking.halt import REASONS
+
+NOTHING_DONE = frozenset(("busy", "locked", "overloaded", *(reason.code for reason in REASONS)))
 """Refusals after which nothing has been done, by their outcome."""
 
 

@@ -187,7 +187,7 @@ def test_who_gives_up_in_doubt_leaves_the_operation_open() -> None:
         (503, "busy", Heard.NOTHING_DONE),
         (503, "locked", Heard.NOTHING_DONE),
         (503, "overloaded", Heard.NOTHING_DONE),
-        (503, "selling_suspended", Heard.NOTHING_DONE),
+        (503, "rooms_not_read", Heard.NOTHING_DONE),
         (503, "outcome_unknown", Heard.DOUBT),
         (503, "took_too_long", Heard.DOUBT),
         (500, "internal_error", Heard.DOUBT),
