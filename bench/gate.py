@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from sunseo.room.gate.asgi import App, WaitingRoomMiddleware
-from sunseo.room.gate.watcher import monotonic_ms
+from sunseo.gate.asgi import App, WaitingRoomMiddleware
+from sunseo.gate.poller import monotonic_ms
 from tests.gate_room import ROOM, Room
 
 REQUESTS = 1_000  # in a round

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import msgspec
 
-from sunseo.room.gate.keeper import Keeper
-from sunseo.room.keys import GateKeys, KeyRing
-from sunseo.room.tokens import Pass
+from sunseo.gate.decision import Keeper
+from sunseo.passes.keys import GateKeys, KeyRing
+from sunseo.passes.tokens import Pass
 
 ROOM = 42
 EPOCH = 3

@@ -17,7 +17,7 @@ from sunseo.booking.commands import (
     ReleaseHold,
     RenewHold,
 )
-from sunseo.booking.hall import Hold, HoldState, SaleState, Seat, Stock, Terms
+from sunseo.booking.inventory import Hold, HoldState, SaleState, Seat, Stock, Terms
 from sunseo.booking.rules import HoldAnswer
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.rules import OrderAnswer, OrderBook, place_order

@@ -20,8 +20,8 @@ from sunseo.core.signing import (
     encode_base64url,
     mac16,
 )
-from sunseo.room.keys import KeyRing
-from sunseo.room.tokens import (
+from sunseo.passes.keys import KeyRing
+from sunseo.passes.tokens import (
     NO_BINDING,
     STATE_PREFIX,
     Kind,

@@ -24,14 +24,14 @@ from structlog.typing import FilteringBoundLogger
 
 from sunseo.core.outputs import Output, check_outputs
 from sunseo.core.processes import raise_file_limit
-from sunseo.postgres.address import read_address
+from sunseo.postgres.address.address import read_address
+from sunseo.postgres.address.pooler import warning_of
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import head_revision, upgrade
-from sunseo.postgres.pooler import warning_of
 from sunseo.settings import SECRET_FILE, Settings, read_secret
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import prepare
-from sunseo.web.workers import Workers, preload
+from sunseo.web.server.workers import Workers, preload
 from sunseo.wiring import WorkerPlan, serve_worker
 
 METRICS_FOLDER = "metrics"

@@ -19,16 +19,16 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
-from sunseo.booking.availability import AvailabilityBoard
+from sunseo.booking.availability.availability import AvailabilityBoard
 from sunseo.booking.commands import PlaceHoldOutcome
 from sunseo.booking.expirer import Expirer
 from sunseo.booking.halt import OF_DISK, SellingHalt
 from sunseo.booking.routes import hold_endpoints
 from sunseo.booking.service import HoldService
-from sunseo.booking.setup import Setup
-from sunseo.booking.setup_routes import setup_endpoints
-from sunseo.checkout.doors import RoomDoors
+from sunseo.booking.setup.setup import Setup
+from sunseo.booking.setup.setup_routes import setup_endpoints
 from sunseo.checkout.part import flush_of_sales
+from sunseo.checkout.room_access import RoomDoors
 from sunseo.checkout.routes import order_endpoints
 from sunseo.checkout.service import OrderService
 from sunseo.core.clock import ClockGuard
@@ -38,35 +38,35 @@ from sunseo.core.processes import exit_with_starter
 from sunseo.engine.applying import FOLLOWING, LaneLimits
 from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane, EngineLanes
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.guests import guest_endpoints
+from sunseo.identity.operator_keys import OperatorKeys
+from sunseo.identity.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
 from sunseo.journal.log_sink import LogSink
 from sunseo.journal.tail import JournalTail
 from sunseo.operators.keys import KeyFinder
+from sunseo.postgres.address.existing import place_of
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.disk import DiskWatch
 from sunseo.postgres.errors import outage_of
-from sunseo.postgres.existing import place_of
-from sunseo.postgres.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.postgres.readiness import hindrance_of
-from sunseo.room.batch import RoomFlush
-from sunseo.room.controller import Stock
-from sunseo.room.health import Tally, WaitWatch
-from sunseo.room.house import Outside, RoomHouse
-from sunseo.room.lanes import RoomLane
+from sunseo.room.capability import Outside, RoomHouse
+from sunseo.room.line.lanes import RoomLane
+from sunseo.room.pacing.controller import Stock
+from sunseo.room.pacing.health import Tally, WaitWatch
+from sunseo.room.postgres.batch import RoomFlush
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.telemetry.troubles import Troubles
 from sunseo.web.app import App, build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.endpoint import Auth, Endpoint
-from sunseo.web.guests import guest_endpoints
 from sunseo.web.health import health_endpoints
-from sunseo.web.http_server import HttpServer
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys
-from sunseo.web.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
+from sunseo.web.server.http_server import HttpServer
 
 HOUSEKEEPING_EVERY_S = 1.0
 ROOM_CONNECTIONS = 2  # the board's and the leader's, which wait for nobody else

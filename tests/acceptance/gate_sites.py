@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 from fastapi import FastAPI, Request, Response, WebSocket
 
-from sunseo.room.gate import asgi, wsgi
+from sunseo.gate import asgi, wsgi
 from tests.gate_room import ROOM, Room
 
 PASS = f"sunseo_pass_{ROOM}"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sunseo.room.gate.courier import Signals
-from sunseo.room.gate.policy import BypassRules
+from sunseo.gate.policy import BypassRules
+from sunseo.gate.sender import Signals
 from tests.acceptance.gate_sites import PASS, SITES, Asgi, Site, cookie, fastapi_app, site_of
 from tests.gate_room import PATIENCE_S, ROOM, Room, serving, watched
 

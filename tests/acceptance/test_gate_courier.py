@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sunseo.room.gate.courier import Courier
+from sunseo.gate.sender import Courier
 from tests.acceptance.gate_sites import site_of
 from tests.gate_room import Room, serving
 

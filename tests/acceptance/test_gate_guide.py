@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.room.gate import asgi
-from sunseo.room.gate.auth_request import read_options
-from sunseo.room.gate.options import GateOptions
-from sunseo.room.gate.policy import BypassRules
+from sunseo.auth_request import read_options
+from sunseo.gate import asgi
+from sunseo.gate.options import GateOptions
+from sunseo.gate.policy import BypassRules
 from tests.acceptance.gate_sites import django_apps
 from tests.gate_room import ROOM, Room
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sunseo.core.signing import encode_base64url
-from sunseo.room.gate.courier import Signals
+from sunseo.gate.sender import Signals
 from tests.acceptance.gate_sites import Asgi, Elsewhere, fastapi_app
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
 from tests.gate_room import watched

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from sunseo.room.gate.origin import ANSWER_BYTES_MAX, Origin
-from sunseo.room.gate.verifier import PassVerifier
-from sunseo.room.gate.watcher import Watcher, monotonic_ms
-from sunseo.room.keys import KeyRing
+from sunseo.gate.origin import ANSWER_BYTES_MAX, Origin
+from sunseo.gate.poller import Watcher, monotonic_ms
+from sunseo.gate.verifier import PassVerifier
+from sunseo.passes.keys import KeyRing
 from tests.gate_room import T0, Room, serving
 
 

@@ -13,7 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from sunseo.room.gate.wsgi import WaitingRoomMiddleware
+from sunseo.gate.wsgi import WaitingRoomMiddleware
 from tests.acceptance.browsers import chromium, needs_chromium
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
 from tests.gate_room import watched

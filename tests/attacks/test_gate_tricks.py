@@ -10,7 +10,7 @@ from itertools import product
 
 import pytest
 
-from sunseo.room.gate.policy import Asked, BypassRules, Policy
+from sunseo.gate.policy import Asked, BypassRules, Policy
 from tests.acceptance.gate_wire import cookie
 from tests.acceptance.test_gate_nginx import SECRET, Site, site
 from tests.attacks.attacker import say

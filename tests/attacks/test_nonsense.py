@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sunseo.room.gate.asgi import WaitingRoomMiddleware
+from sunseo.gate.asgi import WaitingRoomMiddleware
 from tests.attacks.attacker import RING, Serving, Visitor, Wire, create_room, inside
 from tests.gate_room import ROOM, Room, serving
 

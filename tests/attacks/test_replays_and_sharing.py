@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from sunseo.room.gate.keeper import Keeper
-from sunseo.room.gate.options import GateOptions
-from sunseo.room.gate.policy import Asked
-from sunseo.room.gate.verifier import PassVerifier, gate_keys
-from sunseo.room.tokens import TokenError
+from sunseo.gate.decision import Keeper
+from sunseo.gate.options import GateOptions
+from sunseo.gate.policy import Asked
+from sunseo.gate.verifier import PassVerifier, gate_keys
+from sunseo.passes.tokens import TokenError
 from tests.attacks.attacker import (
     RING,
     Crowd,

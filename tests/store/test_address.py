@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from sunseo.backup.tools import Tool, run_tool, target_of
-from sunseo.postgres.address import read_address
+from sunseo.postgres.address.address import read_address
+from sunseo.postgres.address.parameters import AddressError
 from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.embedded import EmbeddedServer
-from sunseo.postgres.parameters import AddressError
-from sunseo.postgres.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine
 from tests.postgres_fixture import create_database, execute
 from tests.store.tls_postgres import FOLDERS, PASSWORD, TlsPostgres, tls_postgres

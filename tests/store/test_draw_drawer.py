@@ -11,14 +11,14 @@ import pytest
 
 from sunseo.drawcheck.verifier import Verdict, verify
 from sunseo.operators.effects import EffectOutcome
-from sunseo.room.commands import Join
-from sunseo.room.controller import Controller
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.drawer import ACTOR, Drawer, DrawError
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import commitment_of
 from sunseo.room.draw.store import DrawStore
-from sunseo.room.setup_bodies import ResetRoom
+from sunseo.room.line.commands import Join
+from sunseo.room.pacing.controller import Controller
+from sunseo.room.setup.setup_bodies import ResetRoom
 from tests.store.room_house import ORGANISATION, House, done
 
 SECRET = bytes(range(32))

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import event
 
 from sunseo.core.signing import decode_base64url
-from sunseo.room.health import SiteHealth, Tally, WaitWatch, WorkerHealth
-from sunseo.room.keys import KeyRing
-from sunseo.room.setup_bodies import Signal
-from sunseo.room.signals import Signals
-from sunseo.room.state import SignedState
+from sunseo.passes.keys import KeyRing
+from sunseo.room.board.state import SignedState
+from sunseo.room.pacing.health import SiteHealth, Tally, WaitWatch, WorkerHealth
+from sunseo.room.pacing.signals import Signals
+from sunseo.room.setup.setup_bodies import Signal
 from sunseo.telemetry.metrics import Metrics
 from tests.asgi import ask
 from tests.store.room_house import KEYS, ORGANISATION, House

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from sunseo.room.controller import ROLE, Controller, Stock
+from sunseo.room.pacing.controller import ROLE, Controller, Stock
 from tests.store.room_house import ORGANISATION, House
 
 LONG_S = 3600.0

@@ -16,6 +16,8 @@ from uuid import uuid4
 import pytest
 
 from sunseo.core.signing import encode_base64url
+from sunseo.identity.operator_keys import new_operator_key
+from sunseo.identity.persons import GuestIssuer, Persons
 from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.migrate import head_revision
 from sunseo.room.pages.cookies import Visit, cookie_of
@@ -24,8 +26,6 @@ from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.endpoint import Auth, Endpoint
-from sunseo.web.operators import new_operator_key
-from sunseo.web.persons import GuestIssuer, Persons
 from sunseo.wiring import Worker, WorkerPlan
 from tests.asgi import Response, ask
 

@@ -6,17 +6,17 @@ from uuid import UUID, uuid4
 import pytest
 
 from sunseo.core.ids import Person
-from sunseo.room.admission import (
+from sunseo.core.networks import TrustedProxies
+from sunseo.room.admission.admission import (
     ACCOUNT_JOINS_MAX,
     NONCES_A_JOIN,
     Admission,
     AdmissionOutcome,
     JoinRequest,
 )
-from sunseo.room.challenge.altcha import Altcha, solve
-from sunseo.room.challenge.challenge import ChallengeBody, Verdict
-from sunseo.room.networks import TrustedProxies
-from sunseo.room.settings import RoomSettings
+from sunseo.room.admission.altcha import Altcha, solve
+from sunseo.room.admission.challenge import ChallengeBody, Verdict
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.web.endpoint import Call, Record
 
 HER = UUID(int=7)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.room.challenge.altcha import Altcha, solve
-from sunseo.room.challenge.challenge import Asked, ChallengeBody
+from sunseo.room.admission.altcha import Altcha, solve
+from sunseo.room.admission.challenge import Asked, ChallengeBody
 
 KEY, RETIRED = b"k" * 32, b"r" * 32
 NOW = 1_000_000.0

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sunseo.telemetry.complaints import Complaints
+from sunseo.telemetry.log_throttle import Complaints
 from sunseo.telemetry.metrics import Metrics, prepare
 from sunseo.telemetry.troubles import Troubles
 

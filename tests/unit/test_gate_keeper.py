@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.room.gate.answers import Answer
-from sunseo.room.gate.keeper import Keeper, Verdict
-from sunseo.room.gate.options import GateOptions
-from sunseo.room.gate.policy import Asked, BypassRules
-from sunseo.room.gate.watcher import monotonic_ms
+from sunseo.gate.answers import Answer
+from sunseo.gate.decision import Keeper, Verdict
+from sunseo.gate.options import GateOptions
+from sunseo.gate.policy import Asked, BypassRules
+from sunseo.gate.poller import monotonic_ms
 from tests.gate_room import ROOM, T0, Room
 
 PASS = f"sunseo_pass_{ROOM}"

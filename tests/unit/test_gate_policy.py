@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.room.gate.policy import Asked, BypassRules, Policy, clean_path
+from sunseo.gate.policy import Asked, BypassRules, Policy, clean_path
 
 SECRET = "the operators' own way in, 32 characters"
 

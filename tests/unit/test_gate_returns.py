@@ -6,12 +6,12 @@ from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
 import pytest
 
-from sunseo.room.gate import auth_request
-from sunseo.room.gate.answers import Addresses, Answer, handed_over, refused
-from sunseo.room.gate.asgi import WaitingRoomMiddleware as OfAsgi
-from sunseo.room.gate.policy import Asked
-from sunseo.room.gate.verifier import Poll
-from sunseo.room.gate.wsgi import WaitingRoomMiddleware as OfWsgi
+from sunseo import auth_request
+from sunseo.gate.answers import Addresses, Answer, handed_over, refused
+from sunseo.gate.asgi import WaitingRoomMiddleware as OfAsgi
+from sunseo.gate.policy import Asked
+from sunseo.gate.verifier import Poll
+from sunseo.gate.wsgi import WaitingRoomMiddleware as OfWsgi
 from sunseo.room.pages.returns import allowed_return, with_pass
 from tests.gate_room import ROOM, Room
 from tests.tidy.sources import ROOT

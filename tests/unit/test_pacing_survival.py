@@ -2,8 +2,8 @@
 
 import pytest
 
-from sunseo.room.cohorts import Cohort, aged, reconciled, released
-from sunseo.room.survival import AGES_MAX, EDGES, ComingCurve, Survival, Tally, age_group
+from sunseo.room.pacing.cohorts import Cohort, aged, reconciled, released
+from sunseo.room.pacing.survival import AGES_MAX, EDGES, ComingCurve, Survival, Tally, age_group
 
 HORIZON_S = 150.0
 MANY = 1e9  # people: more than anybody has seen

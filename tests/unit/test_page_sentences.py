@@ -13,8 +13,9 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from sunseo.room.board import slowed_of
-from sunseo.room.halted import HALTED, halted_of
+from sunseo.room.board.board import slowed_of
+from sunseo.room.board.halted import HALTED, halted_of
+from sunseo.room.board.state import DrawState, Poll, RoomState, Shown, ShownDraw, pass_terms_of
 from sunseo.room.pages.sentences import (
     FACTS,
     NOTICES,
@@ -27,9 +28,8 @@ from sunseo.room.pages.sentences import (
     words_of,
 )
 from sunseo.room.pages.texts import CATALOGUES, EN, KO, Texts
-from sunseo.room.schedule import Phase
-from sunseo.room.settings import Mode, RoomSettings
-from sunseo.room.state import DrawState, Poll, RoomState, Shown, ShownDraw, pass_terms_of
+from sunseo.room.setup.schedule import Phase
+from sunseo.room.setup.settings import Mode, RoomSettings
 from tests.docs.pages import ROOT
 
 encode = msgspec.json.encode

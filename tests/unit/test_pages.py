@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sunseo.room.board.state import ShownSpeed
 from sunseo.room.pages.cookies import COOKIES_MAX, CookieJar, Visit, read_cookies
 from sunseo.room.pages.language import language_of
 from sunseo.room.pages.notices import NOTICES, said_of_status
@@ -16,7 +17,6 @@ from sunseo.room.pages.render import policy_of
 from sunseo.room.pages.returns import allowed_return, site_of, with_pass
 from sunseo.room.pages.screen import time_text, wait_text
 from sunseo.room.pages.texts import CATALOGUES, EN, KO, LANGUAGES, Texts
-from sunseo.room.state import ShownSpeed
 from sunseo.web.endpoint import Call, Record
 
 SHOP = "https://shop.example"

@@ -13,12 +13,12 @@ from sunseo.booking.commands import (
     Admission,
     PlaceHoldOutcome,
 )
-from sunseo.booking.hall import (
+from sunseo.booking.halt import REASONS
+from sunseo.booking.inventory import (
     WHOLE_SALE,
     SaleState,
     Use,
 )
-from sunseo.booking.halt import REASONS
 from sunseo.booking.rules import HoldAnswer
 from tests.paper_hall import (
     KIM,

@@ -7,8 +7,15 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from sunseo.room.fixed import INSTEAD, Stage, Standing, may_be_refused, refuse_change, stage_of
-from sunseo.room.settings import (
+from sunseo.room.setup.fixed import (
+    INSTEAD,
+    Stage,
+    Standing,
+    may_be_refused,
+    refuse_change,
+    stage_of,
+)
+from sunseo.room.setup.settings import (
     Bypass,
     HealthTargets,
     Holders,

@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from sunseo.room import streams as streams_module
-from sunseo.room.board import RoomView
-from sunseo.room.keys import KeyRing
-from sunseo.room.schedule import phase_at
-from sunseo.room.settings import RoomSettings
-from sunseo.room.state import (
+from sunseo.passes.keys import KeyRing
+from sunseo.room.board import streams as streams_module
+from sunseo.room.board.board import RoomView
+from sunseo.room.board.state import (
     Reading,
     RoomState,
     Shown,
@@ -21,7 +19,9 @@ from sunseo.room.state import (
     pass_terms_of,
     poll_of,
 )
-from sunseo.room.streams import Streams
+from sunseo.room.board.streams import Streams
+from sunseo.room.setup.schedule import phase_at
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.web.raw import RawAnswer
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sunseo.core.signing import decode_base64url, encode_base64url, mac16
-from sunseo.room.keys import SUBKEYS_KEPT_MAX, KeyRing, nonce_at
-from sunseo.room.tokens import (
+from sunseo.passes.keys import SUBKEYS_KEPT_MAX, KeyRing, nonce_at
+from sunseo.passes.tokens import (
     NO_BINDING,
     Kind,
     Nonce,

@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
-from sunseo.room.challenge.challenge import Asked
-from sunseo.room.challenge.turnstile import Turnstile
+from sunseo.room.admission.challenge import Asked
+from sunseo.room.admission.turnstile import Turnstile
 
 SECRET = "1x0000000000000000000000000000000AA"
 HER = Asked(1, uuid4(), uuid4(), "203.0.113.9")

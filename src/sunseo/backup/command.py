@@ -18,7 +18,7 @@ from sunseo.backup.restore import Wish, restore_backup
 from sunseo.backup.save import save_backup
 from sunseo.backup.screen import restored_lines, saved_lines
 from sunseo.backup.sealed import check_passphrase
-from sunseo.postgres.existing import existing_database, place_of, revision_of
+from sunseo.postgres.address.existing import existing_database, place_of, revision_of
 from sunseo.postgres.migrate import Step, UnknownSchemaError, steps_after, upgrade
 from sunseo.settings import Settings, load_settings
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.backup.facts import QUERIES, read_facts
 from sunseo.backup.manifest import Facts, KeyFacts
-from sunseo.postgres.existing import existing_database
+from sunseo.postgres.address.existing import existing_database
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.settings import Settings
 

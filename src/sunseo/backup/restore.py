@@ -25,8 +25,8 @@ from sunseo.backup.manifest import Facts, Manifest
 from sunseo.backup.margins import Raise, raise_of
 from sunseo.backup.tools import Target, Tool, find_tool, run_tool, target_of
 from sunseo.operators import audit
+from sunseo.postgres.address.existing import require_reachable
 from sunseo.postgres.embedded import EmbeddedServer
-from sunseo.postgres.existing import require_reachable
 from sunseo.postgres.migrate import is_known, upgrade_to_head
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.settings import SECRET_FILE, Settings

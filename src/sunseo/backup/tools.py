@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from sunseo.backup.error import BackupError
-from sunseo.postgres.address import read_address
+from sunseo.postgres.address.address import read_address
+from sunseo.postgres.address.parameters import libpq_options
 from sunseo.postgres.embedded.binaries import DISTRIBUTION_FOLDERS, wheel_folders
-from sunseo.postgres.parameters import libpq_options
 
 POLL_S = 0.2
 VERSION_S = 20.0

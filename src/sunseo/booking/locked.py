@@ -5,13 +5,13 @@ from uuid import UUID
 
 from sunseo.booking.catalogue import Catalogue, Persons, Product
 from sunseo.booking.commands import SaleKey
-from sunseo.booking.hall import Hall, Hold, HoldState, Seat, Stock, Terms, Use
+from sunseo.booking.inventory import Hall, Hold, HoldState, Seat, Stock, Terms, Use
 from sunseo.core.clock import Instant
 from sunseo.engine.streams import Stream, StreamKind
-from sunseo.postgres.arrays import array_of
 from sunseo.postgres.locks import Lockable
+from sunseo.postgres.pipelined.arrays import array_of
+from sunseo.postgres.pipelined.statements import Columns, Row, Statement, take
 from sunseo.postgres.queries import load_queries
-from sunseo.postgres.statements import Columns, Row, Statement, take
 
 QUERIES = load_queries("sunseo.booking")
 

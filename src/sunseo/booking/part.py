@@ -22,7 +22,7 @@ from sunseo.booking.commands import (
     RenewHold,
     SaleKey,
 )
-from sunseo.booking.hall import Hall, Hold, SaleState
+from sunseo.booking.inventory import Hall, Hold, SaleState
 from sunseo.booking.locked import (
     CatalogueReading,
     ask_for,
@@ -48,7 +48,7 @@ from sunseo.engine.part import (
     Write,
 )
 from sunseo.engine.streams import Stream
-from sunseo.postgres.statements import Columns, take
+from sunseo.postgres.pipelined.statements import Columns, take
 
 _RULES: Mapping[type[InventoryCommand], Callable[..., PartAnswer | AskAgain]] = {
     PlaceHold: rules.place_hold,

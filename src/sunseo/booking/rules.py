@@ -20,7 +20,15 @@ from sunseo.booking.commands import (
     RenewHold,
     RenewHoldOutcome,
 )
-from sunseo.booking.hall import AMOUNT_MAX, WHOLE_SALE, Claim, Hold, HoldState, SaleState, Terms
+from sunseo.booking.inventory import (
+    AMOUNT_MAX,
+    WHOLE_SALE,
+    Claim,
+    Hold,
+    HoldState,
+    SaleState,
+    Terms,
+)
 from sunseo.core.clock import Instant
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Outcome

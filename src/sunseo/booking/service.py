@@ -17,12 +17,12 @@ from sunseo.booking.commands import (
 )
 from sunseo.booking.locked import hold_of
 from sunseo.booking.rules import HoldAnswer
-from sunseo.booking.setup import QUERIES
+from sunseo.booking.setup.setup import QUERIES
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.engine.entry import Answer
 from sunseo.engine.lanes import EngineLanes
 from sunseo.engine.part import PartAnswer
-from sunseo.web.persons import GUEST_ISSUER
+from sunseo.identity.persons import GUEST_ISSUER
 
 OWN_ROWS_MAX = 200  # a person's holds in one sale that one answer lists
 

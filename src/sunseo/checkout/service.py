@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.checkout.bodies import OrderRequest
 from sunseo.checkout.commands import PlaceOrder
-from sunseo.checkout.doors import RoomDoors
 from sunseo.checkout.part import order_of
+from sunseo.checkout.room_access import RoomDoors
 from sunseo.checkout.rules import Order
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.engine.entry import Answer

@@ -38,8 +38,7 @@ from sunseo.engine.part import (
 from sunseo.engine.streams import Held, Stream, StreamKind, StreamOrder, held_by
 from sunseo.journal import store as journal
 from sunseo.postgres.locks import LockOrderError
-from sunseo.postgres.queries import load_queries
-from sunseo.postgres.statements import (
+from sunseo.postgres.pipelined.statements import (
     BEGIN,
     COMMIT,
     ROLLBACK,
@@ -48,6 +47,7 @@ from sunseo.postgres.statements import (
     Sessions,
     Statement,
 )
+from sunseo.postgres.queries import load_queries
 
 QUERIES = load_queries("sunseo.engine")
 

@@ -21,7 +21,7 @@ import msgspec
 from sunseo.core.clock import Instant
 from sunseo.core.outcome import Outcome
 from sunseo.engine.streams import Held, Stream
-from sunseo.postgres.statements import Columns, Statement
+from sunseo.postgres.pipelined.statements import Columns, Statement
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sunseo.journal.events import Event
-from sunseo.postgres.arrays import array_of
 from sunseo.postgres.locks import Lockable, LockOrderError
-from sunseo.postgres.statements import Columns, Statement, take
+from sunseo.postgres.pipelined.arrays import array_of
+from sunseo.postgres.pipelined.statements import Columns, Statement, take
 
 _WAITING = "FOR NO KEY UPDATE"
 _SKIPPING = f"{_WAITING} SKIP LOCKED"

@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.core.clock import Instant
 from sunseo.journal.events import Event, encode
-from sunseo.postgres.arrays import array_of, array_of_texts
+from sunseo.postgres.pipelined.arrays import array_of, array_of_texts
+from sunseo.postgres.pipelined.statements import Statement
 from sunseo.postgres.queries import load_cold_queries, load_queries
-from sunseo.postgres.statements import Statement
 
 _QUERIES = load_queries("sunseo.journal")
 _COLD = load_cold_queries("sunseo.journal")

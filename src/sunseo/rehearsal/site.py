@@ -16,11 +16,11 @@ import time
 import msgspec
 
 from sunseo.core.processes import exit_with_parent
+from sunseo.gate.asgi import Receive, Scope, Send, WaitingRoomMiddleware
+from sunseo.gate.policy import BypassRules
+from sunseo.gate.sender import Signals
 from sunseo.rehearsal.scenario import Site
-from sunseo.room.gate.asgi import Receive, Scope, Send, WaitingRoomMiddleware
-from sunseo.room.gate.courier import Signals
-from sunseo.room.gate.policy import BypassRules
-from sunseo.web.single import serve_alone
+from sunseo.web.server.single import serve_alone
 
 CONNECTIONS_MAX = 4096
 TALLY = "/tally"  # not guarded; for whoever rehearses

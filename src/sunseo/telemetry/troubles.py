@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sunseo.core.later import Fault
 from sunseo.postgres.errors import fault_of, sqlstate_class_of, trouble_of
-from sunseo.telemetry.complaints import Complaints
+from sunseo.telemetry.log_throttle import Complaints
 from sunseo.telemetry.metrics import Metrics
 
 UNAVAILABLE, AGAIN = "database_unavailable", "database_available_again"

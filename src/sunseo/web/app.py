@@ -21,9 +21,9 @@ from starlette.types import Receive, Scope, Send
 from sunseo.telemetry.logs import Logs, RequestLine, now
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.adapter import Adapter, Rendered
-from sunseo.web.auth import Authenticator
-from sunseo.web.crossing import CROSS_ORIGIN_HEADERS, preflight_headers
-from sunseo.web.descriptions import describe
+from sunseo.web.authentication import Authentication
+from sunseo.web.cors import CROSS_ORIGIN_HEADERS, preflight_headers
+from sunseo.web.description.descriptions import describe
 from sunseo.web.endpoint import (
     Answer,
     Call,
@@ -34,10 +34,10 @@ from sunseo.web.endpoint import (
     Refusal,
     Urgency,
 )
-from sunseo.web.exchange import Exchange, respond
+from sunseo.web.input.paths import PathTable
+from sunseo.web.input.requests import refuse_odd_headers, request_id_of
 from sunseo.web.limits import ClientGoneError, Limits, Patrol
-from sunseo.web.pages import PAGE_HEADERS
-from sunseo.web.paths import PathTable
+from sunseo.web.page_headers import PAGE_HEADERS
 from sunseo.web.problems import (
     INTERNAL_ERROR,
     NO_SUCH_PATH,
@@ -54,8 +54,8 @@ from sunseo.web.problems import (
     type_of,
 )
 from sunseo.web.raw import RawAnswer, RawAnswers
-from sunseo.web.requests import refuse_odd_headers, request_id_of
 from sunseo.web.routing import paths_of
+from sunseo.web.server.exchange import Exchange, respond
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 OutageOf = Callable[[Exception], str | None]
@@ -72,7 +72,7 @@ _NOWHERE = "-"  # the route of requests that found none; a path may hold anythin
 
 def build_app(
     endpoints: Iterable[Endpoint],
-    authenticator: Authenticator,
+    authentication: Authentication,
     *,
     limits: Limits,
     metrics: Metrics,
@@ -86,7 +86,7 @@ def build_app(
 
     Args:
         endpoints: of all capabilities; `/openapi.json` and `/problems/{code}` are added.
-        authenticator: knows persons and operators.
+        authentication: knows persons and operators.
         limits: what a request may take.
         metrics: of this process.
         logs: of this process.
@@ -105,7 +105,7 @@ def build_app(
     table += describe(table, catalogue)
     return App(
         table,
-        authenticator,
+        authentication,
         limits=limits,
         metrics=metrics,
         logs=logs,
@@ -122,7 +122,7 @@ class App:
     def __init__(
         self,
         table: list[Endpoint],
-        authenticator: Authenticator,
+        authentication: Authentication,
         *,
         limits: Limits,
         metrics: Metrics,
@@ -146,7 +146,7 @@ class App:
         self._unrouted = metrics.route(_NOWHERE, _NOWHERE)
         self._lifespan = Router(lifespan=lifespan).lifespan
         self._pid = logs.pid
-        self._paths = PathTable(paths_of(table, authenticator, limits, metrics).values())
+        self._paths = PathTable(paths_of(table, authentication, limits, metrics).values())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -13,8 +13,8 @@ import pytest
 from uvicorn import Config
 
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, LaneHandler, Reply
-from sunseo.web.http_protocol import Connections, HttpProtocol
 from sunseo.web.limits import Limits
+from sunseo.web.server.http_protocol import Connections, HttpProtocol
 from tests.unit.web_http.shop import HOLD as HOLD_ID
 from tests.unit.web_http.shop import OPERATOR, Hold, HoldOutcome, Shop, refused, token
 

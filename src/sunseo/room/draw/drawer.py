@@ -13,11 +13,11 @@ On failure  The step rolls back whole and is due again with the next turn.
 from collections.abc import Callable, Iterable
 
 from sunseo.operators.effects import EffectAnswer
-from sunseo.room.board import RoomView
+from sunseo.room.board.board import RoomView
+from sunseo.room.board.halted import has_list
 from sunseo.room.draw.bodies import Reveal
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.store import DrawStore
-from sunseo.room.halted import has_list
 
 ACTOR = "sunseo"  # in the audit log, in place of an operator
 DRAWING_PHASES = ("open", "draining")

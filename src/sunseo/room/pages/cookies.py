@@ -18,7 +18,7 @@ from secrets import token_bytes
 import msgspec
 
 from sunseo.core.signing import decode_base64url, encode_base64url
-from sunseo.room.tokens import BINDING_BYTES
+from sunseo.passes.tokens import BINDING_BYTES
 from sunseo.web.endpoint import Call, Header
 
 PREFIX = "__Host-"

@@ -16,10 +16,10 @@ from random import Random
 import msgspec
 
 from sunseo.core.signing import encode_base64url
-from sunseo.room.admission import Admission, AdmissionOutcome
-from sunseo.room.bodies import EnterBody, JoinBody
-from sunseo.room.challenge.challenge import ChallengeBody
-from sunseo.room.commands import EnterOutcome, JoinOutcome
+from sunseo.room.admission.admission import Admission, AdmissionOutcome
+from sunseo.room.admission.challenge import ChallengeBody
+from sunseo.room.line.bodies import EnterBody, JoinBody
+from sunseo.room.line.commands import EnterOutcome, JoinOutcome
 from sunseo.room.pages.cookies import Visit, cookie_of
 from sunseo.room.pages.desk import Declined, Desk, Entered, Joined, Registered, Waits
 from sunseo.room.pages.drawn import UNSEALED, DrawSection, section_of
@@ -56,7 +56,7 @@ from sunseo.room.pages.screen import (
 from sunseo.room.pages.sent_back import IN_VAIN, SentBack, note_sent, note_told
 from sunseo.room.pages.sentences import facts_of, words_of
 from sunseo.room.pages.visitor import Reception, Visitor
-from sunseo.room.schedule import takes_joins
+from sunseo.room.setup.schedule import takes_joins
 from sunseo.web.endpoint import Header, Reply
 
 SECOND_REQUEST_S = 1  # after which the page carries the nonce back

@@ -6,9 +6,9 @@ import msgspec
 
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Kind, Outcome
-from sunseo.room.admission import AdmissionOutcome
-from sunseo.room.commands import EnterOutcome, JoinOutcome
-from sunseo.room.service import HolderOutcome
+from sunseo.room.admission.admission import AdmissionOutcome
+from sunseo.room.line.commands import EnterOutcome, JoinOutcome
+from sunseo.room.line.service import HolderOutcome
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta
 
-from sunseo.room.admission import Admission
-from sunseo.room.board import RoomBoard
-from sunseo.room.challenge.challenge import ANSWER_CHARACTERS_MAX
+from sunseo.room.admission.admission import Admission
+from sunseo.room.admission.challenge import ANSWER_CHARACTERS_MAX
+from sunseo.room.board.board import RoomBoard
+from sunseo.room.line.service import RoomService
 from sunseo.room.pages.assets import Assets, asset_endpoints
 from sunseo.room.pages.cookies import LANGUAGE, CookieJar
 from sunseo.room.pages.desk import Desk
@@ -19,7 +20,6 @@ from sunseo.room.pages.notices import ANSWERS, STALE_FORM, UNKNOWN, said_of_stat
 from sunseo.room.pages.render import Frame, Renderer, headers_of
 from sunseo.room.pages.returns import RETURN_CHARACTERS_MAX
 from sunseo.room.pages.visitor import Reception, Visitor
-from sunseo.room.service import RoomService
 from sunseo.web.endpoint import Answer, Call, Endpoint, Reply, Urgency
 
 HTML = ("text/html",)

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from sunseo.room.board.state import RoomState
 from sunseo.room.pages.texts import CATALOGUES
-from sunseo.room.state import RoomState
 
 Has = Literal["nothing", "registered", "number"]
 """Of the present line: a number; or a receipt of its draw, which gives her one later."""

@@ -10,16 +10,16 @@ from uuid import UUID
 import msgspec
 
 from sunseo.core.ids import Person
-from sunseo.room.board import RoomView
-from sunseo.room.keys import KeyRing
+from sunseo.identity.persons import GuestIssuer, InvalidTokenError, Persons
+from sunseo.passes.keys import KeyRing
+from sunseo.passes.tokens import Nonce, Place, TokenError
+from sunseo.room.board.board import RoomView
 from sunseo.room.pages.cookies import GUEST, LANGUAGE, LANGUAGE_KEPT_S, CookieJar, Visit, cookie_of
 from sunseo.room.pages.language import language_of
 from sunseo.room.pages.render import Frame
 from sunseo.room.pages.returns import allowed_return
 from sunseo.room.pages.screen import Standing
-from sunseo.room.tokens import Nonce, Place, TokenError
 from sunseo.web.endpoint import Call
-from sunseo.web.persons import GuestIssuer, InvalidTokenError, Persons
 
 # What a gate says of a pass that it will refuse again, however often we send it another one.
 FAULTS_OF_OURS = frozenset({"malformed", "version", "kind", "room", "key", "signature"})

@@ -21,9 +21,9 @@ from math import ceil
 
 import msgspec
 
+from sunseo.room.pacing.speed import eta
 from sunseo.room.simulation.record import Moment, Record, Visit
 from sunseo.room.simulation.scenario import Scenario
-from sunseo.room.speed import eta
 
 MomentOf = Callable[[Record, Visit], Moment | None]
 

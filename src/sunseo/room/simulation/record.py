@@ -2,7 +2,7 @@
 
 import msgspec
 
-from sunseo.room.pacing import Reason, Speed
+from sunseo.room.pacing.pacing import Reason, Speed
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ not show up never poll again.
 from collections.abc import Callable
 from random import Random
 
-from sunseo.room.pacing import (
+from sunseo.room.pacing.pacing import (
     Advance,
     Census,
     PacingLimits,
@@ -23,11 +23,11 @@ from sunseo.room.pacing import (
     buy_share,
     tick,
 )
+from sunseo.room.pacing.speed import Speed
 from sunseo.room.simulation.crowd import Visitor, draw, draw_visitors
 from sunseo.room.simulation.record import Moment, Record, Visit
 from sunseo.room.simulation.scenario import Scenario
 from sunseo.room.simulation.service import health, slower
-from sunseo.room.speed import Speed
 
 LEAVE, POLL, JOIN = 0, 1, 2  # within a second, in order of time and then of these
 SPREAD = 0.3  # polls come up to so much later than the interval says
