@@ -3,7 +3,7 @@
 from typing import Any
 
 from sunseo.rehearsal.capacity.seen import Probe
-from sunseo.rehearsal.readings import Reading
+from sunseo.rehearsal.observe.readings import Reading
 
 
 def a_probe(**other: Any) -> Probe:

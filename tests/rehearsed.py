@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 
 from sunseo.rehearsal.drive import Progress
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.outcome import Options, Outcome
-from sunseo.rehearsal.processes import Use
-from sunseo.rehearsal.scenario import read_scenario
-from sunseo.rehearsal.verdict import CHECKS
+from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.processes import Use
+from sunseo.rehearsal.report.outcome import Options, Outcome
+from sunseo.rehearsal.scenes.scenario import read_scenario
+from sunseo.rehearsal.verdict.verdict import CHECKS
 
 SECONDS = range(-2, 12)
 

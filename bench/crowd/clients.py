@@ -16,9 +16,9 @@ import httptools
 import httpx
 
 from bench.crowd.canned import PASS, PLACE, TOKEN
-from sunseo.rehearsal.door import Door, Request
-from sunseo.rehearsal.ledger import Figures, Ledger, Operation
-from sunseo.rehearsal.wire import Address, Wire
+from sunseo.rehearsal.http.door import Door, Request
+from sunseo.rehearsal.http.wire import Address, Wire
+from sunseo.rehearsal.observe.ledger import Figures, Ledger, Operation
 
 POLLS = 4  # of a visitor in line
 ID = "00000000-0000-4000-8000-000000000001"

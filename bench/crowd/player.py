@@ -17,12 +17,12 @@ import psutil
 import uvloop
 
 from bench.crowd.clients import CLIENTS
-from sunseo.rehearsal.arrivals import Poisson
+from sunseo.rehearsal.crowd.arrivals import Poisson
+from sunseo.rehearsal.crowd.picking import hall_of
+from sunseo.rehearsal.crowd.scene import Issuer
 from sunseo.rehearsal.drive import Driver, Plan, prepare_process
-from sunseo.rehearsal.ledger import Figures
-from sunseo.rehearsal.picking import hall_of
-from sunseo.rehearsal.scenario import Room, Scenario, SeatSale
-from sunseo.rehearsal.scene import Issuer
+from sunseo.rehearsal.observe.ledger import Figures
+from sunseo.rehearsal.scenes.scenario import Room, Scenario, SeatSale
 
 HALL = hall_of([{"seat": n + 1, "x": float(n % 50), "y": float(n // 50)} for n in range(2_000)])
 SESSION_S = 0.2

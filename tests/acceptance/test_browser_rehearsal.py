@@ -9,11 +9,11 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from sunseo.rehearsal.capacity.outcome import Capacity, Terms
 from sunseo.rehearsal.capacity.page import render_page
-from sunseo.rehearsal.compare import Compared, compare
-from sunseo.rehearsal.live import server
-from sunseo.rehearsal.live.server import LivePage
-from sunseo.rehearsal.live.view import View
-from sunseo.rehearsal.outcome import Options
+from sunseo.rehearsal.report.compare import Compared, compare
+from sunseo.rehearsal.report.live import server
+from sunseo.rehearsal.report.live.server import LivePage
+from sunseo.rehearsal.report.live.view import View
+from sunseo.rehearsal.report.outcome import Options
 from sunseo.rehearsal.report.page import render_report
 from tests.acceptance.browsers import FLAGS, chromium_path, needs_chromium
 from tests.probes import a_probe

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from sunseo.rehearsal.outcome import Outcome
+from sunseo.rehearsal.report.outcome import Outcome
 
 PATIENCE_S = 180
 SMALL = ("--visitors", "60", "--seats", "20", "--duration", "3", "--seed", "5")

@@ -22,13 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.invariants.verify import verify
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.rehearsal.evidence import Evidence
-from sunseo.rehearsal.ledger import Entered, Record
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.outcome import Outcome
-from sunseo.rehearsal.scenario import text_of
-from sunseo.rehearsal.stored import read_stored
-from sunseo.rehearsal.verdict import judge
+from sunseo.rehearsal.observe.ledger import Entered, Record
+from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.stored import read_stored
+from sunseo.rehearsal.report.outcome import Outcome
+from sunseo.rehearsal.scenes.scenario import text_of
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.verdict import judge
 
 PATIENCE_S = 600  # a bound for a machine with ten other things to do, no figure
 NO_ERRORS = ("--slo", "errors <= 0 %")  # instead of what a scenario demands of speed

@@ -8,10 +8,10 @@ from typer.main import get_command
 from sunseo.rehearsal.command import rehearse
 from sunseo.rehearsal.export.staged import Staged
 from sunseo.rehearsal.export.told import Log
-from sunseo.rehearsal.ledger import Operation
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.scenario import read_scenario
-from sunseo.rehearsal.stage import Scenery
+from sunseo.rehearsal.observe.ledger import Operation
+from sunseo.rehearsal.report.outcome import Options
+from sunseo.rehearsal.scenes.scenario import read_scenario
+from sunseo.rehearsal.target.stage import Scenery
 from tests.docs.pages import text_of
 
 OPTIONAL = {"found", "retry_after", "products"}  # which no script of ours tells

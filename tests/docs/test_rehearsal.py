@@ -9,11 +9,11 @@ import pytest
 from typer.main import get_command
 
 from sunseo.rehearsal.command import rehearse
-from sunseo.rehearsal.habits import habits_of
-from sunseo.rehearsal.ledger import Operation
+from sunseo.rehearsal.crowd.habits import habits_of
+from sunseo.rehearsal.observe.ledger import Operation
 from sunseo.rehearsal.report.texts import CATALOGUES
-from sunseo.rehearsal.scenario import Scenario, read_scenario
-from sunseo.rehearsal.verdict import CHECKS
+from sunseo.rehearsal.scenes.scenario import Scenario, read_scenario
+from sunseo.rehearsal.verdict.verdict import CHECKS
 from tests.docs.pages import text_of
 
 GUIDE = "docs/guides/rehearsal.md"

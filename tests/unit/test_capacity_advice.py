@@ -15,13 +15,13 @@ from sunseo.rehearsal.capacity.bounds import (
 )
 from sunseo.rehearsal.capacity.probe import laws_of, steady
 from sunseo.rehearsal.capacity.seen import Law, Probe
-from sunseo.rehearsal.histogram import Counts, note
-from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Record
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.readings import Reading
-from sunseo.rehearsal.scenario import read_scenario, shipped
-from sunseo.rehearsal.slowest import Machinery
-from sunseo.rehearsal.stored import StoredPass
+from sunseo.rehearsal.observe.histogram import Counts, note
+from sunseo.rehearsal.observe.ledger import Fault, Figures, Ledger, Record
+from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.readings import Reading
+from sunseo.rehearsal.observe.stored import StoredPass
+from sunseo.rehearsal.report.slowest import Machinery
+from sunseo.rehearsal.scenes.scenario import read_scenario, shipped
 from tests.probes import a_probe
 
 FOUR_CORES = Machinery(cores=4, workers=1, drivers=1)

@@ -8,9 +8,9 @@ from sunseo.rehearsal.faults.incident import Incident, Said
 from sunseo.rehearsal.faults.injector import Injected
 from sunseo.rehearsal.faults.spec import parse_faults, plan_faults
 from sunseo.rehearsal.faults.watch import Look, Scrape
-from sunseo.rehearsal.histogram import bucket_of
-from sunseo.rehearsal.ledger import Figures, Known, Ledger, Ordered, Placed, Troubled
-from sunseo.rehearsal.stored import Stored, StoredOrder
+from sunseo.rehearsal.observe.histogram import bucket_of
+from sunseo.rehearsal.observe.ledger import Figures, Known, Ledger, Ordered, Placed, Troubled
+from sunseo.rehearsal.observe.stored import Stored, StoredOrder
 
 CALM_MS, GOOD = 10, 20  # a tenth of a second
 ENDS_S = 40

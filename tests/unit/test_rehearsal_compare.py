@@ -6,11 +6,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.rehearsal.compare import Change, Compared, CompareError, compare, read_earlier, turn_of
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.processes import Use
-from sunseo.rehearsal.slo import Kept
-from sunseo.rehearsal.verdict import Check
+from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.processes import Use
+from sunseo.rehearsal.report.compare import (
+    Change,
+    Compared,
+    CompareError,
+    compare,
+    read_earlier,
+    turn_of,
+)
+from sunseo.rehearsal.verdict.slo import Kept
+from sunseo.rehearsal.verdict.verdict import Check
 
 
 def compared(**given: Any) -> Compared:

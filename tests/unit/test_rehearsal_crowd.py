@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.rehearsal.arrivals import Herd, Kind, Poisson, Ramp, Steps, arrival_times
-from sunseo.rehearsal.habits import Ending, People, Trick, habits_of
-from sunseo.rehearsal.picking import hall_of, pick, view_of
-from sunseo.rehearsal.sights import PollTerms, Speed, State, poll_after_s
+from sunseo.rehearsal.crowd.arrivals import Herd, Kind, Poisson, Ramp, Steps, arrival_times
+from sunseo.rehearsal.crowd.habits import Ending, People, Trick, habits_of
+from sunseo.rehearsal.crowd.picking import hall_of, pick, view_of
+from sunseo.rehearsal.crowd.sights import PollTerms, Speed, State, poll_after_s
 
 CROWD = Herd(early_s=10.0, herd_mean_s=5.0, duration_s=60.0)
 

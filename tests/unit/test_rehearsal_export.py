@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sunseo.rehearsal.command import rehearse
-from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.export.crowd import STEPS_MAX, Crowd, crowd_of, timetable_of
 from sunseo.rehearsal.export.judging import NEEDS_TOLD, NOBODY_TRIES, verdict_on
 from sunseo.rehearsal.export.script import Tool, write_script
 from sunseo.rehearsal.export.told import Log, ToldError
-from sunseo.rehearsal.ledger import Figures, Ledger, Operation
-from sunseo.rehearsal.outcome import Options
+from sunseo.rehearsal.observe.ledger import Figures, Ledger, Operation
+from sunseo.rehearsal.report.outcome import Options
 from sunseo.rehearsal.report.templating import code_in_markdown, in_markdown, one_line
-from sunseo.rehearsal.scenario import read_scenario
-from sunseo.rehearsal.verdict import CHECKS
+from sunseo.rehearsal.scenes.scenario import read_scenario
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.verdict import CHECKS
 
 SELLING = ("clinic", "concert", "coupon")
 JOURNEY = {one.value for one in Operation if one is not Operation.PAGE}  # of a site

@@ -7,10 +7,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sunseo.rehearsal.live import server
-from sunseo.rehearsal.live.server import LiveError, LivePage
-from sunseo.rehearsal.live.texts import CATALOGUES
-from sunseo.rehearsal.live.view import CHARTS, View
+from sunseo.rehearsal.report.live import server
+from sunseo.rehearsal.report.live.server import LiveError, LivePage
+from sunseo.rehearsal.report.live.texts import CATALOGUES
+from sunseo.rehearsal.report.live.view import CHARTS, View
 from tests.rehearsed import an_outcome, progress, sample
 
 

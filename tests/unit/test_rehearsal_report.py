@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.rehearsal.compare import Compared, compare
-from sunseo.rehearsal.outcome import Outcome
+from sunseo.rehearsal.report.compare import Compared, compare
+from sunseo.rehearsal.report.outcome import Outcome
 from sunseo.rehearsal.report.page import render_report
-from sunseo.rehearsal.slowest import SlowMoment
-from sunseo.rehearsal.verdict import CHECKS
+from sunseo.rehearsal.report.slowest import SlowMoment
+from sunseo.rehearsal.verdict.verdict import CHECKS
 from tests.rehearsed import an_outcome, options
 
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from sunseo.rehearsal.evidence import Evidence
-from sunseo.rehearsal.histogram import Counts, note
-from sunseo.rehearsal.ledger import Figures, Ledger
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.scenario import Site, read_scenario
-from sunseo.rehearsal.site import Tally
-from sunseo.rehearsal.verdict import Check, judge
+from sunseo.rehearsal.observe.histogram import Counts, note
+from sunseo.rehearsal.observe.ledger import Figures, Ledger
+from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.scenes.scenario import Site, read_scenario
+from sunseo.rehearsal.target.site import Tally
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.verdict import Check, judge
 
 TARGET_S = 0.5
 

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.rehearsal.evidence import Evidence
-from sunseo.rehearsal.ledger import Figures, Held, Known, Ledger, Ordered
-from sunseo.rehearsal.stored import Stored, StoredHold, StoredOrder, StoredStock
-from sunseo.rehearsal.verdict import CHECKS, CHECKS_OF, judge
+from sunseo.rehearsal.observe.ledger import Figures, Held, Known, Ledger, Ordered
+from sunseo.rehearsal.observe.stored import Stored, StoredHold, StoredOrder, StoredStock
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.verdict import CHECKS, CHECKS_OF, judge
 
 ONE: list[tuple[int, int]] = [(1, 1)]
 

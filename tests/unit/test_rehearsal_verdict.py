@@ -7,8 +7,7 @@ import msgspec
 import pytest
 
 from sunseo.invariants.report import Report, Violation
-from sunseo.rehearsal.evidence import Evidence
-from sunseo.rehearsal.ledger import (
+from sunseo.rehearsal.observe.ledger import (
     Drawn,
     Entered,
     Fault,
@@ -21,10 +20,11 @@ from sunseo.rehearsal.ledger import (
     Placed,
     Tried,
 )
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.outcome import standing_of
-from sunseo.rehearsal.stored import Stored, StoredHold, StoredOrder, StoredPass
-from sunseo.rehearsal.verdict import CHECKS, CHECKS_OF, judge
+from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.stored import Stored, StoredHold, StoredOrder, StoredPass
+from sunseo.rehearsal.report.outcome import standing_of
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.verdict import CHECKS, CHECKS_OF, judge
 
 T0 = 1_800_000_000.0
 CLEAN = Report(True, 1, 1, ["seat-owner"], [], [], 0.1)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sunseo.rehearsal.ledger import Drawn, Entered, Ledger, Placed, Told
-from sunseo.rehearsal.sights import PollTerms, Speed, State, wait_s
-from sunseo.rehearsal.waits import waits_of
+from sunseo.rehearsal.crowd.sights import PollTerms, Speed, State, wait_s
+from sunseo.rehearsal.observe.ledger import Drawn, Entered, Ledger, Placed, Told
+from sunseo.rehearsal.verdict.waits import waits_of
 
 
 def test_waits_are_from_the_first_asking_to_the_first_pass() -> None:

@@ -8,10 +8,17 @@ from random import Random
 
 import pytest
 
-from sunseo.rehearsal.door import Door, Request
-from sunseo.rehearsal.histogram import micros_of
-from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation
-from sunseo.rehearsal.wire import Address, LostError, Pace, Wire, ports_a_source, source_addresses
+from sunseo.rehearsal.http.door import Door, Request
+from sunseo.rehearsal.http.wire import (
+    Address,
+    LostError,
+    Pace,
+    Wire,
+    ports_a_source,
+    source_addresses,
+)
+from sunseo.rehearsal.observe.histogram import micros_of
+from sunseo.rehearsal.observe.ledger import Fault, Figures, Ledger, Operation
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "e1"\r\n\r\nok'
 UNCHANGED = b'HTTP/1.1 304 Not Modified\r\nETag: "e1"\r\n\r\n'

@@ -143,7 +143,7 @@ def run(
 @rehearse.command("list")
 def list_scenarios() -> None:
     """Name the shipped scenarios."""
-    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - other commands start faster without
+    from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - other commands start faster without
         read_scenario,
         shipped,
     )
@@ -157,7 +157,7 @@ def show(
     scenario: Annotated[str, typer.Argument(help="One of `sunseo rehearse list`.")],
 ) -> None:
     """Print a scenario as TOML, to be copied and changed."""
-    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - as above
         ScenarioError,
         text_of,
     )
@@ -210,18 +210,18 @@ def demo(
 def _run(
     name: str, changes: dict[str, Any], options: dict[str, Any], where: dict[str, Any]
 ) -> None:
-    from sunseo.rehearsal.compare import (  # noqa: PLC0415 - other commands start faster without
+    from sunseo.rehearsal.report.compare import (  # noqa: PLC0415 - other commands start faster without
         CompareError,
         read_earlier,
     )
-    from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.report.outcome import (  # noqa: PLC0415 - as above
         Options,
     )
     from sunseo.rehearsal.run import (  # noqa: PLC0415 - as above
         Where,
         run_rehearsal,
     )
-    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - as above
         ScenarioError,
         read_scenario,
     )

@@ -16,7 +16,7 @@ import msgspec
 
 from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.drive import Plan, Progress
-from sunseo.rehearsal.ledger import Figures, Ledger, Record
+from sunseo.rehearsal.observe.ledger import Figures, Ledger, Record
 
 HOME_S = 30.0  # for a driver that was told to stop to write its record
 WORDS_TOLD = 3

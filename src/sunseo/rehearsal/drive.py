@@ -26,17 +26,17 @@ import msgspec
 import uvloop
 
 from sunseo.core.processes import exit_with_parent, raise_file_limit
-from sunseo.rehearsal.arrivals import arrival_times
-from sunseo.rehearsal.door import Door, GaveUpError
-from sunseo.rehearsal.habits import habits_of
-from sunseo.rehearsal.histogram import quantiles_ms
-from sunseo.rehearsal.journey import Visit
-from sunseo.rehearsal.ledger import Figures, Held, Ledger, Operation, Record
-from sunseo.rehearsal.picking import Hall, hall_of
-from sunseo.rehearsal.scenario import Scenario, SeatSale
-from sunseo.rehearsal.scene import Issuer, Scene, note_order
-from sunseo.rehearsal.sights import Sights
-from sunseo.rehearsal.wire import Address, Wire
+from sunseo.rehearsal.crowd.arrivals import arrival_times
+from sunseo.rehearsal.crowd.habits import habits_of
+from sunseo.rehearsal.crowd.journey import Visit
+from sunseo.rehearsal.crowd.picking import Hall, hall_of
+from sunseo.rehearsal.crowd.scene import Issuer, Scene, note_order
+from sunseo.rehearsal.crowd.sights import Sights
+from sunseo.rehearsal.http.door import Door, GaveUpError
+from sunseo.rehearsal.http.wire import Address, Wire
+from sunseo.rehearsal.observe.histogram import quantiles_ms
+from sunseo.rehearsal.observe.ledger import Figures, Held, Ledger, Operation, Record
+from sunseo.rehearsal.scenes.scenario import Scenario, SeatSale
 
 PROGRESS_S = 0.5
 STOPPED_S = 10.0  # for visitors to go when told to

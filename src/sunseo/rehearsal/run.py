@@ -21,26 +21,25 @@ from rich.console import Console
 
 from sunseo.core.outputs import write_outputs
 from sunseo.rehearsal.attempt import COULD_NOT, attempt, json_writers, page_writers, say_unwritten
-from sunseo.rehearsal.compare import Compared, compare
 from sunseo.rehearsal.crew import Crew
 from sunseo.rehearsal.drive import Plan
-from sunseo.rehearsal.eta import HOME_AFTER_S
-from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.faults.drill import Drill
 from sunseo.rehearsal.faults.spec import parse_faults, plan_faults
 from sunseo.rehearsal.faults.write import write_incidents
-from sunseo.rehearsal.live.server import LivePage
-from sunseo.rehearsal.neighbour import Neighbour, open_neighbour
-from sunseo.rehearsal.observe import Observer
-from sunseo.rehearsal.outcome import Options, Outcome, conclude
-from sunseo.rehearsal.processes import Groups
+from sunseo.rehearsal.observe.eta import HOME_AFTER_S
+from sunseo.rehearsal.observe.observe import Observer
+from sunseo.rehearsal.observe.processes import Groups
+from sunseo.rehearsal.report.compare import Compared, compare
+from sunseo.rehearsal.report.live.server import LivePage
+from sunseo.rehearsal.report.outcome import Options, Outcome, conclude
 from sunseo.rehearsal.report.page import write_report
-from sunseo.rehearsal.scenario import Scenario
-from sunseo.rehearsal.server import free_port
-from sunseo.rehearsal.site import SiteTerms
-from sunseo.rehearsal.stage import Operator, Scenery, StageError, hold_draw, set_up, setup_s
-from sunseo.rehearsal.terminal import Terminal
-from sunseo.rehearsal.venue import (
+from sunseo.rehearsal.report.terminal import Terminal
+from sunseo.rehearsal.scenes.scenario import Scenario
+from sunseo.rehearsal.target.neighbour import Neighbour, open_neighbour
+from sunseo.rehearsal.target.server import free_port
+from sunseo.rehearsal.target.site import SiteTerms
+from sunseo.rehearsal.target.stage import Operator, Scenery, StageError, hold_draw, set_up, setup_s
+from sunseo.rehearsal.target.venue import (
     Venue,
     machine,
     open_session,
@@ -49,7 +48,8 @@ from sunseo.rehearsal.venue import (
     stop_on_signals,
     window_on,
 )
-from sunseo.rehearsal.verdict import judge
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.verdict import judge
 
 CREW_START_S = 4.0  # for drivers to start before the first early bird is due
 CONNECTIONS_MAX = 4000  # of the whole crowd: below the 4,096 that a server's backlog holds

@@ -11,7 +11,7 @@ import msgspec
 
 from sunseo.rehearsal.capacity.binding import Binding
 from sunseo.rehearsal.capacity.seen import Law, Probe
-from sunseo.rehearsal.slowest import Machinery
+from sunseo.rehearsal.report.slowest import Machinery
 
 MARGIN = 0.9  # of what just holds
 WORKER_FULL = 0.7  # of a core: above, waits grow much faster than the load

@@ -61,8 +61,8 @@ def capacity(
     from sunseo.rehearsal.capacity.bounds import steady_slos  # noqa: PLC0415 - loaded when needed
     from sunseo.rehearsal.capacity.outcome import Terms  # noqa: PLC0415 - as above
     from sunseo.rehearsal.capacity.run import Where, run_capacity  # noqa: PLC0415 - as above
-    from sunseo.rehearsal.outcome import Options  # noqa: PLC0415 - as above
-    from sunseo.rehearsal.scenario import read_scenario  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.report.outcome import Options  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.scenes.scenario import read_scenario  # noqa: PLC0415 - as above
 
     if target is not None and operator_key is None:
         raise typer.BadParameter("--target stands with --operator-key")

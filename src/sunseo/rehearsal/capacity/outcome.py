@@ -8,7 +8,7 @@ from sunseo.rehearsal.attempt import BROKEN, COULD_NOT, GOOD
 from sunseo.rehearsal.capacity.advice import Setting
 from sunseo.rehearsal.capacity.binding import Binding
 from sunseo.rehearsal.capacity.seen import Probe
-from sunseo.rehearsal.outcome import Machine, Options
+from sunseo.rehearsal.report.outcome import Machine, Options
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,22 +17,22 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from sunseo.rehearsal.arrivals import Poisson
 from sunseo.rehearsal.capacity.bounds import broken_slos, broken_unsaid, within
 from sunseo.rehearsal.capacity.seen import Law, Probe
 from sunseo.rehearsal.crew import Crew
+from sunseo.rehearsal.crowd.arrivals import Poisson
 from sunseo.rehearsal.drive import Progress
-from sunseo.rehearsal.histogram import merged, quantiles_ms
-from sunseo.rehearsal.ledger import Record
-from sunseo.rehearsal.observe import Observer, Sample
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.processes import Groups
-from sunseo.rehearsal.readings import overall
+from sunseo.rehearsal.observe.histogram import merged, quantiles_ms
+from sunseo.rehearsal.observe.ledger import Record
+from sunseo.rehearsal.observe.observe import Observer, Sample
+from sunseo.rehearsal.observe.processes import Groups
+from sunseo.rehearsal.observe.readings import overall
+from sunseo.rehearsal.observe.stored import StoredPass, read_passes
+from sunseo.rehearsal.report.outcome import Options
 from sunseo.rehearsal.run import CREW_START_S, plans_of
-from sunseo.rehearsal.scenario import Scenario
-from sunseo.rehearsal.stage import Scenery, set_up, setup_s
-from sunseo.rehearsal.stored import StoredPass, read_passes
-from sunseo.rehearsal.venue import ORGANISATION, Venue, window_on
+from sunseo.rehearsal.scenes.scenario import Scenario
+from sunseo.rehearsal.target.stage import Scenery, set_up, setup_s
+from sunseo.rehearsal.target.venue import ORGANISATION, Venue, window_on
 
 COUNTS_FROM = 0.5  # of the probe: before that, visitors inside are still becoming more
 TAIL_S = 1.0  # for answers under way at the end

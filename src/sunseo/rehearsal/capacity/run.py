@@ -27,10 +27,10 @@ from sunseo.rehearsal.capacity.probe import Prober
 from sunseo.rehearsal.capacity.screen import Screen
 from sunseo.rehearsal.capacity.search import Search
 from sunseo.rehearsal.capacity.seen import Probe
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.scenario import Scenario, SlotSale
-from sunseo.rehearsal.slowest import Machinery
-from sunseo.rehearsal.venue import machine, open_session, open_venue, stop_on_signals
+from sunseo.rehearsal.report.outcome import Options
+from sunseo.rehearsal.report.slowest import Machinery
+from sunseo.rehearsal.scenes.scenario import Scenario, SlotSale
+from sunseo.rehearsal.target.venue import machine, open_session, open_venue, stop_on_signals
 
 
 class Where(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from sunseo.rehearsal.readings import Reading
+from sunseo.rehearsal.observe.readings import Reading
 
 
 class Law(msgspec.Struct, frozen=True):

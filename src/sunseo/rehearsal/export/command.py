@@ -12,7 +12,7 @@ import typer
 from sunseo.core.outputs import Output, OutputError, check_outputs, figures, page
 
 if TYPE_CHECKING:
-    from sunseo.rehearsal.outcome import Options
+    from sunseo.rehearsal.report.outcome import Options
 
 MISUSE = 2
 TOLD, STAGED = Path("told.jsonl"), Path("stage.json")
@@ -183,10 +183,10 @@ def judge(
 
 
 def _options(name: str, *, seed: int | None, **given: Any) -> "Options":
-    from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - see above
+    from sunseo.rehearsal.report.outcome import (  # noqa: PLC0415 - see above
         Options,
     )
-    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - see above
+    from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - see above
         ScenarioError,
         read_scenario,
     )

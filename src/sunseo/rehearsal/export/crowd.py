@@ -9,13 +9,13 @@ from math import exp, floor
 
 import msgspec
 
-from sunseo.rehearsal.arrivals import Kind, Steps, arrival_times
-from sunseo.rehearsal.eta import HOME_AFTER_S
-from sunseo.rehearsal.habits import DAWDLING, LOSABLE, Ending
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.picking import FAVOURITE_PRODUCTS, FAVOURITES, FAVOURITES_PART
-from sunseo.rehearsal.scenario import Scenario, SeatSale
-from sunseo.rehearsal.shopping import AGAIN_S, RETURNS_PATIENCE_S, RETURNS_S
+from sunseo.rehearsal.crowd.arrivals import Kind, Steps, arrival_times
+from sunseo.rehearsal.crowd.habits import DAWDLING, LOSABLE, Ending
+from sunseo.rehearsal.crowd.picking import FAVOURITE_PRODUCTS, FAVOURITES, FAVOURITES_PART
+from sunseo.rehearsal.crowd.shopping import AGAIN_S, RETURNS_PATIENCE_S, RETURNS_S
+from sunseo.rehearsal.observe.eta import HOME_AFTER_S
+from sunseo.rehearsal.report.outcome import Options
+from sunseo.rehearsal.scenes.scenario import Scenario, SeatSale
 
 STEPS_MAX = 240  # more would be a table that nobody edits
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import msgspec
 
 from sunseo.invariants.report import Report
-from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.export.staged import Staged
 from sunseo.rehearsal.export.told import Log
-from sunseo.rehearsal.ledger import Figures, Ledger, Record
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.outcome import Outcome, conclude
-from sunseo.rehearsal.stored import Stored
-from sunseo.rehearsal.venue import machine
-from sunseo.rehearsal.verdict import Check, Verdict, judge
+from sunseo.rehearsal.observe.ledger import Figures, Ledger, Record
+from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.stored import Stored
+from sunseo.rehearsal.report.outcome import Outcome, conclude
+from sunseo.rehearsal.target.venue import machine
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.verdict import Check, Verdict, judge
 
 NEEDS_TOLD = frozenset(
     {

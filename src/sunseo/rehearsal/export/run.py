@@ -24,11 +24,11 @@ from sunseo.rehearsal.export.judging import Seen, conclude_told
 from sunseo.rehearsal.export.staged import Staged, StagedError, load
 from sunseo.rehearsal.export.staging import Played, Show, stage
 from sunseo.rehearsal.export.told import ToldError
-from sunseo.rehearsal.observe import DatabaseWindow, Sample
-from sunseo.rehearsal.outcome import Options, Outcome
+from sunseo.rehearsal.observe.observe import DatabaseWindow, Sample
+from sunseo.rehearsal.report.outcome import Options, Outcome
 from sunseo.rehearsal.report.page import write_report
-from sunseo.rehearsal.terminal import Terminal
-from sunseo.rehearsal.venue import ORGANISATION, open_engine, open_venue, read_sale
+from sunseo.rehearsal.report.terminal import Terminal
+from sunseo.rehearsal.target.venue import ORGANISATION, open_engine, open_venue, read_sale
 
 
 class Results(NamedTuple):

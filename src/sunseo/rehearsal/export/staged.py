@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from sunseo.rehearsal.attempt import AttemptError
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.stage import Scenery
+from sunseo.rehearsal.report.outcome import Options
+from sunseo.rehearsal.target.stage import Scenery
 
 
 class StagedError(AttemptError):

@@ -26,12 +26,12 @@ from sunseo.core.processes import exit_with_parent
 from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.export.judging import Seen, conclude_told
 from sunseo.rehearsal.export.staged import Staged, exports, save
-from sunseo.rehearsal.observe import Observer
-from sunseo.rehearsal.outcome import Options, Outcome
-from sunseo.rehearsal.processes import Groups
-from sunseo.rehearsal.stage import set_up, setup_s
-from sunseo.rehearsal.terminal import Terminal
-from sunseo.rehearsal.venue import Venue, open_session, read_sale, stop_on_signals, window_on
+from sunseo.rehearsal.observe.observe import Observer
+from sunseo.rehearsal.observe.processes import Groups
+from sunseo.rehearsal.report.outcome import Options, Outcome
+from sunseo.rehearsal.report.terminal import Terminal
+from sunseo.rehearsal.target.stage import set_up, setup_s
+from sunseo.rehearsal.target.venue import Venue, open_session, read_sale, stop_on_signals, window_on
 
 TOOL_STOP_S = 60.0  # for a tool that was told to stop to write what it has
 

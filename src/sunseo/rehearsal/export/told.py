@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from sunseo.rehearsal.attempt import AttemptError
-from sunseo.rehearsal.histogram import note
-from sunseo.rehearsal.ledger import (
+from sunseo.rehearsal.observe.histogram import note
+from sunseo.rehearsal.observe.ledger import (
     Entered,
     Fault,
     Figures,

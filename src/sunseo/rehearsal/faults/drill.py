@@ -24,10 +24,10 @@ from sunseo.rehearsal.faults.proxy import Proxy, Road
 from sunseo.rehearsal.faults.said import read_log
 from sunseo.rehearsal.faults.spec import Part, PlannedFault
 from sunseo.rehearsal.faults.watch import Watch
-from sunseo.rehearsal.ledger import Record
-from sunseo.rehearsal.server import ServerProcess
-from sunseo.rehearsal.stored import Stored
-from sunseo.rehearsal.wire import Address
+from sunseo.rehearsal.http.wire import Address
+from sunseo.rehearsal.observe.ledger import Record
+from sunseo.rehearsal.observe.stored import Stored
+from sunseo.rehearsal.target.server import ServerProcess
 
 
 class Drill:

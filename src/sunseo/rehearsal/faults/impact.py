@@ -24,8 +24,8 @@ from sunseo.rehearsal.faults.incident import Incident, Point, Said, Slowness
 from sunseo.rehearsal.faults.injector import Injected
 from sunseo.rehearsal.faults.service import BROKEN, Service, tenths
 from sunseo.rehearsal.faults.watch import Look, Scrape
-from sunseo.rehearsal.ledger import Figures, Ledger, Troubled
-from sunseo.rehearsal.stored import Stored
+from sunseo.rehearsal.observe.ledger import Figures, Ledger, Troubled
+from sunseo.rehearsal.observe.stored import Stored
 
 BEFORE_S = 5.0  # the level before is that of so long
 BEFORE_MIN_S = 1.0

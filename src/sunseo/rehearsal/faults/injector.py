@@ -20,7 +20,7 @@ import psutil
 from sunseo.rehearsal.faults import victims
 from sunseo.rehearsal.faults.proxy import Proxy
 from sunseo.rehearsal.faults.spec import Kind, Part, PlannedFault
-from sunseo.rehearsal.server import ServerError, ServerProcess
+from sunseo.rehearsal.target.server import ServerError, ServerProcess
 
 AHEAD_S = 2.0  # before a fault is due, one begins to look whom it is done to
 GONE_S = 5.0  # for processes that were killed to be gone before others take their place

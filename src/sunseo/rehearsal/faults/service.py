@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from math import floor
 
 from sunseo.rehearsal.faults.incident import Level
-from sunseo.rehearsal.histogram import Counts, merged, micros_of, quantiles_ms
-from sunseo.rehearsal.ledger import Figures
+from sunseo.rehearsal.observe.histogram import Counts, merged, micros_of, quantiles_ms
+from sunseo.rehearsal.observe.ledger import Figures
 
 BROKEN = ("no_connection", "no_answer", "error")
 SLOW_TIMES, SLOW_MORE_MS = 2.0, 50.0  # a median beyond both is slower than before

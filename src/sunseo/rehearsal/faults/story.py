@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sunseo.rehearsal.faults.incident import Incident
 from sunseo.rehearsal.faults.texts import CATALOGUES
-from sunseo.rehearsal.outcome import Outcome
 from sunseo.rehearsal.report.chart import Curve, draw
+from sunseo.rehearsal.report.outcome import Outcome
 from sunseo.rehearsal.report.speech import Say, speech_in
 from sunseo.rehearsal.report.texts import CATALOGUES as REPORT_CATALOGUES
 from sunseo.rehearsal.report.texts import Language

@@ -14,8 +14,8 @@ import time
 import aiohttp
 import msgspec
 
-from sunseo.rehearsal.observe import sums_of
-from sunseo.rehearsal.wire import Address, LostError, Wire
+from sunseo.rehearsal.http.wire import Address, LostError, Wire
+from sunseo.rehearsal.observe.observe import sums_of
 
 READY_EVERY_S = 0.1  # so fine is what is told of detection and recovery
 METRICS_EVERY_S = 0.5

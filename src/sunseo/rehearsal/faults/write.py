@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sunseo.rehearsal.faults.story import tell_story
 from sunseo.rehearsal.faults.texts import CATALOGUES
-from sunseo.rehearsal.outcome import Outcome
+from sunseo.rehearsal.report.outcome import Outcome
 from sunseo.rehearsal.report.templating import TEMPLATES
 
 SUFFIXES = (".md", ".html")

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sunseo.rehearsal.outcome import Outcome
-from sunseo.rehearsal.readings import readings_of
+from sunseo.rehearsal.observe.readings import readings_of
 from sunseo.rehearsal.report.chart import Curve, draw, rates
+from sunseo.rehearsal.report.outcome import Outcome
 
 Points = list[tuple[float, float]]
 Drawn = tuple[str, list[Curve]]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sunseo.rehearsal.compare import NOISE, Change, Comparison
-from sunseo.rehearsal.outcome import Outcome
+from sunseo.rehearsal.report.compare import NOISE, Change, Comparison
+from sunseo.rehearsal.report.outcome import Outcome
+from sunseo.rehearsal.report.slowest import SlowMoment
 from sunseo.rehearsal.report.speech import Say
-from sunseo.rehearsal.slowest import SlowMoment
 
 GROUPS = ("server", "database", "crowd", "others")
 

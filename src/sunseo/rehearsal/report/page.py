@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sunseo.rehearsal.outcome import Outcome
 from sunseo.rehearsal.report.charts import charts_of
 from sunseo.rehearsal.report.findings import compared, slow_moments, tiles, why
+from sunseo.rehearsal.report.outcome import Outcome
 from sunseo.rehearsal.report.speech import Say, speech_in
 from sunseo.rehearsal.report.templating import TEMPLATES
 from sunseo.rehearsal.report.texts import CATALOGUES, Language

@@ -1,0 +1,97 @@
+"""What all visitors of a rehearsal share, and what answers carry."""
+
+from collections import Counter
+
+import msgspec
+
+from sunseo.rehearsal.crowd.sights import Sights
+from sunseo.rehearsal.http.door import Door, Reply, Request
+from sunseo.rehearsal.observe.ledger import Figures, Held, Ledger, Ordered
+from sunseo.rehearsal.scenes.scenario import Scenario
+
+
+class Issuer(msgspec.Struct, frozen=True):
+    """The site whose customers most visitors are: it vouches for them with tokens."""
+
+    name: str
+    secret: str
+    organisation: int
+
+
+class Quantity(msgspec.Struct, frozen=True):
+    """So many of a product."""
+
+    product: int
+    quantity: int
+
+
+class Given(msgspec.Struct):
+    """What answers carry, as far as visitors read it."""
+
+    token: str = ""
+    person: str = ""
+    nonce: str = ""
+    place: str = ""
+    receipt: str = ""
+    number: int = 0
+    epoch: int = 0
+    serving: int = 0
+    poll_after_s: float = 1.0
+    pass_: str = msgspec.field(default="", name="pass")
+    renew_after_s: float = 60.0
+    hold: str = ""
+    order: str = ""
+    state: str = ""
+    seats: tuple[int, ...] = ()
+    products: tuple[Quantity, ...] = ()
+
+    @property
+    def units(self) -> int:
+        return len(self.seats) + sum(one.quantity for one in self.products)
+
+
+given = msgspec.json.Decoder(Given).decode
+encode = msgspec.json.Encoder().encode
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """An order whose answer nobody waited for."""
+
+    visitor: int
+    request: Request
+    hold: str
+
+
+class Scene(msgspec.Struct):
+    """What all visitors share. Paths are prefixes; sales are those of each opening in turn."""
+
+    door: Door
+    sights: Sights
+    ledger: Ledger
+    figures: Figures
+    sales: list[str]
+    issuer: Issuer | None
+    scenario: Scenario
+    room: str = ""  # empty where there is none
+    site: Door | None = None
+    arrived: int = 0
+    now: Counter[str] = msgspec.field(default_factory=Counter)  # in_line, inside
+    bought: int = 0
+    intents: list[Intent] = []
+
+    def errand(self, at_s: float, number: int) -> tuple[str, float]:
+        """Which sale somebody comes for who comes then, and when that opens."""
+        openings = self.scenario.arrivals.openings_s
+        place = self.scenario.arrivals.opening_for(at_s)
+        of_opening = self.sales[place :: len(openings)] or [""]
+        return of_opening[number % len(of_opening)], openings[place]
+
+
+def note_order(scene: Scene, hold: Held, reply: Reply, *, found: bool) -> None:
+    told = given(reply.body)
+    at = scene.door.seconds(reply.at)
+    products = [(one.product, one.quantity) for one in told.products]
+    scene.ledger.ordered.append(
+        Ordered(hold.visitor, told.order, hold.hold, told.seats, at, found, products)
+    )
+    scene.bought += told.units

@@ -1,0 +1,128 @@
+"""What cheaters try, each with the answer they get. None of it may get them anything."""
+
+import asyncio
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from sunseo.rehearsal.crowd.caller import Caller, GoneError
+from sunseo.rehearsal.crowd.habits import Trick
+from sunseo.rehearsal.crowd.scene import Given, encode, given
+from sunseo.rehearsal.http.door import GaveUpError, Reply, Request
+from sunseo.rehearsal.observe.ledger import Entered, Held, Operation, Tried
+from sunseo.rehearsal.scenes.scenario import SeatSale
+
+BURST, BURSTS_MAX = 8, 30
+BETWEEN_BURSTS_S = (0.05, 0.2)
+NUMBER_BYTES = slice(16, 24)  # of a place, see docs/protocol/tokens.md
+
+
+async def forge(caller: Caller, place: str) -> None:
+    """Enter with number one written into her place; its signature is then wrong."""
+    forged = with_number(place, 1)
+    if forged != place:
+        reply = await caller.send(enter_request(caller, forged))
+        note_trick(caller, Trick.FORGE, reply, paid=reply.is_success)
+
+
+async def jump(caller: Caller, place: Given) -> None:
+    """Enter at once. If that gets her a pass, the verdict says whether she had been called."""
+    reply = await caller.send(enter_request(caller, place.place))
+    note_trick(caller, Trick.JUMP, reply, paid=False)
+    if reply.status in (200, 201):
+        caller.scene.ledger.entered.append(
+            Entered(caller.habits.number, place.number, place.serving, caller.seconds(reply.at))
+        )
+
+
+async def book_as_a_friend(caller: Caller, lent: "asyncio.Future[str]") -> None:
+    """Somebody else tries to hold a seat with her pass, once it is lent."""
+    pass_ = await lent
+    friend = Caller(caller.habits, caller.scene, time.monotonic())
+    friend.sale = caller.sale
+    try:
+        friend.token = given((await friend.ask(Operation.GUEST, "/v1/guests")).body).token
+        view = await friend.look_at_sale()
+        if view.free:
+            claim = claim_of(friend, view.free[-1:], 1)
+            reply = await friend.send(hold_request(friend, claim, pass_))
+            note_trick(caller, Trick.SHARE, reply, paid=reply.is_success)
+    except (GoneError, GaveUpError):
+        return
+
+
+async def hammer(caller: Caller, pass_: str) -> Held | None:
+    """Bursts of holds, as many keys as holds, until one is placed or nothing is left.
+
+    Of a burst no more may be placed than one person may have, and without a pass none.
+    """
+    scene, limit = caller.scene, caller.scene.scenario.person_limit
+    for _ in range(BURSTS_MAX):
+        view = await caller.look_at_sale()
+        if not view.free:
+            return None
+        requests = [
+            hold_request(caller, claim_of(caller, (caller.dice.choice(view.free),), 1), pass_)
+            for _ in range(BURST)
+        ]
+        due = caller.due
+        replies = await asyncio.gather(
+            *(
+                scene.door.ask(request, due, caller.habits.number, caller.dice)
+                for request in requests
+            )
+        )
+        placed = [given(reply.body) for reply in replies if reply.is_success]
+        units = sum(told.units for told in placed)
+        note_trick(caller, Trick.HAMMER, replies[0], paid=units > limit)
+        holds = [note_hold(caller, told) for told in placed]
+        if holds:
+            return holds[0]
+        await caller.pause(caller.dice.uniform(*BETWEEN_BURSTS_S))
+    return None
+
+
+def note_hold(caller: Caller, told: Given) -> Held:
+    products = [(one.product, one.quantity) for one in told.products]
+    held = Held(caller.habits.number, told.hold, told.seats, products)
+    caller.scene.ledger.held.append(held)
+    return held
+
+
+def note_trick(caller: Caller, trick: Trick, reply: Reply, *, paid: bool) -> None:
+    caller.scene.ledger.tried.append(
+        Tried(caller.habits.number, trick.value, reply.status, reply.outcome, paid)
+    )
+
+
+def enter_request(caller: Caller, place: str) -> Request:
+    path = caller.scene.room + "/enter"
+    return Request(Operation.ENTER, "POST", path, encode({"place": place}), caller.token)
+
+
+Claim = dict[str, object]
+"""What a hold is to have: seats by number, or so many of a product."""
+
+
+def claim_of(caller: Caller, picked: tuple[int, ...], quantity: int) -> Claim:
+    if isinstance(caller.scene.scenario.sale, SeatSale):
+        return {"seats": picked}
+    return {"products": [{"product": picked[0], "quantity": quantity}]}
+
+
+def hold_request(caller: Caller, claim: Claim, pass_: str) -> Request:
+    return Request(
+        Operation.HOLD,
+        "POST",
+        caller.sale + "/holds",
+        encode(claim),
+        caller.token,
+        caller.new_key(),
+        pass_,
+    )
+
+
+def with_number(place: str, number: int) -> str:
+    """A place with another number in it."""
+    raw = bytearray(urlsafe_b64decode(place + "=" * (-len(place) % 4)))
+    raw[NUMBER_BYTES] = number.to_bytes(8, "big")
+    return urlsafe_b64encode(bytes(raw)).rstrip(b"=").decode()
