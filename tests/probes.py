@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sunseo.rehearsal.capacity.seen import Probe
+from sunseo.rehearsal.capacity.measured import Probe
 from sunseo.rehearsal.observe.readings import Reading
 
 

@@ -18,13 +18,13 @@ import uvloop
 
 from bench.crowd.clients import CLIENTS
 from sunseo.rehearsal.crowd.arrivals import Poisson
-from sunseo.rehearsal.crowd.picking import hall_of
-from sunseo.rehearsal.crowd.scene import Issuer
-from sunseo.rehearsal.drive import Driver, Plan, prepare_process
+from sunseo.rehearsal.crowd.picking import seat_map_of
+from sunseo.rehearsal.crowd.shared import Issuer
+from sunseo.rehearsal.driver import Driver, DriverPlan, prepare_process
 from sunseo.rehearsal.observe.ledger import Figures
 from sunseo.rehearsal.scenes.scenario import Room, Scenario, SeatSale
 
-HALL = hall_of([{"seat": n + 1, "x": float(n % 50), "y": float(n // 50)} for n in range(2_000)])
+HALL = seat_map_of([{"seat": n + 1, "x": float(n % 50), "y": float(n // 50)} for n in range(2_000)])
 SESSION_S = 0.2
 VISITORS_A_SECOND = 1_500  # more than any driver manages: it is never idle for long
 CONNECTIONS = 256
@@ -57,8 +57,8 @@ async def play(name: str, url: str, seconds: float) -> str:
     return spent.told(client.done)
 
 
-def plan_for(url: str, visitors: int, duration_s: float, connections: int) -> Plan:
-    return Plan(
+def plan_for(url: str, visitors: int, duration_s: float, connections: int) -> DriverPlan:
+    return DriverPlan(
         url=url,
         sales=[1],
         room=1,

@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 
 from sunseo.rehearsal.command import rehearse
-from sunseo.rehearsal.crowd.habits import habits_of
+from sunseo.rehearsal.crowd.behaviour import behaviour_of
 from sunseo.rehearsal.observe.ledger import Operation
 from sunseo.rehearsal.report.texts import CATALOGUES
 from sunseo.rehearsal.scenes.scenario import Scenario, read_scenario
@@ -85,7 +85,7 @@ def test_report_says_everything_in_both_languages() -> None:
 def test_shares_of_the_crowd_are_those_of_the_guide() -> None:
     """Five thousand people behave in about the proportions that the guide tells."""
     people = read_scenario("concert").people
-    crowd = [habits_of(number, 1, people, 4.0) for number in range(1, 5_001)]
+    crowd = [behaviour_of(number, 1, people, 4.0) for number in range(1, 5_001)]
 
     def share(count: int) -> float:
         return 100 * count / len(crowd)
@@ -96,4 +96,4 @@ def test_shares_of_the_crowd_are_those_of_the_guide() -> None:
     assert 5.5 < share(sum(one.tabs > 1 for one in crowd)) < 8.5
     assert 1 < share(sum(one.refresh_s is not None for one in crowd)) < 2.2
     assert 1.3 < share(sum("order" in one.loses for one in crowd)) < 2.7
-    assert 1.3 < share(sum(one.trick is not None for one in crowd)) < 2.7
+    assert 1.3 < share(sum(one.cheat is not None for one in crowd)) < 2.7

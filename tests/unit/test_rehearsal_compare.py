@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.processes import Use
 from sunseo.rehearsal.report.compare import (
     Change,
@@ -16,7 +16,7 @@ from sunseo.rehearsal.report.compare import (
     read_earlier,
     turn_of,
 )
-from sunseo.rehearsal.verdict.slo import Kept
+from sunseo.rehearsal.verdict.slo import SloResult
 from sunseo.rehearsal.verdict.verdict import Check
 
 
@@ -134,7 +134,7 @@ def test_one_fault_more_is_worse() -> None:
 
 def test_objectives_that_broke_are_told() -> None:
     """An objective that both runs had is worse where only the later one broke it."""
-    held, broke = ([Kept("p99(hold) <= 1 s", how, "x")] for how in ("held", "broken"))
+    held, broke = ([SloResult("p99(hold) <= 1 s", how, "x")] for how in ("held", "broken"))
     earlier, now = (compared(slos=msgspec.to_builtins(slos)) for slos in (held, broke))
 
     assert changes_of(earlier, now)["slo", "p99(hold) <= 1 s"].turn == "worse"

@@ -6,20 +6,20 @@ import msgspec
 import pytest
 
 from sunseo.rehearsal.report.compare import Compared, compare
-from sunseo.rehearsal.report.outcome import Outcome
 from sunseo.rehearsal.report.page import render_report
+from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.report.slowest import SlowMoment
 from sunseo.rehearsal.verdict.verdict import CHECKS
 from tests.rehearsed import an_outcome, options
 
 
-def against(earlier: Outcome, now: Outcome) -> Outcome:
+def against(earlier: Result, now: Result) -> Result:
     """The later one, compared with the earlier."""
     one, other = (msgspec.convert(msgspec.to_builtins(of), Compared) for of in (earlier, now))
     return msgspec.structs.replace(now, comparison=compare(one, other))
 
 
-def slow(**given: Any) -> Outcome:
+def slow(**given: Any) -> Result:
     moment = {"from_s": 3, "to_s": 5, "operation": "hold", "p99": 1234.4, "figures": {}} | given
     return an_outcome(slowest=[moment])
 

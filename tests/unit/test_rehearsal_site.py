@@ -7,9 +7,9 @@ import pytest
 
 from sunseo.rehearsal.observe.histogram import Counts, note
 from sunseo.rehearsal.observe.ledger import Figures, Ledger
-from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.scenes.scenario import Site, read_scenario
-from sunseo.rehearsal.target.site import Tally
+from sunseo.rehearsal.target.site_app import Tally
 from sunseo.rehearsal.verdict.evidence import Evidence
 from sunseo.rehearsal.verdict.verdict import Check, judge
 

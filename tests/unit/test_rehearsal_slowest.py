@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.rehearsal.observe.observe import Sample, sums_of
+from sunseo.rehearsal.observe.observer import Sample, sums_of
 from sunseo.rehearsal.observe.processes import Use
 from sunseo.rehearsal.observe.readings import Reading, overall, readings_of
-from sunseo.rehearsal.report.outcome import Moment
+from sunseo.rehearsal.report.result import Moment
 from sunseo.rehearsal.report.slowest import MOMENTS_MAX, Machinery, explain, slowest
 
 TWO_CORES = Machinery(cores=2, workers=1, drivers=1)

@@ -20,9 +20,9 @@ from sunseo.rehearsal.observe.ledger import (
     Placed,
     Tried,
 )
-from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.stored import Stored, StoredHold, StoredOrder, StoredPass
-from sunseo.rehearsal.report.outcome import standing_of
+from sunseo.rehearsal.report.result import standing_of
 from sunseo.rehearsal.verdict.evidence import Evidence
 from sunseo.rehearsal.verdict.verdict import CHECKS, CHECKS_OF, judge
 

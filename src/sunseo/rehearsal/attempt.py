@@ -26,6 +26,17 @@ GOOD, BROKEN, COULD_NOT = 0, 1, 2
 T = TypeVar("T")
 
 
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the results go, and how to reach a server that is not ours."""
+
+    operator_key: str | None = None
+    database_url: str | None = None
+    json: Path | None = None
+    as_json: bool = False
+    report: Path | None = None
+    data: Path | None = None
+
+
 class AttemptError(Exception):
     """It could not be run; the message is one line that says why."""
 

@@ -14,45 +14,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from rich.console import Console
 
 from sunseo.core.outputs import write_outputs
-from sunseo.rehearsal.attempt import attempt, json_writers, page_writers, say_unwritten
+from sunseo.rehearsal.attempt import Environment, attempt, json_writers, page_writers, say_unwritten
 from sunseo.rehearsal.capacity.advice import advise
 from sunseo.rehearsal.capacity.binding import binding_of
-from sunseo.rehearsal.capacity.outcome import Capacity, Terms, last_of
+from sunseo.rehearsal.capacity.measured import Probe
 from sunseo.rehearsal.capacity.page import write_page
 from sunseo.rehearsal.capacity.probe import Prober
+from sunseo.rehearsal.capacity.result import CapacityResult, SearchTerms, last_of
 from sunseo.rehearsal.capacity.screen import Screen
 from sunseo.rehearsal.capacity.search import Search
-from sunseo.rehearsal.capacity.seen import Probe
-from sunseo.rehearsal.report.outcome import Options
+from sunseo.rehearsal.report.result import Options
 from sunseo.rehearsal.report.slowest import Machinery
 from sunseo.rehearsal.scenes.scenario import Scenario, SlotSale
-from sunseo.rehearsal.target.venue import machine, open_session, open_venue, stop_on_signals
+from sunseo.rehearsal.target.target import machine, open_session, open_target, stop_on_signals
 
 
-class Where(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the results go, and how to reach a server that is not ours."""
-
-    operator_key: str | None = None
-    database_url: str | None = None
-    json: Path | None = None
-    as_json: bool = False
-    report: Path | None = None
-    data: Path | None = None
-
-
-def run_capacity(options: Options, terms: Terms, where: Where) -> int:
+def run_capacity(options: Options, terms: SearchTerms, where: Environment) -> int:
     """Search and print; returns the exit code."""
     console = Console(stderr=where.as_json)
     screen = Screen(console)
 
-    def play(folder: Path) -> Coroutine[Any, Any, Capacity]:
+    def play(folder: Path) -> Coroutine[Any, Any, CapacityResult]:
         return _search(options, terms, where, folder, screen)
 
-    def finish(capacity: Capacity) -> int:
+    def finish(capacity: CapacityResult) -> int:
         failed = write_outputs(
             *json_writers(capacity, where.json, as_json=where.as_json),
             *page_writers(write_page, where.report, capacity),
@@ -64,18 +52,18 @@ def run_capacity(options: Options, terms: Terms, where: Where) -> int:
 
 
 async def _search(
-    options: Options, terms: Terms, where: Where, folder: Path, screen: Screen
-) -> Capacity:
+    options: Options, terms: SearchTerms, where: Environment, folder: Path, screen: Screen
+) -> CapacityResult:
     stop = stop_on_signals()
     search = Search(terms.first, terms.ceiling, terms.precision)
     probes: list[Probe] = []
     async with (
-        open_venue(options, folder, screen.say, where.operator_key, where.database_url) as venue,
-        open_session(venue.url) as session,
+        open_target(options, folder, screen.say, where.operator_key, where.database_url) as target,
+        open_session(target.url) as session,
     ):
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         prober = Prober(
-            venue,
+            target,
             session,
             options,
             slos=terms.slos,
@@ -113,15 +101,15 @@ def _sales(scenario: Scenario) -> int:
 
 
 def _concluded(
-    options: Options, terms: Terms, search: Search, probes: list[Probe], started_at: str
-) -> Capacity:
+    options: Options, terms: SearchTerms, search: Search, probes: list[Probe], started_at: str
+) -> CapacityResult:
     here = machine()
     machinery = Machinery(here.cores, options.workers, options.drivers)
     failed = last_of(probes, search.lowest_failed, held=False)
     best = last_of(probes, search.found, held=True)
     binding = binding_of(failed, machinery)
     sales = _sales(options.scenario)
-    return Capacity(
+    return CapacityResult(
         started_at=started_at,
         options=options,
         terms=terms,

@@ -217,10 +217,10 @@ class Replay(Arrivals, frozen=True, kw_only=True, tag_field="kind", tag="replay"
         return [at + dice.random() * self.within_s for at in chosen]
 
 
-Kind = Herd | Poisson | Ramp | Steps | Replay
+ArrivalKind = Herd | Poisson | Ramp | Steps | Replay
 
 
-def arrival_times(arrivals: Kind, visitors: int, seed: int) -> list[float]:
+def arrival_times(arrivals: ArrivalKind, visitors: int, seed: int) -> list[float]:
     """When each visitor comes, the first one first."""
     dice = Random(f"arrivals/{seed}")  # noqa: S311 - a crowd is no secret
     return sorted(arrivals.times(visitors, dice))

@@ -2,27 +2,31 @@
 
 from sunseo.rehearsal.crowd.caller import Caller
 from sunseo.rehearsal.crowd.shopping import Inside
-from sunseo.rehearsal.http.door import Door, Reply, Request
+from sunseo.rehearsal.http.client import ApiClient, Reply, Request
 from sunseo.rehearsal.observe.ledger import Operation, Tried
 from sunseo.rehearsal.scenes.scenario import Site
 
-UNINVITED = "uninvited"  # the trick of who goes to the site without a pass
+UNINVITED = "uninvited"  # the cheat of who goes to the site without a pass
 PAGE, LAST_PAGE = "/page", "/finished"
 
 
 class Browsing:
-    def __init__(self, caller: Caller, site: Site, door: Door) -> None:
+    def __init__(self, caller: Caller, site: Site, client: ApiClient) -> None:
         self._caller = caller
         self._site = site
-        self._door = door
+        self._client = client
 
     async def come_uninvited(self) -> None:
         """Ask for a page without a pass: the gate is to show the way to the line."""
         reply = await self._ask(PAGE, "")
         caller = self._caller
-        caller.scene.ledger.tried.append(
+        caller.crowd.ledger.tried.append(
             Tried(
-                caller.habits.number, UNINVITED, reply.status, reply.outcome, paid=reply.is_success
+                caller.behaviour.number,
+                UNINVITED,
+                reply.status,
+                reply.outcome,
+                paid=reply.is_success,
             )
         )
 
@@ -35,7 +39,7 @@ class Browsing:
         caller = self._caller
         for _ in range(self._site.pages):
             await self._look(PAGE, inside)
-            await inside.stay(caller.habits.looks_s)
+            await inside.stay(caller.behaviour.looks_s)
         await self._look(LAST_PAGE, inside)
 
     async def _look(self, path: str, inside: Inside) -> None:
@@ -49,10 +53,15 @@ class Browsing:
             self._caller.fault(Operation.PAGE, reply)
 
     async def _ask(self, path: str, pass_: str) -> Reply:
-        caller, habits = self._caller, self._caller.habits
+        caller, behaviour = self._caller, self._caller.behaviour
         request = Request(Operation.PAGE, "GET", path, pass_=pass_)
-        reply = await self._door.ask(
-            request, caller.due, habits.number, caller.dice, habits.pace, storms=habits.storms
+        reply = await self._client.ask(
+            request,
+            caller.due,
+            behaviour.number,
+            caller.dice,
+            behaviour.pace,
+            storms=behaviour.storms,
         )
         caller.due = reply.at
         return reply

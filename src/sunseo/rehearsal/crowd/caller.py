@@ -1,4 +1,4 @@
-"""Somebody who asks the server for things: her token, her habits, and what is due when.
+"""Somebody who asks the server for things: her token, her behaviour, and what is due when.
 
 State       `due`: the moment at which she would do the next thing.
 Clock       Monotonic. After an answer the next thing is due at once; a pause puts it off. How long
@@ -11,11 +11,11 @@ import time
 from typing import NoReturn
 from uuid import UUID
 
-from sunseo.rehearsal.crowd.habits import Habits
-from sunseo.rehearsal.crowd.picking import View
-from sunseo.rehearsal.crowd.scene import Scene
-from sunseo.rehearsal.crowd.sights import State
-from sunseo.rehearsal.http.door import Reply, Request
+from sunseo.rehearsal.crowd.behaviour import Behaviour
+from sunseo.rehearsal.crowd.documents import RoomState
+from sunseo.rehearsal.crowd.picking import Availability
+from sunseo.rehearsal.crowd.shared import CrowdState
+from sunseo.rehearsal.http.client import Reply, Request
 from sunseo.rehearsal.observe.histogram import note
 from sunseo.rehearsal.observe.ledger import Fault, Operation
 
@@ -28,13 +28,15 @@ class GoneError(Exception):
 
 
 class Caller:
-    def __init__(self, habits: Habits, scene: Scene, due: float, token: str = "") -> None:
-        self.habits = habits
-        self.scene = scene
-        self.dice = habits.dice
+    def __init__(
+        self, behaviour: Behaviour, crowd: CrowdState, due: float, token: str = ""
+    ) -> None:
+        self.behaviour = behaviour
+        self.crowd = crowd
+        self.dice = behaviour.dice
         self.due = due
         self.token = token
-        self.sale = scene.sales[0] if scene.sales else ""
+        self.sale = crowd.sales[0] if crowd.sales else ""
         self._state_etag = ""
         self._view_etag = ""
 
@@ -47,42 +49,42 @@ class Caller:
 
     async def send(self, request: Request, losable: str = "") -> Reply:
         """Send; where her first answer to that gets lost, hang up on it and send it again."""
-        if losable in self.habits.loses:
+        if losable in self.behaviour.loses:
             await self.lose(request)
             self.due = time.monotonic()
-        habits = self.habits
-        reply = await self.scene.door.ask(
-            request, self.due, habits.number, self.dice, habits.pace, storms=habits.storms
+        behaviour = self.behaviour
+        reply = await self.crowd.client.ask(
+            request, self.due, behaviour.number, self.dice, behaviour.pace, storms=behaviour.storms
         )
         self.due = reply.at
         return reply
 
     async def lose(self, request: Request) -> None:
-        await self.scene.door.lose(request, self.dice.random() * LOST_WITHIN_S)
+        await self.crowd.client.lose(request, self.dice.random() * LOST_WITHIN_S)
 
     async def pause(self, seconds: float) -> None:
         self.due += seconds
         await asyncio.sleep(self.due - time.monotonic())
-        note(self.scene.figures.driver_late, time.monotonic() - self.due)
+        note(self.crowd.figures.driver_late, time.monotonic() - self.due)
 
-    async def look_at_state(self) -> State:
-        request = Request(Operation.STATE, "GET", self.scene.room + "/state", etag=self._state_etag)
+    async def look_at_state(self) -> RoomState:
+        request = Request(Operation.STATE, "GET", self.crowd.room + "/state", etag=self._state_etag)
         reply = await self._look(request)
         etag = reply.etag or self._state_etag
         try:
-            state = self.scene.sights.read_state(etag, reply.body)
+            state = self.crowd.documents.read_state(etag, reply.body)
         except LookupError:
             self._state_etag = ""
             return await self.look_at_state()
         self._state_etag = etag
         return state
 
-    async def look_at_sale(self) -> View:
+    async def look_at_sale(self) -> Availability:
         path = self.sale + "/availability"
         reply = await self._look(Request(Operation.LOOK, "GET", path, etag=self._view_etag))
         etag = reply.etag or self._view_etag
         try:
-            view = self.scene.sights.read_view(self.sale, etag, reply.body)
+            view = self.crowd.documents.read_view(self.sale, etag, reply.body)
         except LookupError:
             self._view_etag = ""
             return await self.look_at_sale()
@@ -100,16 +102,16 @@ class Caller:
 
     def seconds(self, moment: float) -> float:
         """A monotonic moment as seconds from T0."""
-        return self.scene.door.seconds(moment)
+        return self.crowd.client.seconds(moment)
 
     def fault(self, operation: Operation, reply: Reply) -> NoReturn:
         """
         Raises:
             GoneError: always: there is nothing she could do with such an answer.
         """
-        if reply.status < 500:  # those are noted by the door
+        if reply.status < 500:  # those are noted by the client
             at = self.seconds(reply.at)
-            self.scene.ledger.faults.append(
-                Fault(self.habits.number, operation.value, reply.status, reply.outcome, at)
+            self.crowd.ledger.faults.append(
+                Fault(self.behaviour.number, operation.value, reply.status, reply.outcome, at)
             )
         raise GoneError("refused")

@@ -13,13 +13,13 @@ FAVOURITES = 60
 """So many of the best free seats are what everybody chooses from at first; collisions follow."""
 
 
-class Hall(msgspec.Struct, frozen=True):
+class SeatMap(msgspec.Struct, frozen=True):
     """The seats of an occasion, the best first: place in `states`, and number."""
 
     seats: tuple[tuple[int, int], ...]
 
 
-class Level(msgspec.Struct, frozen=True):
+class StockLevel(msgspec.Struct, frozen=True):
     """Of one stock; its product has the same number."""
 
     stock: int
@@ -28,7 +28,7 @@ class Level(msgspec.Struct, frozen=True):
     sold: int
 
 
-class View(msgspec.Struct, frozen=True):
+class Availability(msgspec.Struct, frozen=True):
     """Seats or products that are free, the best first; and how many units are held and sold."""
 
     free: tuple[int, ...]
@@ -36,7 +36,7 @@ class View(msgspec.Struct, frozen=True):
     sold: int
 
 
-def hall_of(listed: Sequence[dict[str, float]]) -> Hall:
+def seat_map_of(listed: Sequence[dict[str, float]]) -> SeatMap:
     """Rank seats from the middle of the first row, sideways counted half."""
     middle = sum(seat["x"] for seat in listed) / max(1, len(listed))
 
@@ -44,26 +44,28 @@ def hall_of(listed: Sequence[dict[str, float]]) -> Hall:
         return listed[place]["y"] + abs(listed[place]["x"] - middle) / 2
 
     ranked = sorted(range(len(listed)), key=distance)
-    return Hall(tuple((place, int(listed[place]["seat"])) for place in ranked))
+    return SeatMap(tuple((place, int(listed[place]["seat"])) for place in ranked))
 
 
-def view_of(hall: Hall, states: str) -> View:
-    free = tuple(seat for place, seat in hall.seats if states[place] == "0")
-    return View(free, states.count("1"), states.count("2"))
+def availability_of(seat_map: SeatMap, states: str) -> Availability:
+    free = tuple(seat for place, seat in seat_map.seats if states[place] == "0")
+    return Availability(free, states.count("1"), states.count("2"))
 
 
-def view_of_stocks(levels: Sequence[Level]) -> View:
+def availability_of_stocks(levels: Sequence[StockLevel]) -> Availability:
     free = tuple(level.stock for level in levels if level.free > 0)
-    return View(free, sum(level.held for level in levels), sum(level.sold for level in levels))
+    return Availability(
+        free, sum(level.held for level in levels), sum(level.sold for level in levels)
+    )
 
 
-def pick_product(view: View, attempt: int, dice: Random) -> int:
+def pick_product(view: Availability, attempt: int, dice: Random) -> int:
     """One of the first; who was refused looks further."""
     width = min(len(view.free), FAVOURITE_PRODUCTS << min(attempt, 10))
     return view.free[dice.randrange(width)]
 
 
-def pick(view: View, party: int, attempt: int, dice: Random) -> tuple[int, ...]:
+def pick(view: Availability, party: int, attempt: int, dice: Random) -> tuple[int, ...]:
     """Neighbours in popularity; who was refused looks further from the best at each attempt."""
     favourites = max(FAVOURITES, len(view.free) // FAVOURITES_PART)
     width = min(max(1, len(view.free) - party + 1), favourites << min(attempt, 10))

@@ -3,12 +3,12 @@
 import asyncio
 from typing import Protocol
 
+from sunseo.rehearsal.crowd.behaviour import Ending
 from sunseo.rehearsal.crowd.caller import Caller, GoneError
-from sunseo.rehearsal.crowd.habits import Ending
-from sunseo.rehearsal.crowd.picking import View, pick, pick_product
-from sunseo.rehearsal.crowd.scene import Intent, encode, given, note_order
-from sunseo.rehearsal.crowd.tricks import Claim, claim_of, hammer, hold_request, note_hold
-from sunseo.rehearsal.http.door import Request
+from sunseo.rehearsal.crowd.cheating import Claim, claim_of, hammer, hold_request, note_hold
+from sunseo.rehearsal.crowd.picking import Availability, pick, pick_product
+from sunseo.rehearsal.crowd.shared import PendingOrder, encode, note_order, read_answer
+from sunseo.rehearsal.http.client import Request
 from sunseo.rehearsal.observe.ledger import Held, Operation
 from sunseo.rehearsal.scenes.scenario import SeatSale
 
@@ -33,8 +33,8 @@ class Shopping:
     def __init__(self, caller: Caller, inside: Inside) -> None:
         self._caller = caller
         self._inside = inside
-        self._habits = caller.habits
-        self._scene = caller.scene
+        self._behaviour = caller.behaviour
+        self._crowd = caller.crowd
 
     async def run(self) -> None:
         """Come away with an order.
@@ -42,18 +42,18 @@ class Shopping:
         Raises:
             GoneError: she left without one.
         """
-        habits, inside = self._habits, self._inside
-        await inside.stay(habits.looks_s)
-        hold = await (self._snatch() if habits.is_bot else self._hold(habits.party))
-        await inside.stay(habits.decides_s)
-        if habits.ending is Ending.VANISHES:
+        behaviour, inside = self._behaviour, self._inside
+        await inside.stay(behaviour.looks_s)
+        hold = await (self._snatch() if behaviour.is_bot else self._hold(behaviour.party))
+        await inside.stay(behaviour.decides_s)
+        if behaviour.ending is Ending.VANISHES:
             raise GoneError("vanished")
-        if habits.ending is Ending.RELEASES:
+        if behaviour.ending is Ending.RELEASES:
             await self._release(hold)
             await inside.leave()
             raise GoneError("released")
         while not await self._order(hold):  # it had run out: choose again
-            hold = await self._hold(habits.party)
+            hold = await self._hold(behaviour.party)
 
     async def _snatch(self) -> Held:
         hold = await hammer(self._caller, self._inside.pass_)
@@ -65,13 +65,13 @@ class Shopping:
     async def _hold(self, party: int) -> Held:
         """Try until something is held; whoever finds nothing leaves."""
         caller, attempt = self._caller, 0
-        limit = self._scene.scenario.person_limit
-        wanted = limit + 1 if self._habits.oversteps else party
+        limit = self._crowd.scenario.person_limit
+        wanted = limit + 1 if self._behaviour.oversteps else party
         while True:
             claim = self._claim(await self._find_free(), wanted, attempt)
             reply = await caller.send(hold_request(caller, claim, self._inside.pass_), "hold")
             if reply.is_success:
-                told = given(reply.body)
+                told = read_answer(reply.body)
                 held = note_hold(caller, told)
                 if told.state == "open":
                     return held
@@ -89,13 +89,13 @@ class Shopping:
             else:
                 caller.fault(Operation.HOLD, reply)
 
-    def _claim(self, view: View, wanted: int, attempt: int) -> Claim:
+    def _claim(self, view: Availability, wanted: int, attempt: int) -> Claim:
         dice = self._caller.dice
-        if isinstance(self._scene.scenario.sale, SeatSale):
+        if isinstance(self._crowd.scenario.sale, SeatSale):
             return claim_of(self._caller, pick(view, wanted, attempt, dice), wanted)
         return claim_of(self._caller, (pick_product(view, attempt, dice),), wanted)
 
-    async def _find_free(self) -> View:
+    async def _find_free(self) -> Availability:
         """What is free, waiting a while for what others let go of."""
         caller = self._caller
         gives_up_at = caller.due + RETURNS_PATIENCE_S
@@ -120,18 +120,18 @@ class Shopping:
             caller.new_key(),
             self._inside.pass_,
         )
-        intent = Intent(self._habits.number, request, hold.hold)
-        if self._habits.ending is Ending.DIES:
+        pending = PendingOrder(self._behaviour.number, request, hold.hold)
+        if self._behaviour.ending is Ending.DIES:
             await caller.lose(request)
-            self._scene.intents.append(intent)
+            self._crowd.pending_orders.append(pending)
             raise GoneError("died")
         try:
             reply = await caller.send(request, "order")
         except asyncio.CancelledError:  # sent home while the answer was on its way
-            self._scene.intents.append(intent)
+            self._crowd.pending_orders.append(pending)
             raise
         if reply.is_success:
-            note_order(self._scene, hold, reply, found=False)
+            note_order(self._crowd, hold, reply, found=False)
             return True
         if reply.outcome != "hold_expired":
             caller.fault(Operation.ORDER, reply)

@@ -9,12 +9,12 @@ from math import exp, floor
 
 import msgspec
 
-from sunseo.rehearsal.crowd.arrivals import Kind, Steps, arrival_times
-from sunseo.rehearsal.crowd.habits import DAWDLING, LOSABLE, Ending
+from sunseo.rehearsal.crowd.arrivals import ArrivalKind, Steps, arrival_times
+from sunseo.rehearsal.crowd.behaviour import DAWDLING, LOSABLE, Ending
 from sunseo.rehearsal.crowd.picking import FAVOURITE_PRODUCTS, FAVOURITES, FAVOURITES_PART
 from sunseo.rehearsal.crowd.shopping import AGAIN_S, RETURNS_PATIENCE_S, RETURNS_S
 from sunseo.rehearsal.observe.eta import HOME_AFTER_S
-from sunseo.rehearsal.report.outcome import Options
+from sunseo.rehearsal.report.result import Options
 from sunseo.rehearsal.scenes.scenario import Scenario, SeatSale
 
 STEPS_MAX = 240  # more would be a table that nobody edits
@@ -37,7 +37,7 @@ class Crowd(msgspec.Struct, frozen=True):
         openings: when something opens, and until when people come for that.
         has_room: they stand in line before they may buy; else they look until it opens.
         has_seats: they choose from a seat map; else from counted stocks.
-        habits: names and values, for scripts to spell in their own way.
+        behaviour: names and values, for scripts to spell in their own way.
         stop_after_s: past the last arrival, whoever is left is sent home.
     """
 
@@ -50,7 +50,7 @@ class Crowd(msgspec.Struct, frozen=True):
     openings: list[tuple[float, float]]
     has_room: bool
     has_seats: bool
-    habits: dict[str, object]
+    behaviour: dict[str, object]
     stop_after_s: int
 
 
@@ -66,7 +66,7 @@ def crowd_of(options: Options) -> Crowd:
         openings=_openings(scenario.arrivals),
         has_room=scenario.room is not None,
         has_seats=isinstance(scenario.sale, SeatSale),
-        habits=_habits(scenario),
+        behaviour=_behaviour(scenario),
         stop_after_s=int(HOME_AFTER_S),
     )
 
@@ -92,13 +92,13 @@ def timetable_of(times: list[float]) -> Timetable:
     return Timetable(first * step_s, step_s, tuple(counts))
 
 
-def _openings(arrivals: Kind) -> list[tuple[float, float]]:
+def _openings(arrivals: ArrivalKind) -> list[tuple[float, float]]:
     lasts_s = arrivals.step_s if isinstance(arrivals, Steps) else arrivals.duration_s
     return [(at_s, at_s + lasts_s) for at_s in arrivals.openings_s]
 
 
-def _habits(scenario: Scenario) -> dict[str, object]:
-    """As in `habits_of`; pairs are medians with the deviation of their logarithm, or ranges."""
+def _behaviour(scenario: Scenario) -> dict[str, object]:
+    """As in `behaviour_of`; pairs are medians with the deviation of their logarithm, or ranges."""
     people, session_s = scenario.people, scenario.session_s
     gives_up = people.releaser_share + people.vanisher_share
     return {

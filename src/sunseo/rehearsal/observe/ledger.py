@@ -35,7 +35,7 @@ class Drawn(msgspec.Struct, frozen=True, array_like=True):
     registered_at: float
 
 
-class Told(msgspec.Struct, frozen=True, array_like=True):
+class WaitEstimate(msgspec.Struct, frozen=True, array_like=True):
     """The first time that a visitor was told how long it takes until her turn.
 
     Attributes:
@@ -88,7 +88,7 @@ class Tried(msgspec.Struct, frozen=True, array_like=True):
     """A cheater's attempt and the answer; `paid` when she was given what she must not have."""
 
     visitor: int
-    trick: str
+    cheat: str
     status: int
     outcome: str
     paid: bool
@@ -129,7 +129,7 @@ class Ledger(msgspec.Struct):
     known: list[Known] = []
     placed: list[Placed] = []
     drawn: list[Drawn] = []
-    told: list[Told] = []
+    estimates: list[WaitEstimate] = []
     entered: list[Entered] = []
     held: list[Held] = []
     ordered: list[Ordered] = []

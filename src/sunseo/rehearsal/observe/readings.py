@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import msgspec
 
-from sunseo.rehearsal.observe.observe import FLUSHES_WITHIN, LOOK_S, Sample
+from sunseo.rehearsal.observe.observer import FLUSHES_WITHIN, LOOK_S, Sample
 from sunseo.rehearsal.observe.processes import MACHINE
 
 GAP_S = 3 * LOOK_S  # looks farther apart: those between failed

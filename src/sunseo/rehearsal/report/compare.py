@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.verdict.fairness import Fairness
-from sunseo.rehearsal.verdict.slo import Kept
+from sunseo.rehearsal.verdict.slo import SloResult
 from sunseo.rehearsal.verdict.verdict import Check
 
 NOISE = 0.15
@@ -87,7 +87,7 @@ class _Driving(msgspec.Struct, frozen=True):
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """Of an outcome, what is compared.
+    """Of a result, what is compared.
 
     Versions of Sunseo may know more, or less: all else stays unread, and what an earlier one did
     not know is not there.
@@ -98,7 +98,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
     machine: dict[str, Any]
     checks: list[Check] = []
-    slos: list[Kept] = []
+    slos: list[SloResult] = []
     fairness: Fairness | None = None
     requests: int = 0
     requests_per_s_busiest: int = 0

@@ -13,12 +13,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sunseo.rehearsal.drive import Progress
-from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.driver import Progress
+from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.report.compare import Comparison
 from sunseo.rehearsal.report.findings import change_row, changed, slow_moments
-from sunseo.rehearsal.report.live.view import View
-from sunseo.rehearsal.report.outcome import Options, Outcome
+from sunseo.rehearsal.report.live.view import LiveView
+from sunseo.rehearsal.report.result import Options, Result
 from sunseo.rehearsal.report.texts import CATALOGUES
 from sunseo.rehearsal.verdict.verdict import Check
 from sunseo.rehearsal.verdict.waits import Waits
@@ -46,7 +46,7 @@ class Terminal:
         self._next_line = 0.0
         self._sample: Sample | None = None
         played = options.scenario
-        self.view = View(played.visitors, played.units, played.duration_s)
+        self.view = LiveView(played.visitors, played.units, played.duration_s)
 
     def say(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -97,28 +97,28 @@ class Terminal:
         remaining = Text(_remaining(self.view.remaining_s), style="dim")
         return Group("", bars, remaining, "", _figures(progress, sample), "")
 
-    def conclude(self, outcome: Outcome, report: Path | None) -> None:
+    def conclude(self, result: Result, report: Path | None) -> None:
         """The end screen."""
         console = self.console
         console.print()
-        console.print(_summary(outcome))
+        console.print(_summary(result))
         console.print()
-        console.print(_checks(outcome))
-        if outcome.slos:
-            console.print(_slos(outcome))
+        console.print(_checks(result))
+        if result.slos:
+            console.print(_slos(result))
         console.print()
-        for moment in slow_moments(outcome, _say)[:MOMENTS_SHOWN]:
+        for moment in slow_moments(result, _say)[:MOMENTS_SHOWN]:
             console.print(f"Slow: {moment['when']}. {moment['causes'][0]}", highlight=False)
-        if outcome.comparison is not None:
+        if result.comparison is not None:
             console.print()
-            console.print(_comparison(outcome.comparison))
-        for incident in outcome.incidents:
+            console.print(_comparison(result.comparison))
+        for incident in result.incidents:
             self.say(incident.line)
         console.print()
-        console.print(_verdict(outcome))
+        console.print(_verdict(result))
         if report is not None:
             self.say(f"Report: {report}")
-        self.say(f"Again:  {outcome.options.command}")
+        self.say(f"Again:  {result.options.command}")
 
 
 def _figures(progress: Progress, sample: Sample | None) -> RenderableType:
@@ -155,17 +155,17 @@ def _line(progress: Progress, sample: Sample | None) -> str:
     )
 
 
-def _summary(outcome: Outcome) -> RenderableType:
+def _summary(result: Result) -> RenderableType:
     table = Table(show_header=False, title="The rehearsal in figures", title_justify="left")
     table.add_column("what")
     table.add_column("figure", justify="right")
-    for what, figure in _rows(outcome):
+    for what, figure in _rows(result):
         table.add_row(what, figure)
     return table
 
 
-def _rows(outcome: Outcome) -> list[tuple[str, str]]:
-    funnel = outcome.funnel
+def _rows(result: Result) -> list[tuple[str, str]]:
+    funnel = result.funnel
     rows = [
         (
             "Visitors; in line; entered" if "entered" in funnel else "Visitors; held something",
@@ -175,31 +175,31 @@ def _rows(outcome: Outcome) -> list[tuple[str, str]]:
                 if name in funnel
             ),
         ),
-        *_sold(outcome),
+        *_sold(result),
         (
             "Requests (a second; busiest second)",
             (
-                f"{outcome.requests:,}"
-                f" ({outcome.requests_per_s:,.0f}; {outcome.requests_per_s_busiest:,})"
+                f"{result.requests:,}"
+                f" ({result.requests_per_s:,.0f}; {result.requests_per_s_busiest:,})"
             ),
         ),
-        ("Sent again after 429, 503 or silence", f"{outcome.retries:,}"),
-        ("Answers lost on purpose", f"{outcome.lost_answers:,}"),
+        ("Sent again after 429, 503 or silence", f"{result.retries:,}"),
+        ("Answers lost on purpose", f"{result.lost_answers:,}"),
     ]
     for name in ("join", "state", "enter", "look", "hold", "order", "page"):
-        latency = outcome.latencies.get(name)
+        latency = result.latencies.get(name)
         if latency is not None:
             rows.append((f"{name}: p50 / p99", f"{latency.p50:,.0f} / {latency.p99:,.0f} ms"))
-    rows += _waited(outcome.waits)
-    if outcome.fairness is not None and outcome.fairness.pairs:
-        rows.append(("Kendall's tau of entering", f"{outcome.fairness.tau:.3f}"))
-    connections = [s.connections for s in outcome.samples if s.connections is not None]
+    rows += _waited(result.waits)
+    if result.fairness is not None and result.fairness.pairs:
+        rows.append(("Kendall's tau of entering", f"{result.fairness.tau:.3f}"))
+    connections = [s.connections for s in result.samples if s.connections is not None]
     if connections:
         rows.append(("Connections to PostgreSQL, at most", f"{max(connections)}"))
     rows.append(
         (
             "Driver late: p50 / p99",
-            f"{outcome.driving.late_p50_ms:,.0f} / {outcome.driving.late_p99_ms:,.0f} ms",
+            f"{result.driving.late_p50_ms:,.0f} / {result.driving.late_p99_ms:,.0f} ms",
         )
     )
     return rows
@@ -231,14 +231,14 @@ def _waited(waits: Waits | None) -> list[tuple[str, str]]:
     return rows
 
 
-def _sold(outcome: Outcome) -> list[tuple[str, str]]:
-    units = outcome.options.scenario.units
+def _sold(result: Result) -> list[tuple[str, str]]:
+    units = result.options.scenario.units
     if not units:
         return []
     return [
-        ("Sold, of all", f"{outcome.sold:,} of {units:,}"),
-        ("Orders (found by asking again)", f"{outcome.orders:,} ({outcome.orders_found:,})"),
-        ("Nine tenths sold; sold out", f"{_s(outcome.nine_tenths_s)}; {_s(outcome.sold_out_s)}"),
+        ("Sold, of all", f"{result.sold:,} of {units:,}"),
+        ("Orders (found by asking again)", f"{result.orders:,} ({result.orders_found:,})"),
+        ("Nine tenths sold; sold out", f"{_s(result.nine_tenths_s)}; {_s(result.sold_out_s)}"),
     ]
 
 
@@ -246,9 +246,9 @@ def _s(seconds: float | None) -> str:
     return "never" if seconds is None else f"T+{seconds:,.0f} s"
 
 
-def _checks(outcome: Outcome) -> RenderableType:
+def _checks(result: Result) -> RenderableType:
     table = Table(show_header=False, box=None, padding=(0, 1))
-    for check in outcome.checks:
+    for check in result.checks:
         mark, style = MARKS[check.standing]
         table.add_row(Text(mark, style=style), ENGLISH[f"check.{check.name}"], _count(check))
         for example in check.examples:
@@ -257,9 +257,9 @@ def _checks(outcome: Outcome) -> RenderableType:
     return table
 
 
-def _slos(outcome: Outcome) -> RenderableType:
+def _slos(result: Result) -> RenderableType:
     table = Table(show_header=False, box=None, padding=(0, 1))
-    for kept in outcome.slos:
+    for kept in result.slos:
         mark, style = MARKS[kept.standing]
         table.add_row(
             Text(mark, style=style), Text(kept.slo), Text(kept.measured or "not measured")
@@ -299,11 +299,11 @@ def _comparison(comparison: Comparison) -> RenderableType:
     return Group(Text(said), *others, "", table, same)
 
 
-def _verdict(outcome: Outcome) -> Text:
+def _verdict(result: Result) -> Text:
     style = {
         "held": "bold green",
         "partly": "bold yellow",
         "broken": "bold red",
         "incomplete": "bold yellow",
     }
-    return Text(ENGLISH[f"verdict.{outcome.standing}"], style=style[outcome.standing])
+    return Text(ENGLISH[f"verdict.{result.standing}"], style=style[result.standing])

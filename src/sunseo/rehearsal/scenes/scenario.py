@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from sunseo.rehearsal.crowd.arrivals import Kind, Replay
-from sunseo.rehearsal.crowd.habits import People
+from sunseo.rehearsal.crowd.arrivals import ArrivalKind, Replay
+from sunseo.rehearsal.crowd.behaviour import People
 from sunseo.rehearsal.crowd.recorded import RecordError, record_text
 from sunseo.rehearsal.verdict.slo import read_bound
 
@@ -150,7 +150,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     title: Annotated[str, Meta(min_length=1, max_length=200)]
     visitors: Annotated[int, Meta(ge=1, le=1_000_000)]
     session_s: Annotated[float, Meta(ge=0.1, le=600)]
-    arrivals: Kind
+    arrivals: ArrivalKind
     sale: SeatSale | StockSale | SlotSale | None = None
     room: Room | None = None
     site: Site | None = None
@@ -343,7 +343,7 @@ def _right(what: str, table: str, values: Mapping[str, Any]) -> str:
     """The fields of a table that has an unknown one, or the kinds of one that has none of them."""
     tables: dict[str, tuple[type[msgspec.Struct], ...]] = {
         "": (Scenario,),
-        "arrivals": get_args(Kind),
+        "arrivals": get_args(ArrivalKind),
         "sale": (SeatSale, StockSale, SlotSale),
         "room": (Room,),
         "site": (Site,),

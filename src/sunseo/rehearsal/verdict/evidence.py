@@ -7,10 +7,10 @@ import msgspec
 
 from sunseo.invariants.report import Report
 from sunseo.rehearsal.observe.ledger import Figures, Ledger
-from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.stored import Stored
 from sunseo.rehearsal.scenes.scenario import Part, Scenario
-from sunseo.rehearsal.target.site import Tally
+from sunseo.rehearsal.target.site_app import Tally
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,8 +5,8 @@ from statistics import median
 
 from sunseo.rehearsal.observe.histogram import merged, quantiles_ms
 from sunseo.rehearsal.observe.ledger import Figures, Operation
-from sunseo.rehearsal.observe.observe import Sample
-from sunseo.rehearsal.target.site import Tally
+from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.target.site_app import Tally
 from sunseo.rehearsal.verdict.sold import Fact
 
 WINDOW_S = 5  # as the room judges

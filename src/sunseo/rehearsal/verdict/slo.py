@@ -38,7 +38,7 @@ class Bound(msgspec.Struct, frozen=True):
     share: float = 0.0  # of a percentile
 
 
-class Kept(msgspec.Struct, frozen=True):
+class SloResult(msgspec.Struct, frozen=True):
     """Whether an SLO held; `measured` as text, empty where there was nothing to measure."""
 
     slo: str
@@ -94,16 +94,16 @@ def _share_of(what: str) -> float | None:
     return float(percentile) / 100 if first.isascii() and first.isdigit() else None
 
 
-def hold_against(slos: Iterable[str], measured: Measured) -> list[Kept]:
+def hold_against(slos: Iterable[str], measured: Measured) -> list[SloResult]:
     """Each SLO with what was measured."""
     return [_judged(read_bound(slo), measured) for slo in slos]
 
 
-def _judged(bound: Bound, measured: Measured) -> Kept:
+def _judged(bound: Bound, measured: Measured) -> SloResult:
     if bound.what in _TIMES:
         at_s = measured.sold_out_s if bound.what == "sold_out" else measured.nine_tenths_s
         if at_s is None:  # what never came is later than any bound
-            return Kept(bound.text, "broken", "never")
+            return SloResult(bound.text, "broken", "never")
         return _kept(bound, at_s, f"{at_s:,.1f} s")
     if bound.what in _SHARES:
         requests = measured.figures.requests
@@ -114,11 +114,11 @@ def _judged(bound: Bound, measured: Measured) -> Kept:
         return _kept(bound, rate, f"{rate:,.0f}")
     counts = measured.figures.latency(Operation(bound.operation))
     if not counts:
-        return Kept(bound.text, "not_checked", "")
+        return SloResult(bound.text, "not_checked", "")
     (value_ms,) = quantiles_ms(counts, bound.share)
     return _kept(bound, value_ms / 1000, f"{value_ms:,.0f} ms")
 
 
-def _kept(bound: Bound, value: float, shown: str) -> Kept:
+def _kept(bound: Bound, value: float, shown: str) -> SloResult:
     holds = value <= bound.limit if bound.is_upper else value >= bound.limit
-    return Kept(bound.text, "held" if holds else "broken", shown)
+    return SloResult(bound.text, "held" if holds else "broken", shown)

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from sunseo.rehearsal.http.door import PATIENCE_S
+from sunseo.rehearsal.http.client import PATIENCE_S
 from sunseo.rehearsal.observe.ledger import Fault, Ledger, Placed
 from sunseo.rehearsal.observe.stored import Stored, StoredPass
 from sunseo.rehearsal.scenes.scenario import Part
@@ -24,7 +24,7 @@ from sunseo.rehearsal.verdict.uniformity import uniformity_of
 EXAMPLES_MAX = 5
 EXCUSED_PART = 0.75  # of a visitor's patience; a server needs the rest to recover
 
-Standing = Literal["held", "broken", "not_checked"]
+CheckStanding = Literal["held", "broken", "not_checked"]
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class Check(msgspec.Struct, frozen=True):
     """
 
     name: str
-    standing: Standing
+    standing: CheckStanding
     looked_at: int
     faults: int = 0
     examples: list[Fact] = []
@@ -76,7 +76,7 @@ def _check(name: str, findings: Findings) -> Check:
     if findings is None:
         return Check(name, "not_checked", 0)
     looked_at, facts = findings
-    standing: Standing = "broken" if facts else "held"
+    standing: CheckStanding = "broken" if facts else "held"
     return Check(name, standing, looked_at, len(facts), facts[:EXAMPLES_MAX])
 
 
@@ -342,9 +342,9 @@ def _foreseen(evidence: Evidence) -> Findings:
 
 
 def _cheating(evidence: Evidence) -> Findings:
-    """No trick paid. Whether a jump was one, `above-serving` says."""
+    """No cheating paid. Whether a jump was one, `above-serving` says."""
     return len(evidence.ledger.tried), [
-        {"visitor": tried.visitor, "trick": tried.trick, "outcome": tried.outcome}
+        {"visitor": tried.visitor, "cheat": tried.cheat, "outcome": tried.outcome}
         for tried in evidence.ledger.tried
         if tried.paid
     ]

@@ -44,7 +44,7 @@ def waits_of(ledger: Ledger) -> Waits | None:
     whole = [one.told_at - asked[visitor] for visitor, one in entered.items() if visitor in asked]
     if not whole:
         return None
-    told = [one for one in ledger.told if one.visitor in entered]
+    told = [one for one in ledger.estimates if one.visitor in entered]
     real = [entered[one.visitor].told_at - one.at for one in told]
     return Waits(
         entered=len(whole),

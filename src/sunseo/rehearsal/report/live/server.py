@@ -20,9 +20,9 @@ from aiohttp import web
 
 from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.report.live.page import render_page
-from sunseo.rehearsal.report.live.view import View
-from sunseo.rehearsal.report.outcome import Outcome
+from sunseo.rehearsal.report.live.view import LiveView
 from sunseo.rehearsal.report.page import render_report
+from sunseo.rehearsal.report.result import Result
 
 HOST = "127.0.0.1"
 OWN_NAMES = {"127.0.0.1", "localhost"}
@@ -43,7 +43,7 @@ class LivePage:
         url: where it is, once it is served.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: LiveView) -> None:
         self.view = view
         self.url = ""
         self._nonce = secrets.token_urlsafe(16)
@@ -84,10 +84,10 @@ class LivePage:
         finally:
             await runner.cleanup()
 
-    async def finish(self, outcome: Outcome) -> None:
+    async def finish(self, result: Result) -> None:
         """Tell the end, and give those who look on time to take the report with them."""
-        self._report = render_report(outcome)
-        self.view.standing = outcome.standing
+        self._report = render_report(result)
+        self.view.standing = result.standing
         self.view.phase = "done"
         await self._linger()
 
@@ -126,8 +126,8 @@ class LivePage:
         self._asked_at = time.monotonic()
         if self.view.phase == "failed":
             self._fetched.set()  # there is nothing more to take away
-        sight = msgspec.json.encode(self.view.sight())
-        return web.Response(body=sight, content_type="application/json")
+        figures = msgspec.json.encode(self.view.figures())
+        return web.Response(body=figures, content_type="application/json")
 
     async def _give_report(self, _: web.Request) -> web.Response:
         if not self._report:

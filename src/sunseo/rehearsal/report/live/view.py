@@ -10,13 +10,12 @@ from typing import Literal
 
 import msgspec
 
-from sunseo.rehearsal.drive import Progress
+from sunseo.rehearsal.driver import Progress
 from sunseo.rehearsal.observe.eta import Eta
-from sunseo.rehearsal.observe.observe import Sample
-from sunseo.rehearsal.report.chart import Curve, draw
+from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.report.chart import Curve, Points, draw
 
 Phase = Literal["preparing", "playing", "judging", "done", "failed"]
-Points = list[tuple[float, float]]
 
 CHARTS: dict[str, tuple[tuple[str, int], ...]] = {
     "arrivals": (("arrivals", 1),),
@@ -34,7 +33,7 @@ NONE = (0.0, 1.0)  # a span of time in which nothing was seen
 KEPT_EVERY_S = 1.0  # of progress, which comes twice as often
 
 
-class Sight(msgspec.Struct, frozen=True, kw_only=True):
+class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What a page is given each second."""
 
     phase: Phase
@@ -47,7 +46,7 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str
 
 
-class View:
+class LiveView:
     """
     Args:
         visitors: who will come.
@@ -86,11 +85,11 @@ class View:
     def remaining_s(self) -> float | None:
         return self._eta.remaining_s if self.phase == "playing" else None
 
-    def sight(self) -> Sight:
+    def figures(self) -> LiveFigures:
         told = self._latest
         sample = self._samples[-1] if self._samples else None
         at_s = told.at_s if told is not None else 0.0
-        return Sight(
+        return LiveFigures(
             phase=self.phase,
             at_s=at_s,
             remaining_s=self.remaining_s,

@@ -18,12 +18,12 @@ import aiohttp
 import msgspec
 
 from sunseo.rehearsal.target.server import ServerError
-from sunseo.rehearsal.target.site import TALLY, SiteTerms, Tally
+from sunseo.rehearsal.target.site_app import TALLY, SiteConfig, Tally
 
 READY_S, POLL_S, STOP_S = 60.0, 0.1, 10.0
 
 
-class Neighbour:
+class SiteProcess:
     """
     Attributes:
         url: where the guarded site is.
@@ -45,7 +45,7 @@ class Neighbour:
 
 
 @asynccontextmanager
-async def open_neighbour(terms: SiteTerms, log: Path) -> AsyncIterator[Neighbour]:
+async def open_site(terms: SiteConfig, log: Path) -> AsyncIterator[SiteProcess]:
     """Start the site, wait until it answers, and stop it in the end.
 
     Raises:
@@ -55,7 +55,7 @@ async def open_neighbour(terms: SiteTerms, log: Path) -> AsyncIterator[Neighbour
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "sunseo.rehearsal.target.site",
+            "sunseo.rehearsal.target.site_app",
             stdin=subprocess.PIPE,
             stdout=errors,
             stderr=errors,
@@ -64,21 +64,21 @@ async def open_neighbour(terms: SiteTerms, log: Path) -> AsyncIterator[Neighbour
     if process.stdin is not None:
         process.stdin.write(msgspec.json.encode(terms))
         process.stdin.close()
-    neighbour = Neighbour(f"http://127.0.0.1:{terms.port}", process.pid)
+    site_process = SiteProcess(f"http://127.0.0.1:{terms.port}", process.pid)
     try:
-        await _await_ready(neighbour, process, log)
-        yield neighbour
+        await _await_ready(site_process, process, log)
+        yield site_process
     finally:
         await _stop(process)
 
 
 async def _await_ready(
-    neighbour: Neighbour, process: asyncio.subprocess.Process, log: Path
+    site_process: SiteProcess, process: asyncio.subprocess.Process, log: Path
 ) -> None:
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.returncode is None:
         try:
-            await neighbour.tally()
+            await site_process.tally()
         except aiohttp.ClientError:
             await asyncio.sleep(POLL_S)
         else:

@@ -29,7 +29,7 @@ from sunseo.rehearsal.observe.ledger import (
 LATER = (0, 429, 503)  # no answer, or to be asked again
 
 
-class ToldError(AttemptError):
+class LogError(AttemptError):
     """A line of the log is not what it says; one line tells which."""
 
 
@@ -66,7 +66,7 @@ class Lapsed(msgspec.Struct, frozen=True, array_like=True):
     visitor: int
 
 
-class Log:
+class CrowdLog:
     """Reads lines into what a driver brings home."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class Log:
     def read(self, lines: Iterable[bytes]) -> None:
         """
         Raises:
-            ToldError: a line has a kind of ours, and something else in it.
+            LogError: a line has a kind of ours, and something else in it.
         """
         for number, line in enumerate(lines, 1):
             told = _array(line)
@@ -104,7 +104,7 @@ class Log:
             try:
                 note_it(msgspec.convert(told[1:], struct))
             except msgspec.ValidationError as error:
-                raise ToldError(f"line {number}, {told[0]!r}: {error}") from None
+                raise LogError(f"line {number}, {told[0]!r}: {error}") from None
 
     def record(self, visitors: int) -> Record:
         """What was told so far; whole if all these visitors have come, and gone again."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from sunseo.rehearsal.faults.incident import Said
+from sunseo.rehearsal.faults.incident import LogEvent
 
 TELLING = {
     "worker_died": "exit_code",
@@ -32,9 +32,9 @@ class _Line(msgspec.Struct):
 _line_of = msgspec.json.Decoder(_Line).decode
 
 
-def read_log(log: Path, opens_at: datetime) -> list[Said]:
+def read_log(log: Path, opens_at: datetime) -> list[LogEvent]:
     """Each telling line, with its moment from the opening; lines of other kinds are passed over."""
-    said = []
+    log_events = []
     with log.open("rb") as lines:
         for written in lines:
             if not any(event.encode() in written for event in TELLING):
@@ -46,5 +46,7 @@ def read_log(log: Path, opens_at: datetime) -> list[Said]:
             if line.event in TELLING:
                 at_s = (line.time - opens_at).total_seconds()
                 about = str(getattr(line, TELLING[line.event])).splitlines()
-                said.append(Said(round(at_s, 3), line.event, about[-1] if about else "", 1))
-    return said
+                log_events.append(
+                    LogEvent(round(at_s, 3), line.event, about[-1] if about else "", 1)
+                )
+    return log_events

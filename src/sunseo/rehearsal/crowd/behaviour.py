@@ -8,15 +8,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from sunseo.rehearsal.http.wire import Pace
+from sunseo.rehearsal.crowd.arrivals import Share
+from sunseo.rehearsal.http.connection import Pace
 
 PATIENT_S = 3600.0  # longer than any rehearsal
 DAWDLING = 4.0  # times as long as others
 SLOW_LINE = Pace(piece_bytes=64, pause_s=0.05)  # a phone at the edge of its cell
 
-Share = Annotated[float, Meta(ge=0, le=1)]
 Weights = Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=1, max_length=10)]
-Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+PositiveSeconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
 class People(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,12 +50,12 @@ class People(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     party_weights: Weights = (22, 48, 12, 18)
     dawdler_share: Share = 0.06
     impatient_share: Share = 0.33
-    patience_median_s: Seconds = 240.0
+    patience_median_s: PositiveSeconds = 240.0
     tab_weights: Weights = (93, 5, 2)
     refresher_share: Share = 0.015
-    refresh_s: tuple[Seconds, Seconds] = (0.4, 1.0)
+    refresh_s: tuple[PositiveSeconds, PositiveSeconds] = (0.4, 1.0)
     absent_share: Share = 0.08
-    absent_within_s: Seconds = 30.0
+    absent_within_s: PositiveSeconds = 30.0
     lost_share: Share = 0.02
     overstepper_share: Share = 0.01
     releaser_share: Share = 0.04
@@ -67,7 +67,7 @@ class People(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     bot_share: Share = 0.0
     slow_share: Share = 0.0
     storm_share: Share = 0.0
-    look_s: tuple[Seconds, Seconds] = (2.0, 6.0)
+    look_s: tuple[PositiveSeconds, PositiveSeconds] = (2.0, 6.0)
 
     def __post_init__(self) -> None:
         for weights, name in (
@@ -96,7 +96,7 @@ class Ending(Enum):
 
 
 @unique
-class Trick(Enum):
+class Cheat(Enum):
     """What a cheater tries."""
 
     FORGE = "forge"  # writes a better number into her place
@@ -105,7 +105,7 @@ class Trick(Enum):
     HAMMER = "hammer"  # sends bursts of holds, with as many keys, to get more than others may
 
 
-class Habits(msgspec.Struct, frozen=True, kw_only=True):
+class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
     """One person's. Seconds; `loses` names the requests whose first answer never reaches her.
 
     `pace` is her line's, where that is a slow one; `look_s` lies between two looks at what is free.
@@ -121,7 +121,7 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     loses: frozenset[str]
     oversteps: bool
     ending: Ending
-    trick: Trick | None
+    cheat: Cheat | None
     looks_s: float
     decides_s: float
     dice: Random
@@ -134,11 +134,11 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
 LOSABLE = ("join", "enter", "renew", "hold", "order")
 
 
-def habits_of(number: int, seed: int, people: People, session_s: float) -> Habits:
-    """The habits of visitor `number`, who spends about `session_s` inside; always the same."""
+def behaviour_of(number: int, seed: int, people: People, session_s: float) -> Behaviour:
+    """The behaviour of visitor `number`, who spends about `session_s` inside; always the same."""
     dice = Random(f"{seed}/{number}")  # noqa: S311 - a crowd is no secret
     pace_s = session_s * (DAWDLING if dice.random() < people.dawdler_share else 1.0)
-    return Habits(
+    return Behaviour(
         number=number,
         is_guest=dice.random() < people.guest_share,
         party=_weighed(people.party_weights, dice),
@@ -155,7 +155,7 @@ def habits_of(number: int, seed: int, people: People, session_s: float) -> Habit
         loses=frozenset(what for what in LOSABLE if dice.random() < people.lost_share),
         oversteps=dice.random() < people.overstepper_share,
         ending=_ending(people, dice),
-        trick=_trick(people, dice),
+        cheat=_cheat(people, dice),
         looks_s=pace_s * dice.lognormvariate(-1.2, 0.5),
         decides_s=pace_s * dice.lognormvariate(-0.5, 0.5),
         pace=SLOW_LINE if dice.random() < people.slow_share else None,
@@ -182,7 +182,7 @@ def _ending(people: People, dice: Random) -> Ending:
     return dice.choices(tuple(Ending), (1 - sum(others), *others))[0]
 
 
-def _trick(people: People, dice: Random) -> Trick | None:
+def _cheat(people: People, dice: Random) -> Cheat | None:
     shares = (people.forger_share, people.jumper_share, people.lender_share)
-    tricks = (None, Trick.FORGE, Trick.JUMP, Trick.SHARE)
-    return dice.choices(tricks, (1 - sum(shares), *shares))[0]
+    cheats = (None, Cheat.FORGE, Cheat.JUMP, Cheat.SHARE)
+    return dice.choices(cheats, (1 - sum(shares), *shares))[0]

@@ -35,7 +35,7 @@ class NoConnectionError(LostError):
     """Nothing was sent."""
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     status: int
     body: bytes
     etag: str
@@ -84,7 +84,7 @@ class Address(NamedTuple):
         return cls(parts.hostname, parts.port or (443 if is_tls else 80), is_tls, parts.netloc)
 
 
-class Wire:
+class ConnectionPool:
     """Connections to one server.
 
     Args:
@@ -112,13 +112,13 @@ class Wire:
         sources = source_addresses(self._way[0], connections_max * parts, ports_a_source())
         self._sources = cycle(sources)
         self._idle: dict[_Connection, None] = {}
-        self._under_way: dict[_Connection, float] = {}
+        self._in_flight: dict[_Connection, float] = {}
         self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
         self._open = 0
         self.open_max = 0
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
-    async def ask(self, request: bytes, pace: Pace | None = None) -> Answer:
+    async def ask(self, request: bytes, pace: Pace | None = None) -> HttpResponse:
         """Send a request, at a pace where one is given, and wait for its answer.
 
         Raises:
@@ -139,7 +139,7 @@ class Wire:
         connection = await self._take()
         try:
             exchange = connection.exchange(request)
-            exchange.add_done_callback(_heed)
+            exchange.add_done_callback(_discard_result)
             await asyncio.wait([exchange], timeout=after_s)
             exchange.cancel()
         finally:
@@ -148,7 +148,7 @@ class Wire:
 
     def close(self) -> None:
         self._sweeper.cancel()
-        for connection in [*self._idle, *self._under_way]:
+        for connection in [*self._idle, *self._in_flight]:
             connection.abort()
 
     def _take_idle(self) -> "_Connection | None":
@@ -156,7 +156,7 @@ class Wire:
             return None
         connection, _ = self._idle.popitem()
         connection.was_idle = True
-        self._under_way[connection] = time.monotonic() + self._timeout_s
+        self._in_flight[connection] = time.monotonic() + self._timeout_s
         return connection
 
     async def _take(self) -> "_Connection":
@@ -167,7 +167,7 @@ class Wire:
             connection = await self._connect()
         else:
             connection = await self._wait() or await self._connect()
-        self._under_way[connection] = time.monotonic() + self._timeout_s
+        self._in_flight[connection] = time.monotonic() + self._timeout_s
         return connection
 
     async def _wait(self) -> "_Connection | None":
@@ -204,14 +204,14 @@ class Wire:
         return connection
 
     def _give_back(self, connection: "_Connection") -> None:
-        self._under_way.pop(connection, None)
+        self._in_flight.pop(connection, None)
         if connection.is_usable:
             connection.was_idle = True
             self._pass_on(connection)
         else:
             connection.abort()
 
-    def new_answer(self) -> "asyncio.Future[Answer]":
+    def new_answer(self) -> "asyncio.Future[HttpResponse]":
         return self._loop.create_future()
 
     def forget(self, connection: "_Connection") -> None:
@@ -234,7 +234,7 @@ class Wire:
     def _sweep(self) -> None:
         now = time.monotonic()
         late = []
-        for connection, deadline in self._under_way.items():
+        for connection, deadline in self._in_flight.items():
             if deadline > now:
                 break  # oldest first
             late.append(connection)
@@ -244,7 +244,7 @@ class Wire:
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
 
 
-def _heed(exchange: "asyncio.Future[Answer]") -> None:
+def _discard_result(exchange: "asyncio.Future[HttpResponse]") -> None:
     """Take note of how it ended, which is of no interest, whoever is still there to hear it."""
     if not exchange.cancelled():
         exchange.exception()
@@ -273,11 +273,11 @@ def ports_a_source() -> int:
 class _Connection(asyncio.Protocol):
     """One connection; its parser calls the methods whose names begin with `on_`."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, connections: ConnectionPool) -> None:
+        self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._answer: asyncio.Future[Answer] | None = None
+        self._answer: asyncio.Future[HttpResponse] | None = None
         self._chunks: list[bytes] = []
         self._etag = ""
         self._retry_after: str | None = None
@@ -287,7 +287,7 @@ class _Connection(asyncio.Protocol):
         self.heard = False
         self.is_usable = False
 
-    def exchange(self, request: bytes, pace: Pace | None = None) -> "asyncio.Future[Answer]":
+    def exchange(self, request: bytes, pace: Pace | None = None) -> "asyncio.Future[HttpResponse]":
         """Send a request; its answer is still to come.
 
         Raises:
@@ -299,7 +299,7 @@ class _Connection(asyncio.Protocol):
             raise LostError("the connection is closed")
         self.heard = False
         self.is_usable = False
-        answer = self._wire.new_answer()
+        answer = self._connections.new_answer()
         self._answer = answer
         if pace is None:
             transport.write(request)
@@ -337,7 +337,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_usable = False
         self._transport = None
-        self._wire.forget(self)
+        self._connections.forget(self)
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(LostError(f"the connection broke: {exc}"))
 
@@ -357,7 +357,7 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         chunks, self._chunks = self._chunks, []
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        answer = Answer(
+        answer = HttpResponse(
             self._parser.get_status_code(), body, self._etag, self._retry_after, self._pass
         )
         self._etag, self._retry_after, self._pass = "", None, ""

@@ -1,20 +1,20 @@
 """What a search for capacity found, in words and tables: for the screen and for the page alike."""
 
 from sunseo.rehearsal.capacity.advice import Setting
-from sunseo.rehearsal.capacity.outcome import Capacity
-from sunseo.rehearsal.capacity.seen import Law, Probe
+from sunseo.rehearsal.capacity.measured import LittlesLaw, Probe
+from sunseo.rehearsal.capacity.result import CapacityResult
 from sunseo.rehearsal.report.speech import Say
 
 SHOWN = ("join", "enter", "look", "hold", "order")
 
 
-def headline(capacity: Capacity, say: Say) -> str:
+def headline(capacity: CapacityResult, say: Say) -> str:
     if capacity.found is None:
         return say("none")
     return say("found", rate=_figure(capacity.found))
 
 
-def lead(capacity: Capacity, say: Say) -> list[str]:
+def lead(capacity: CapacityResult, say: Say) -> list[str]:
     sentences = [] if capacity.whole else [say("partial")]
     worst = capacity.worst
     if worst is not None:
@@ -26,7 +26,7 @@ def lead(capacity: Capacity, say: Say) -> list[str]:
     return sentences
 
 
-def binding(capacity: Capacity, say: Say) -> str:
+def binding(capacity: CapacityResult, say: Say) -> str:
     worst = capacity.worst
     reading = worst.reading if worst is not None else None
     cores = reading.cores if reading is not None else {}
@@ -43,7 +43,7 @@ def binding(capacity: Capacity, say: Say) -> str:
     )
 
 
-def law_row(law: Law, say: Say) -> tuple[str, str, str, str, str]:
+def law_row(law: LittlesLaw, say: Say) -> tuple[str, str, str, str, str]:
     wait = f"{law.wait_s:,.2f} s" if law.wait_s >= 1 else f"{1000 * law.wait_s:,.1f} ms"
     seen = "-" if law.seen is None else _figure(law.seen)
     return say(f"law.{law.station}"), _figure(law.rate), wait, _figure(law.product), seen

@@ -5,7 +5,7 @@ import msgspec
 from sunseo.rehearsal.observe.readings import Reading
 
 
-class Law(msgspec.Struct, frozen=True):
+class LittlesLaw(msgspec.Struct, frozen=True):
     """Little's law on one station, L = λ W, with what was measured.
 
     Attributes:
@@ -44,4 +44,4 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     late_p99_ms: float
     connections: int | None
     reading: Reading | None
-    laws: list[Law]
+    laws: list[LittlesLaw]

@@ -7,11 +7,11 @@ import msgspec
 from sunseo.rehearsal.attempt import BROKEN, COULD_NOT, GOOD
 from sunseo.rehearsal.capacity.advice import Setting
 from sunseo.rehearsal.capacity.binding import Binding
-from sunseo.rehearsal.capacity.seen import Probe
-from sunseo.rehearsal.report.outcome import Machine, Options
+from sunseo.rehearsal.capacity.measured import Probe
+from sunseo.rehearsal.report.result import Machine, Options
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class SearchTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for besides the scenario."""
 
     slos: tuple[str, ...]
@@ -21,7 +21,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     precision: float
 
 
-class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+class CapacityResult(msgspec.Struct, frozen=True, kw_only=True):
     """
     Attributes:
         found: the highest rate that holds the bounds, in arrivals per second; none if none did.
@@ -32,7 +32,7 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
 
     started_at: str
     options: Options
-    terms: Terms
+    terms: SearchTerms
     machine: Machine
     found: float | None
     failed_at: float | None

@@ -4,10 +4,10 @@ import asyncio
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
+from sunseo.rehearsal.crowd.behaviour import Cheat
 from sunseo.rehearsal.crowd.caller import Caller, GoneError
-from sunseo.rehearsal.crowd.habits import Trick
-from sunseo.rehearsal.crowd.scene import Given, encode, given
-from sunseo.rehearsal.http.door import GaveUpError, Reply, Request
+from sunseo.rehearsal.crowd.shared import AnswerBody, encode, read_answer
+from sunseo.rehearsal.http.client import GaveUpError, Reply, Request
 from sunseo.rehearsal.observe.ledger import Entered, Held, Operation, Tried
 from sunseo.rehearsal.scenes.scenario import SeatSale
 
@@ -21,31 +21,31 @@ async def forge(caller: Caller, place: str) -> None:
     forged = with_number(place, 1)
     if forged != place:
         reply = await caller.send(enter_request(caller, forged))
-        note_trick(caller, Trick.FORGE, reply, paid=reply.is_success)
+        note_cheat(caller, Cheat.FORGE, reply, paid=reply.is_success)
 
 
-async def jump(caller: Caller, place: Given) -> None:
+async def jump(caller: Caller, place: AnswerBody) -> None:
     """Enter at once. If that gets her a pass, the verdict says whether she had been called."""
     reply = await caller.send(enter_request(caller, place.place))
-    note_trick(caller, Trick.JUMP, reply, paid=False)
+    note_cheat(caller, Cheat.JUMP, reply, paid=False)
     if reply.status in (200, 201):
-        caller.scene.ledger.entered.append(
-            Entered(caller.habits.number, place.number, place.serving, caller.seconds(reply.at))
+        caller.crowd.ledger.entered.append(
+            Entered(caller.behaviour.number, place.number, place.serving, caller.seconds(reply.at))
         )
 
 
 async def book_as_a_friend(caller: Caller, lent: "asyncio.Future[str]") -> None:
     """Somebody else tries to hold a seat with her pass, once it is lent."""
     pass_ = await lent
-    friend = Caller(caller.habits, caller.scene, time.monotonic())
+    friend = Caller(caller.behaviour, caller.crowd, time.monotonic())
     friend.sale = caller.sale
     try:
-        friend.token = given((await friend.ask(Operation.GUEST, "/v1/guests")).body).token
+        friend.token = read_answer((await friend.ask(Operation.GUEST, "/v1/guests")).body).token
         view = await friend.look_at_sale()
         if view.free:
             claim = claim_of(friend, view.free[-1:], 1)
             reply = await friend.send(hold_request(friend, claim, pass_))
-            note_trick(caller, Trick.SHARE, reply, paid=reply.is_success)
+            note_cheat(caller, Cheat.SHARE, reply, paid=reply.is_success)
     except (GoneError, GaveUpError):
         return
 
@@ -55,7 +55,7 @@ async def hammer(caller: Caller, pass_: str) -> Held | None:
 
     Of a burst no more may be placed than one person may have, and without a pass none.
     """
-    scene, limit = caller.scene, caller.scene.scenario.person_limit
+    crowd, limit = caller.crowd, caller.crowd.scenario.person_limit
     for _ in range(BURSTS_MAX):
         view = await caller.look_at_sale()
         if not view.free:
@@ -67,13 +67,13 @@ async def hammer(caller: Caller, pass_: str) -> Held | None:
         due = caller.due
         replies = await asyncio.gather(
             *(
-                scene.door.ask(request, due, caller.habits.number, caller.dice)
+                crowd.client.ask(request, due, caller.behaviour.number, caller.dice)
                 for request in requests
             )
         )
-        placed = [given(reply.body) for reply in replies if reply.is_success]
+        placed = [read_answer(reply.body) for reply in replies if reply.is_success]
         units = sum(told.units for told in placed)
-        note_trick(caller, Trick.HAMMER, replies[0], paid=units > limit)
+        note_cheat(caller, Cheat.HAMMER, replies[0], paid=units > limit)
         holds = [note_hold(caller, told) for told in placed]
         if holds:
             return holds[0]
@@ -81,21 +81,21 @@ async def hammer(caller: Caller, pass_: str) -> Held | None:
     return None
 
 
-def note_hold(caller: Caller, told: Given) -> Held:
+def note_hold(caller: Caller, told: AnswerBody) -> Held:
     products = [(one.product, one.quantity) for one in told.products]
-    held = Held(caller.habits.number, told.hold, told.seats, products)
-    caller.scene.ledger.held.append(held)
+    held = Held(caller.behaviour.number, told.hold, told.seats, products)
+    caller.crowd.ledger.held.append(held)
     return held
 
 
-def note_trick(caller: Caller, trick: Trick, reply: Reply, *, paid: bool) -> None:
-    caller.scene.ledger.tried.append(
-        Tried(caller.habits.number, trick.value, reply.status, reply.outcome, paid)
+def note_cheat(caller: Caller, cheat: Cheat, reply: Reply, *, paid: bool) -> None:
+    caller.crowd.ledger.tried.append(
+        Tried(caller.behaviour.number, cheat.value, reply.status, reply.outcome, paid)
     )
 
 
 def enter_request(caller: Caller, place: str) -> Request:
-    path = caller.scene.room + "/enter"
+    path = caller.crowd.room + "/enter"
     return Request(Operation.ENTER, "POST", path, encode({"place": place}), caller.token)
 
 
@@ -104,7 +104,7 @@ Claim = dict[str, object]
 
 
 def claim_of(caller: Caller, picked: tuple[int, ...], quantity: int) -> Claim:
-    if isinstance(caller.scene.scenario.sale, SeatSale):
+    if isinstance(caller.crowd.scenario.sale, SeatSale):
         return {"seats": picked}
     return {"products": [{"product": picked[0], "quantity": quantity}]}
 

@@ -1,4 +1,4 @@
-"""The server's door, as visitors use it: one request at a time, with the manners the API asks for.
+"""What visitors ask a server: one request at a time, sent again as the API asks for.
 
 State       None of its own.
 Guarantee   What is answered 429 or 503, or not at all, is sent again, the very same request, after
@@ -16,7 +16,13 @@ from random import Random
 
 import msgspec
 
-from sunseo.rehearsal.http.wire import Answer, LostError, NoConnectionError, Pace, Wire
+from sunseo.rehearsal.http.connection import (
+    ConnectionPool,
+    HttpResponse,
+    LostError,
+    NoConnectionError,
+    Pace,
+)
 from sunseo.rehearsal.observe.histogram import note
 from sunseo.rehearsal.observe.ledger import Fault, Figures, Ledger, Operation, Troubled
 
@@ -83,7 +89,7 @@ class Request(msgspec.Struct, frozen=True):
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
 
 
-class Door:
+class ApiClient:
     """
     Args:
         zero: the monotonic moment of T0.
@@ -92,7 +98,7 @@ class Door:
 
     def __init__(
         self,
-        wire: Wire,
+        connections: ConnectionPool,
         authority: str,
         zero: float,
         ledger: Ledger,
@@ -100,7 +106,7 @@ class Door:
         *,
         keeps_troubles: bool = False,
     ) -> None:
-        self._wire = wire
+        self._connections = connections
         self._authority = authority
         self._zero = zero
         self._ledger = ledger
@@ -136,7 +142,7 @@ class Door:
         while True:
             due += line_s
             try:
-                answer = await self._wire.ask(sent, pace)
+                answer = await self._connections.ask(sent, pace)
             except LostError as lost:
                 kind = "no_connection" if isinstance(lost, NoConnectionError) else "no_answer"
                 self._count(request.operation, kind, kind, time.monotonic(), due)
@@ -168,11 +174,11 @@ class Door:
         """Send a request and hang up before the answer, or just after it."""
         self._figures.lost_answers += 1
         try:
-            await self._wire.cut(request.sent(self._authority), after_s)
+            await self._connections.cut(request.sent(self._authority), after_s)
         except LostError:
             return
 
-    def _read(self, operation: Operation, answer: Answer, due: float) -> Reply:
+    def _read(self, operation: Operation, answer: HttpResponse, due: float) -> Reply:
         now = time.monotonic()
         outcome = str(answer.status)
         if answer.status >= 400:
@@ -201,7 +207,9 @@ class Door:
         second = tenth // 10
         note(self._figures.latencies.setdefault(name, {}).setdefault(second, {}), now - due)
 
-    def _judge(self, operation: Operation, reply: Reply, answer: Answer, visitor: int) -> None:
+    def _judge(
+        self, operation: Operation, reply: Reply, answer: HttpResponse, visitor: int
+    ) -> None:
         """Keep what no server may answer: 5xx, but for 503 that says when to come back."""
         sheds = reply.status == 503 and answer.retry_after is not None
         if reply.status >= 500 and not sheds:
@@ -218,7 +226,7 @@ def _kind_of(status: int) -> str:
     return "good" if status < 500 else "error"
 
 
-def _pause_s(answer: Answer) -> float:
+def _pause_s(answer: HttpResponse) -> float:
     try:
         return min(PAUSE_S_MAX, float(answer.retry_after or 1))
     except ValueError:  # a date: nobody of ours sends one

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.rehearsal.observe.processes import Groups, Use
 from sunseo.rehearsal.observe.stored import QUERIES
-from sunseo.rehearsal.target.stage import Scenery
+from sunseo.rehearsal.target.setup import Setup
 
 LOOK_S = 1.0
 LOOK_TIMEOUT_S = 5.0
@@ -56,7 +56,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 EMPTY_LINE = {"issued": 0, "serving": 0, "live": 0, "capacity": 0}
 
 
-class Hall(msgspec.Struct, frozen=True):
+class Snapshot(msgspec.Struct, frozen=True):
     """Line and stock at one moment."""
 
     issued: int
@@ -68,27 +68,27 @@ class Hall(msgspec.Struct, frozen=True):
     connections: int | None = None
 
 
-class Window(Protocol):
+class StatusSource(Protocol):
     """A way to look at line and stock."""
 
-    async def look(self) -> Hall: ...
+    async def look(self) -> Snapshot: ...
 
 
-class DatabaseWindow:
+class DatabaseStatus:
     """Through the database, past whatever the server is busy with."""
 
-    def __init__(self, engine: AsyncEngine, organisation: int, scenery: Scenery) -> None:
+    def __init__(self, engine: AsyncEngine, organisation: int, setup: Setup) -> None:
         self._engine = engine
         self._where = {
             "organisation": organisation,
-            "sales": list(scenery.sales),
-            "room": scenery.room,
+            "sales": list(setup.sales),
+            "room": setup.room,
         }
 
-    async def look(self) -> Hall:
+    async def look(self) -> Snapshot:
         async with self._engine.connect() as connection:
             row = (await connection.execute(QUERIES["observe"], self._where)).one()
-        return Hall(
+        return Snapshot(
             row.issued,
             row.serving,
             row.live,
@@ -99,23 +99,23 @@ class DatabaseWindow:
         )
 
 
-class HttpWindow:
+class HttpStatus:
     """Over HTTP, with an operator's key, where the database is out of reach."""
 
-    def __init__(self, session: aiohttp.ClientSession, key: str, scenery: Scenery) -> None:
+    def __init__(self, session: aiohttp.ClientSession, key: str, setup: Setup) -> None:
         self._session = session
         self._headers = {"Authorization": f"Bearer {key}"}
-        self._room = f"/v1/rooms/{scenery.room}" if scenery.room is not None else None
-        self._shelves = [f"/v1/sales/{sale}/availability" for sale in scenery.sales]
+        self._room = f"/v1/rooms/{setup.room}" if setup.room is not None else None
+        self._shelves = [f"/v1/sales/{sale}/availability" for sale in setup.sales]
 
-    async def look(self) -> Hall:
+    async def look(self) -> Snapshot:
         line = (await self._get(self._room))["line"] if self._room is not None else EMPTY_LINE
         held = sold = 0
         for shelf in self._shelves:
             found = await self._get(shelf)
             for part in (*found["occasions"], *found["stocks"]):
                 held, sold = held + part["held"], sold + part["sold"]
-        return Hall(line["issued"], line["serving"], line["live"], line["capacity"], held, sold)
+        return Snapshot(line["issued"], line["serving"], line["live"], line["capacity"], held, sold)
 
     async def _get(self, path: str) -> Any:
         async with self._session.get(path, headers=self._headers) as response:
@@ -126,13 +126,13 @@ class HttpWindow:
 class Observer:
     def __init__(
         self,
-        window: Window,
+        source: StatusSource,
         session: aiohttp.ClientSession,
         groups: Groups,
         zero: float,
         on_sample: Callable[[Sample], object],
     ) -> None:
-        self._window = window
+        self._source = source
         self._session = session
         self._groups = groups
         self._zero = zero
@@ -152,12 +152,12 @@ class Observer:
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 at_s = round(time.monotonic() - self._zero, 3)
-                hall = await self._window.look()
+                seat_map = await self._source.look()
                 metrics = await self._read_metrics()
         except UNSEEN:
             self.missed += 1
             return
-        seen = msgspec.structs.asdict(hall)
+        seen = msgspec.structs.asdict(seat_map)
         sample = Sample(at_s=at_s, **seen, metrics=metrics, uses=self._groups.look())
         self.samples.append(sample)
         self._on_sample(sample)

@@ -10,13 +10,13 @@ from sunseo.rehearsal.attempt import BROKEN, COULD_NOT, GOOD
 from sunseo.rehearsal.faults.incident import Incident
 from sunseo.rehearsal.observe.histogram import quantiles_ms
 from sunseo.rehearsal.observe.ledger import Figures, Operation, Record
-from sunseo.rehearsal.observe.observe import Sample
+from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.readings import readings_of
 from sunseo.rehearsal.report.compare import Comparison
 from sunseo.rehearsal.report.slowest import Machinery, SlowMoment, slowest
 from sunseo.rehearsal.scenes.scenario import Scenario
 from sunseo.rehearsal.verdict.fairness import Fairness
-from sunseo.rehearsal.verdict.slo import Kept, Measured, hold_against
+from sunseo.rehearsal.verdict.slo import Measured, SloResult, hold_against
 from sunseo.rehearsal.verdict.verdict import Check, Verdict
 from sunseo.rehearsal.verdict.waits import Waits, waits_of
 
@@ -92,7 +92,7 @@ class Moment(msgspec.Struct, frozen=True):
     p99: float
 
 
-class Driving(msgspec.Struct, frozen=True):
+class DriverUsage(msgspec.Struct, frozen=True):
     """How the crowd's own processes fared: a driver that is late measures itself."""
 
     seconds: float
@@ -102,7 +102,7 @@ class Driving(msgspec.Struct, frozen=True):
     late_p99_ms: float
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds are counted from T0."""
 
     standing: Standing
@@ -124,15 +124,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     nine_tenths_s: float | None
     gone: dict[str, int]
     funnel: dict[str, int]
-    tricks: dict[str, int]
+    cheating: dict[str, int]
     answers: dict[str, dict[str, int]]
     latencies: dict[str, Latency]
     moments: dict[str, list[Moment]]
     arrivals: list[tuple[int, int]]
     samples: list[Sample]
     samples_missed: int
-    driving: Driving
-    slos: list[Kept] = []
+    driving: DriverUsage
+    slos: list[SloResult] = []
     slowest: list[SlowMoment] = []
     comparison: Comparison | None = None
     incidents: list[Incident] = []
@@ -159,7 +159,7 @@ def conclude(
     started_at: str,
     samples_missed: int,
     incidents: Sequence[Incident] = (),
-) -> Outcome:
+) -> Result:
     figures, ledger = record.figures, record.ledger
     late = quantiles_ms(figures.driver_late, 0.5, 0.99)
     busy = _requests_by_second(figures)
@@ -178,7 +178,7 @@ def conclude(
         ),
     )
     moments = {one.value: _moments(figures, one) for one in Operation if figures.count(one)}
-    return Outcome(
+    return Result(
         standing=standing_of(
             verdict, slos, whole=record.whole and all(one.has_happened for one in incidents)
         ),
@@ -201,14 +201,14 @@ def conclude(
         nine_tenths_s=nine_tenths_s,
         gone=dict(sorted(figures.gone.items(), key=lambda pair: -pair[1])),
         funnel=_funnel(record, options.scenario),
-        tricks=_tricks(record),
+        cheating=_cheating(record),
         answers=figures.outcomes,
         latencies={one.value: _latency(figures, one) for one in Operation if figures.count(one)},
         moments=moments,
         arrivals=sorted(figures.arrivals.items()),
         samples=samples,
         samples_missed=samples_missed,
-        driving=Driving(record.seconds, record.cpu_s, record.memory_mb, *late),
+        driving=DriverUsage(record.seconds, record.cpu_s, record.memory_mb, *late),
         slowest=slowest(
             moments,
             readings_of(samples),
@@ -218,7 +218,7 @@ def conclude(
     )
 
 
-def standing_of(verdict: Verdict, slos: Iterable[Kept] = (), *, whole: bool) -> Standing:
+def standing_of(verdict: Verdict, slos: Iterable[SloResult] = (), *, whole: bool) -> Standing:
     """A rehearsal that was stopped has no verdict, unless something is wrong already."""
     if verdict.is_broken or any(kept.standing == "broken" for kept in slos):
         return "broken"
@@ -249,12 +249,12 @@ def _funnel(record: Record, scenario: Scenario) -> dict[str, int]:
     }
 
 
-def _tricks(record: Record) -> dict[str, int]:
-    tricks: dict[str, int] = {}
+def _cheating(record: Record) -> dict[str, int]:
+    cheating: dict[str, int] = {}
     for tried in record.ledger.tried:
-        name = f"{tried.trick}: {tried.outcome}"
-        tricks[name] = tricks.get(name, 0) + 1
-    return dict(sorted(tricks.items()))
+        name = f"{tried.cheat}: {tried.outcome}"
+        cheating[name] = cheating.get(name, 0) + 1
+    return dict(sorted(cheating.items()))
 
 
 def _latency(figures: Figures, operation: Operation) -> Latency:

@@ -4,8 +4,8 @@ from collections import Counter
 
 import msgspec
 
-from sunseo.rehearsal.crowd.sights import Sights
-from sunseo.rehearsal.http.door import Door, Reply, Request
+from sunseo.rehearsal.crowd.documents import DocumentCache
+from sunseo.rehearsal.http.client import ApiClient, Reply, Request
 from sunseo.rehearsal.observe.ledger import Figures, Held, Ledger, Ordered
 from sunseo.rehearsal.scenes.scenario import Scenario
 
@@ -25,7 +25,7 @@ class Quantity(msgspec.Struct, frozen=True):
     quantity: int
 
 
-class Given(msgspec.Struct):
+class AnswerBody(msgspec.Struct):
     """What answers carry, as far as visitors read it."""
 
     token: str = ""
@@ -50,11 +50,11 @@ class Given(msgspec.Struct):
         return len(self.seats) + sum(one.quantity for one in self.products)
 
 
-given = msgspec.json.Decoder(Given).decode
+read_answer = msgspec.json.Decoder(AnswerBody).decode
 encode = msgspec.json.Encoder().encode
 
 
-class Intent(msgspec.Struct, frozen=True):
+class PendingOrder(msgspec.Struct, frozen=True):
     """An order whose answer nobody waited for."""
 
     visitor: int
@@ -62,24 +62,24 @@ class Intent(msgspec.Struct, frozen=True):
     hold: str
 
 
-class Scene(msgspec.Struct):
+class CrowdState(msgspec.Struct):
     """What all visitors share. Paths are prefixes; sales are those of each opening in turn."""
 
-    door: Door
-    sights: Sights
+    client: ApiClient
+    documents: DocumentCache
     ledger: Ledger
     figures: Figures
     sales: list[str]
     issuer: Issuer | None
     scenario: Scenario
     room: str = ""  # empty where there is none
-    site: Door | None = None
+    site: ApiClient | None = None
     arrived: int = 0
     now: Counter[str] = msgspec.field(default_factory=Counter)  # in_line, inside
     bought: int = 0
-    intents: list[Intent] = []
+    pending_orders: list[PendingOrder] = []
 
-    def errand(self, at_s: float, number: int) -> tuple[str, float]:
+    def sale_for(self, at_s: float, number: int) -> tuple[str, float]:
         """Which sale somebody comes for who comes then, and when that opens."""
         openings = self.scenario.arrivals.openings_s
         place = self.scenario.arrivals.opening_for(at_s)
@@ -87,11 +87,11 @@ class Scene(msgspec.Struct):
         return of_opening[number % len(of_opening)], openings[place]
 
 
-def note_order(scene: Scene, hold: Held, reply: Reply, *, found: bool) -> None:
-    told = given(reply.body)
-    at = scene.door.seconds(reply.at)
+def note_order(crowd: CrowdState, hold: Held, reply: Reply, *, found: bool) -> None:
+    told = read_answer(reply.body)
+    at = crowd.client.seconds(reply.at)
     products = [(one.product, one.quantity) for one in told.products]
-    scene.ledger.ordered.append(
+    crowd.ledger.ordered.append(
         Ordered(hold.visitor, told.order, hold.hold, told.seats, at, found, products)
     )
-    scene.bought += told.units
+    crowd.bought += told.units

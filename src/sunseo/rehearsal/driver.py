@@ -7,7 +7,7 @@ Guarantee   Open model: visitors come when they are due, however slow the server
 Clock       Monotonic, shared by all processes of the machine: T0 is one moment for all drivers.
 On failure  A bug ends the process with a traceback; no record is no verdict.
 
-Run as `python -m sunseo.rehearsal.drive` with a plan on standard input; progress comes out a line
+Run as `python -m sunseo.rehearsal.driver` with a plan on standard input; progress comes out a line
 at a time.
 """
 
@@ -27,13 +27,13 @@ import uvloop
 
 from sunseo.core.processes import exit_with_parent, raise_file_limit
 from sunseo.rehearsal.crowd.arrivals import arrival_times
-from sunseo.rehearsal.crowd.habits import habits_of
-from sunseo.rehearsal.crowd.journey import Visit
-from sunseo.rehearsal.crowd.picking import Hall, hall_of
-from sunseo.rehearsal.crowd.scene import Issuer, Scene, note_order
-from sunseo.rehearsal.crowd.sights import Sights
-from sunseo.rehearsal.http.door import Door, GaveUpError
-from sunseo.rehearsal.http.wire import Address, Wire
+from sunseo.rehearsal.crowd.behaviour import behaviour_of
+from sunseo.rehearsal.crowd.documents import DocumentCache
+from sunseo.rehearsal.crowd.picking import SeatMap, seat_map_of
+from sunseo.rehearsal.crowd.shared import CrowdState, Issuer, note_order
+from sunseo.rehearsal.crowd.visit import Visit
+from sunseo.rehearsal.http.client import ApiClient, GaveUpError
+from sunseo.rehearsal.http.connection import Address, ConnectionPool
 from sunseo.rehearsal.observe.histogram import quantiles_ms
 from sunseo.rehearsal.observe.ledger import Figures, Held, Ledger, Operation, Record
 from sunseo.rehearsal.scenes.scenario import Scenario, SeatSale
@@ -43,7 +43,7 @@ STOPPED_S = 10.0  # for visitors to go when told to
 LATEST_S = 3  # of which progress tells latencies
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class DriverPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What one driver is to do. `zero` is T0, monotonic; visitors are every `parts`-th."""
 
     url: str
@@ -79,45 +79,49 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Driver:
-    def __init__(self, plan: Plan, hall: Hall | None) -> None:
+    def __init__(self, plan: DriverPlan, seat_map: SeatMap | None) -> None:
         self._plan = plan
         self._ledger = Ledger()
-        self._site_wire: Wire | None = None
+        self._site_connections: ConnectionPool | None = None
         self._figures = Figures()
         address = Address.of(plan.url)
-        self._wire = Wire(
+        self._connections = ConnectionPool(
             address, connections_max=plan.connections_max, parts=plan.parts, via=plan.via
         )
-        self._door = Door(
-            self._wire,
+        self._client = ApiClient(
+            self._connections,
             address.authority,
             plan.zero,
             self._ledger,
             self._figures,
             keeps_troubles=plan.keeps_troubles,
         )
-        self._scene = Scene(
-            door=self._door,
-            sights=Sights(hall, len(plan.sales)),
+        self._crowd = CrowdState(
+            client=self._client,
+            documents=DocumentCache(seat_map, len(plan.sales)),
             ledger=self._ledger,
             figures=self._figures,
             sales=[f"/v1/sales/{sale}" for sale in plan.sales],
             issuer=plan.issuer,
             scenario=plan.scenario,
-            site=self._site_door(),
+            site=self._site_client(),
             room="" if plan.room is None else f"/v1/rooms/{plan.room}",
         )
         self._visits: set[asyncio.Task[None]] = set()
         self.told_to_stop = asyncio.Event()
 
-    def _site_door(self) -> Door | None:
+    def _site_client(self) -> ApiClient | None:
         """Of the site behind a gate, where there is one."""
         plan = self._plan
         if plan.site_url is None:
             return None
         address = Address.of(plan.site_url)
-        self._site_wire = Wire(address, connections_max=plan.connections_max, parts=plan.parts)
-        return Door(self._site_wire, address.authority, plan.zero, self._ledger, self._figures)
+        self._site_connections = ConnectionPool(
+            address, connections_max=plan.connections_max, parts=plan.parts
+        )
+        return ApiClient(
+            self._site_connections, address.authority, plan.zero, self._ledger, self._figures
+        )
 
     async def run(self) -> Record:
         reporting = asyncio.create_task(self._report())
@@ -126,9 +130,9 @@ class Driver:
             await self._find_orders()
         reporting.cancel()
         self._tell()
-        self._wire.close()
-        if self._site_wire is not None:
-            self._site_wire.close()
+        self._connections.close()
+        if self._site_connections is not None:
+            self._site_connections.close()
         used = resource.getrusage(resource.RUSAGE_SELF)
         return Record(
             ledger=self._ledger,
@@ -163,26 +167,28 @@ class Driver:
             if index % plan.parts != plan.part:
                 continue
             due = plan.zero + at
-            habits = habits_of(index + 1, plan.seed, scenario.people, scenario.session_s)
+            behaviour = behaviour_of(index + 1, plan.seed, scenario.people, scenario.session_s)
             if (ahead := due - time.monotonic()) > 0:
                 await asyncio.sleep(ahead)
             second = int(at // 1)
             self._figures.arrivals[second] = self._figures.arrivals.get(second, 0) + 1
-            visit = asyncio.create_task(Visit(habits, self._scene, due).run())
+            visit = asyncio.create_task(Visit(behaviour, self._crowd, due).run())
             self._visits.add(visit)
             visit.add_done_callback(self._visits.discard)
 
     async def _find_orders(self) -> None:
         """Ask again, with the same keys, for what nobody waited for: as people do the next day."""
         dice = Random(self._plan.seed)  # noqa: S311 - a crowd is no secret
-        for intent in self._scene.intents:
+        for pending in self._crowd.pending_orders:
             try:
-                reply = await self._door.ask(intent.request, time.monotonic(), intent.visitor, dice)
+                reply = await self._client.ask(
+                    pending.request, time.monotonic(), pending.visitor, dice
+                )
             except GaveUpError:
                 continue
             if reply.is_success:
-                held = Held(intent.visitor, intent.hold, ())
-                note_order(self._scene, held, reply, found=True)
+                held = Held(pending.visitor, pending.hold, ())
+                note_order(self._crowd, held, reply, found=True)
 
     async def _report(self) -> None:
         while True:
@@ -197,16 +203,16 @@ class Driver:
         now_s = time.monotonic() - self._plan.zero
         since = int(now_s) - LATEST_S
         shown = (Operation.JOIN, Operation.STATE, Operation.ENTER, Operation.HOLD, Operation.ORDER)
-        scene = self._scene
+        crowd = self._crowd
         return Progress(
             at_s=round(now_s, 1),
-            arrived=scene.arrived,
-            in_line=scene.now["in_line"],
-            inside=scene.now["inside"],
-            bought=scene.bought,
+            arrived=crowd.arrived,
+            in_line=crowd.now["in_line"],
+            inside=crowd.now["inside"],
+            bought=crowd.bought,
             orders=len(self._ledger.ordered),
             gone=sum(self._figures.gone.values()),
-            requests=self._door.answers,
+            requests=self._client.answers,
             late_ms=quantiles_ms(self._figures.driver_late, 0.99)[0],
             p99_ms={
                 one.value: quantiles_ms(self._figures.latency(one, since), 0.99)[0] for one in shown
@@ -214,19 +220,19 @@ class Driver:
         )
 
 
-async def _hall(plan: Plan) -> Hall | None:
+async def _seat_map(plan: DriverPlan) -> SeatMap | None:
     """The seat map, where there is one: it does not change."""
     if not isinstance(plan.scenario.sale, SeatSale):
         return None
     async with aiohttp.ClientSession(plan.url) as session:
         path = f"/v1/sales/{plan.sales[0]}/seats?occasion=1"
         async with session.get(path) as response:
-            return hall_of((await response.json())["seats"])
+            return seat_map_of((await response.json())["seats"])
 
 
-async def _drive(plan: Plan) -> Record:
+async def _drive(plan: DriverPlan) -> Record:
     loop = asyncio.get_running_loop()
-    driver = Driver(plan, await _hall(plan))
+    driver = Driver(plan, await _seat_map(plan))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, driver.told_to_stop.set)
     return await driver.run()
@@ -242,7 +248,7 @@ def prepare_process() -> None:
 def main() -> None:
     exit_with_parent()
     prepare_process()
-    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
+    plan = msgspec.json.decode(sys.stdin.buffer.read(), type=DriverPlan)
     record = uvloop.run(_drive(plan))
     Path(plan.record).write_bytes(msgspec.msgpack.encode(record))
 

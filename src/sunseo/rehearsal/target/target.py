@@ -1,4 +1,4 @@
-"""Where a rehearsal takes place: a server of our own or the one that was named; how to look at it.
+"""The server that is rehearsed on: one of our own or the one that was named; how to look at it.
 
 State       OPEN from when the server takes requests; CLOSED when the block is left.
 Guarantee   A server of our own ends with the block, however that is left.
@@ -27,19 +27,19 @@ from sunseo.invariants.verify import verify
 from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.rehearsal.crowd.scene import Issuer
-from sunseo.rehearsal.observe.observe import DatabaseWindow, HttpWindow, Window
+from sunseo.rehearsal.crowd.shared import Issuer
+from sunseo.rehearsal.observe.observer import DatabaseStatus, HttpStatus, StatusSource
 from sunseo.rehearsal.observe.stored import Stored, read_stored
-from sunseo.rehearsal.report.outcome import Machine, Options
+from sunseo.rehearsal.report.result import Machine, Options
 from sunseo.rehearsal.target.server import ServerError, ServerProcess
-from sunseo.rehearsal.target.stage import Scenery
+from sunseo.rehearsal.target.setup import Setup
 
 ORGANISATION = 1
 ISSUER = "https://tickets.example"
 SAME_SIGNAL_S = 2.0  # a Ctrl-C comes twice through some shells and tools
 
 
-class Venue(NamedTuple):
+class Target(NamedTuple):
     """A server to rehearse on."""
 
     url: str
@@ -55,17 +55,17 @@ class Venue(NamedTuple):
 
 
 @asynccontextmanager
-async def open_venue(
+async def open_target(
     options: Options,
     folder: Path,
     say: Callable[[str], object],
     operator_key: str | None,
     database_url: str | None,
-) -> AsyncIterator[Venue]:
+) -> AsyncIterator[Target]:
     """A server of our own in `folder`, or the one that was named, with its key and database."""
     if options.target is not None:
         async with open_engine(database_url) as engine:
-            yield Venue(options.target, operator_key or "", engine, None, None)
+            yield Target(options.target, operator_key or "", engine, None, None)
         return
     issuer = Issuer(ISSUER, secrets.token_hex(32), ORGANISATION)
     settings = {
@@ -82,7 +82,7 @@ async def open_venue(
             if engine is None:
                 raise ServerError("its PostgreSQL is not to be found")
             key = await create_key(engine, ORGANISATION, f"rehearsal {token_hex(4)}")
-            yield Venue(server.url, key, engine, server, issuer)
+            yield Target(server.url, key, engine, server, issuer)
     finally:
         await asyncio.to_thread(server.stop)
 
@@ -105,19 +105,19 @@ def open_session(url: str) -> aiohttp.ClientSession:
     )
 
 
-def window_on(venue: Venue, session: aiohttp.ClientSession, scenery: Scenery) -> Window:
-    if venue.engine is None:
-        return HttpWindow(session, venue.key, scenery)
-    return DatabaseWindow(venue.engine, ORGANISATION, scenery)
+def status_source(target: Target, session: aiohttp.ClientSession, setup: Setup) -> StatusSource:
+    if target.engine is None:
+        return HttpStatus(session, target.key, setup)
+    return DatabaseStatus(target.engine, ORGANISATION, setup)
 
 
 async def read_sale(
-    engine: AsyncEngine | None, scenery: Scenery
+    engine: AsyncEngine | None, setup: Setup
 ) -> tuple[Stored | None, Report | None]:
     if engine is None:
         return None, None
-    stored = await read_stored(engine, ORGANISATION, scenery.sales, scenery.room)
-    return stored, await verify(engine, ORGANISATION, scenery.sales)
+    stored = await read_stored(engine, ORGANISATION, setup.sales, setup.room)
+    return stored, await verify(engine, ORGANISATION, setup.sales)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -128,7 +128,7 @@ def stop_on_signals() -> asyncio.Event:
 
     first = 0.0
 
-    def heed() -> None:
+    def on_signal() -> None:
         nonlocal first
         if not stop.is_set():
             stop.set()
@@ -137,7 +137,7 @@ def stop_on_signals() -> asyncio.Event:
             task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, heed)
+        loop.add_signal_handler(number, on_signal)
     return stop
 
 

@@ -22,11 +22,11 @@ POLL_CEILING_S = (5, 60)
 """A minute in life; where visitors are quicker than there, the whole sale may not last so long."""
 
 
-class StageError(AttemptError):
+class SetupError(AttemptError):
     """The server refuses to set up the scene; one line says why."""
 
 
-class Scenery(msgspec.Struct, frozen=True):
+class Setup(msgspec.Struct, frozen=True):
     """What has been set up: sales, those of each opening in turn, and the room in front of them."""
 
     sales: list[int]
@@ -34,7 +34,7 @@ class Scenery(msgspec.Struct, frozen=True):
     draw_secret: str = ""  # promised to those who register; empty where no numbers are drawn
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         if not self.sales:
             return f"Room {self.room}"
         sales = f"Sale {self.sales[0]}" if len(self.sales) == 1 else f"{len(self.sales)} sales"
@@ -48,11 +48,11 @@ def setup_s(scenario: Scenario) -> float:
 
 async def set_up(
     session: aiohttp.ClientSession, key: str, scenario: Scenario, zero: datetime
-) -> Scenery:
+) -> Setup:
     """Create sales with what they sell, and the room where there is one; `zero` is T0.
 
     Raises:
-        StageError: something was refused.
+        SetupError: something was refused.
     """
     operator = Operator(session, key)
     openings = scenario.arrivals.openings_s
@@ -68,11 +68,11 @@ async def set_up(
 
     sales = await asyncio.gather(*map(create, opens_at))
     if scenario.room is None:
-        return Scenery(sales, None)
+        return Setup(sales, None)
     room = (await operator.post("/v1/rooms", _room(scenario, sales[0] if sales else None, zero)))[
         "room"
     ]
-    return Scenery(sales, int(room), await _promise(operator, int(room)) if scenario.draws else "")
+    return Setup(sales, int(room), await _promise(operator, int(room)) if scenario.draws else "")
 
 
 async def _promise(operator: "Operator", room: int) -> str:
@@ -84,16 +84,16 @@ async def _promise(operator: "Operator", room: int) -> str:
     return secret.hex()
 
 
-async def hold_draw(operator: "Operator", scenery: Scenery, wait_s: float) -> None:
+async def hold_draw(operator: "Operator", setup: Setup, wait_s: float) -> None:
     """After so long end registration and draw the numbers.
 
     Raises:
-        StageError: it was refused.
+        SetupError: it was refused.
     """
     await asyncio.sleep(wait_s)
-    draw = f"/v1/rooms/{scenery.room}/draw"
+    draw = f"/v1/rooms/{setup.room}/draw"
     await operator.post(f"{draw}/seal", None, unless="already_sealed")  # by the server, at T0
-    await operator.post(f"{draw}/reveal", {"secret": scenery.draw_secret})
+    await operator.post(f"{draw}/reveal", {"secret": setup.draw_secret})
 
 
 async def _sell(operator: "Operator", scenario: Scenario, opens_at: datetime) -> int:
@@ -190,12 +190,12 @@ class Operator:
         """The text of an answer.
 
         Raises:
-            StageError: it was refused.
+            SetupError: it was refused.
         """
         headers = {"Authorization": f"Bearer {self._key}"}
         async with self._session.get(path, headers=headers) as response:
             if response.status != 200:
-                raise StageError(f"{path} was answered {response.status}")
+                raise SetupError(f"{path} was answered {response.status}")
             return await response.text()
 
     async def post(
@@ -204,7 +204,7 @@ class Operator:
         """Send it, again where the server asks to come later; `unless` is an outcome that will do.
 
         Raises:
-            StageError: it was refused.
+            SetupError: it was refused.
         """
         headers = {"Authorization": f"Bearer {self._key}", "Idempotency-Key": str(uuid4())}
         refusal = ""
@@ -217,4 +217,4 @@ class Operator:
                 if response.status not in (429, 503):
                     break
                 await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
-        raise StageError(refusal)
+        raise SetupError(refusal)

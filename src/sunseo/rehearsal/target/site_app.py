@@ -6,7 +6,7 @@ Guarantee   It counts every request that came through to it, and those without a
 Clock       Monotonic, the same as the crowd's.
 On failure  It ends with its parent; who asks it then is not answered.
 
-Run as `python -m sunseo.rehearsal.target.site` with its terms on standard input.
+Run as `python -m sunseo.rehearsal.target.site_app` with its terms on standard input.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ PASS_ID = b"sunseo-pass-id"
 FINISHED = b"/finished"
 
 
-class SiteTerms(msgspec.Struct, frozen=True, kw_only=True):
+class SiteConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a site is told. `zero` is T0, monotonic."""
 
     site: Site
@@ -48,7 +48,7 @@ class Tally(msgspec.Struct):
     at_once_max: int = 0
 
 
-class Shop:
+class SiteApp:
     """The ASGI app."""
 
     def __init__(self, site: Site, zero: float) -> None:
@@ -96,9 +96,9 @@ async def _answer(send: Send, body: bytes, *headers: tuple[bytes, bytes]) -> Non
     await send({"type": "http.response.body", "body": body})
 
 
-async def _serve(terms: SiteTerms) -> None:
+async def _serve(terms: SiteConfig) -> None:
     guarded = WaitingRoomMiddleware(
-        Shop(terms.site, terms.zero),
+        SiteApp(terms.site, terms.zero),
         room=terms.room,
         keys=terms.keys,
         sunseo_url=terms.sunseo_url,
@@ -110,7 +110,7 @@ async def _serve(terms: SiteTerms) -> None:
 
 def main() -> None:
     exit_with_parent()
-    asyncio.run(_serve(msgspec.json.decode(sys.stdin.buffer.read(), type=SiteTerms)))
+    asyncio.run(_serve(msgspec.json.decode(sys.stdin.buffer.read(), type=SiteConfig)))
 
 
 if __name__ == "__main__":

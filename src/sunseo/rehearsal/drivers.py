@@ -2,7 +2,7 @@
 
 State       PLAYING until every driver has ended.
 Guarantee   No driver outlives this process. Told to stop, each still writes its record.
-On failure  A driver that ends without a record is a CrewError with its last words.
+On failure  A driver that ends without a record is a DriverError with its last words.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ from pathlib import Path
 import msgspec
 
 from sunseo.rehearsal.attempt import AttemptError
-from sunseo.rehearsal.drive import Plan, Progress
+from sunseo.rehearsal.driver import DriverPlan, Progress
 from sunseo.rehearsal.observe.ledger import Figures, Ledger, Record
 
 HOME_S = 30.0  # for a driver that was told to stop to write its record
 WORDS_TOLD = 3
 
 
-class CrewError(AttemptError):
+class DriverError(AttemptError):
     """A driver broke down; one line says how."""
 
 
-class Crew:
-    def __init__(self, plans: Iterable[Plan], log: Path) -> None:
+class Drivers:
+    def __init__(self, plans: Iterable[DriverPlan], log: Path) -> None:
         self._plans = list(plans)
         for plan in self._plans:
             Path(plan.record).unlink(missing_ok=True)  # of an earlier rehearsal
@@ -45,7 +45,7 @@ class Crew:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     "-m",
-                    "sunseo.rehearsal.drive",
+                    "sunseo.rehearsal.driver",
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
@@ -85,14 +85,14 @@ class Crew:
             **summed,
         )
 
-    def tell_to_stop(self) -> None:
+    def stop(self) -> None:
         for process in self._processes:
             if process.returncode is None:
                 process.send_signal(signal.SIGTERM)
 
     async def end(self) -> None:
         """See that none is left, whatever has happened."""
-        self.tell_to_stop()
+        self.stop()
         for process in self._processes:
             try:
                 async with asyncio.timeout(HOME_S):
@@ -101,18 +101,18 @@ class Crew:
                 process.kill()
                 await process.wait()
 
-    def bring_home(self) -> Record:
+    def collect(self) -> Record:
         """Put all drivers' records together.
 
         Raises:
-            CrewError: one has not written any.
+            DriverError: one has not written any.
         """
         whole = Record(Ledger(), Figures(), whole=True, seconds=0.0, cpu_s=0.0, memory_mb=0.0)
         for plan in self._plans:
             try:
                 written = Path(plan.record).read_bytes()
             except FileNotFoundError:
-                raise CrewError(f"a driver broke down: {self._last_words()}") from None
+                raise DriverError(f"a driver broke down: {self._last_words()}") from None
             record = msgspec.msgpack.decode(written, type=Record)
             whole.ledger.add(record.ledger)
             whole.figures.add(record.figures)

@@ -4,7 +4,13 @@ from typing import TypeVar
 
 import msgspec
 
-from sunseo.rehearsal.crowd.picking import Hall, Level, View, view_of, view_of_stocks
+from sunseo.rehearsal.crowd.picking import (
+    Availability,
+    SeatMap,
+    StockLevel,
+    availability_of,
+    availability_of_stocks,
+)
 
 KEPT_MAX, KEPT_A_SALE = 256, 8
 
@@ -25,7 +31,7 @@ class PollTerms(msgspec.Struct, frozen=True):
     divisor: int
 
 
-class State(msgspec.Struct, frozen=True):
+class RoomState(msgspec.Struct, frozen=True):
     """Of a room's state document, what a visitor needs."""
 
     epoch: int
@@ -45,14 +51,14 @@ class _Occasion(msgspec.Struct):
 
 class _Availability(msgspec.Struct):
     occasions: list[_Occasion]
-    stocks: list[Level]
+    stocks: list[StockLevel]
 
 
-_state_of = msgspec.json.Decoder(State).decode
+_state_of = msgspec.json.Decoder(RoomState).decode
 _availability_of = msgspec.json.Decoder(_Availability).decode
 
 
-def wait_s(state: State, number: int, speed: float) -> float | None:
+def wait_s(state: RoomState, number: int, speed: float) -> float | None:
     """Seconds until a number's turn at a speed, as the pages tell it; none where nobody can say."""
     ahead = max(0, number - state.serving)
     if ahead and speed <= 0:
@@ -65,7 +71,7 @@ def wait_s(state: State, number: int, speed: float) -> float | None:
     return until_open_s + (ahead / speed if ahead else 0.0)
 
 
-def poll_after_s(state: State, number: int) -> float:
+def poll_after_s(state: RoomState, number: int) -> float:
     """As the protocol asks: a part of the time still to wait, between floor and ceiling.
 
     The client multiplies it by chance, 1 to 1.3, so that visitors do not come in step.
@@ -84,22 +90,22 @@ def poll_after_s(state: State, number: int) -> float:
     return min(max(terms.floor, ahead / state.speed.v50 / terms.divisor), terms.ceiling)
 
 
-class Sights:
+class DocumentCache:
     """Documents by their ETags, the latest ones; those of sales by sale and ETag.
 
     Args:
-        hall: of the seats on sale; none where counted stock is sold.
+        seat_map: of the seats on sale; none where counted stock is sold.
     """
 
-    def __init__(self, hall: Hall | None, sales: int = 1) -> None:
-        self._hall = hall
+    def __init__(self, seat_map: SeatMap | None, sales: int = 1) -> None:
+        self._seat_map = seat_map
         self._views_max = max(KEPT_MAX, KEPT_A_SALE * sales)
-        self._states: dict[str, State] = {}
-        self._views: dict[tuple[str, str], View] = {}
-        self.state: State | None = None
-        self.view: View | None = None
+        self._states: dict[str, RoomState] = {}
+        self._views: dict[tuple[str, str], Availability] = {}
+        self.state: RoomState | None = None
+        self.view: Availability | None = None
 
-    def read_state(self, etag: str, body: bytes) -> State:
+    def read_state(self, etag: str, body: bytes) -> RoomState:
         """The state that this ETag names; a body may be empty where the ETag was seen before.
 
         Raises:
@@ -108,23 +114,23 @@ class Sights:
         self.state = self._states.get(etag) or self._keep_state(etag, body)
         return self.state
 
-    def read_view(self, sale: str, etag: str, body: bytes) -> View:
+    def read_view(self, sale: str, etag: str, body: bytes) -> Availability:
         """What is free in a sale, as `read_state`."""
         self.view = self._views.get((sale, etag)) or self._keep_view(sale, etag, body)
         return self.view
 
-    def _keep_state(self, etag: str, body: bytes) -> State:
+    def _keep_state(self, etag: str, body: bytes) -> RoomState:
         state = _state_of(_not_empty(body))
         if etag:
             _keep(self._states, etag, state, KEPT_MAX)
         return state
 
-    def _keep_view(self, sale: str, etag: str, body: bytes) -> View:
+    def _keep_view(self, sale: str, etag: str, body: bytes) -> Availability:
         found = _availability_of(_not_empty(body))
-        if self._hall is None:
-            view = view_of_stocks(found.stocks)
+        if self._seat_map is None:
+            view = availability_of_stocks(found.stocks)
         else:
-            view = view_of(self._hall, found.occasions[0].states)
+            view = availability_of(self._seat_map, found.occasions[0].states)
         if etag:
             _keep(self._views, (sale, etag), view, self._views_max)
         return view
