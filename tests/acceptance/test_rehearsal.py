@@ -27,8 +27,7 @@ from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.stored import read_stored
 from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.scenes.scenario import text_of
-from sunseo.rehearsal.verdict.evidence import Evidence
-from sunseo.rehearsal.verdict.verdict import judge
+from sunseo.rehearsal.verdict.judge import judge
 
 PATIENCE_S = 600  # a bound for a machine with ten other things to do, no figure
 NO_ERRORS = ("--slo", "errors <= 0 %")  # instead of what a scenario demands of speed
@@ -110,8 +109,7 @@ async def broken(rehearsed: Rehearsed, engine: AsyncEngine, *more: Entered) -> s
     record.ledger.entered.extend(more)
     outcome = rehearsed.outcome
     verdict = judge(
-        Evidence.of(
-            outcome.options.scenario,
+        outcome.options.scenario.evidence(
             ledger=record.ledger,
             figures=record.figures,
             samples=outcome.samples,

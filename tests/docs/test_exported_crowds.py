@@ -11,7 +11,7 @@ from sunseo.rehearsal.export.staged import Staged
 from sunseo.rehearsal.observe.ledger import Operation
 from sunseo.rehearsal.report.result import Options
 from sunseo.rehearsal.scenes.scenario import read_scenario
-from sunseo.rehearsal.target.setup import Setup
+from sunseo.rehearsal.target.operator import Setup
 from tests.docs.pages import text_of
 
 OPTIONAL = {"found", "retry_after", "products"}  # which no script of ours tells

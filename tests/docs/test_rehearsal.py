@@ -12,8 +12,9 @@ from sunseo.rehearsal.command import rehearse
 from sunseo.rehearsal.crowd.behaviour import behaviour_of
 from sunseo.rehearsal.observe.ledger import Operation
 from sunseo.rehearsal.report.texts import CATALOGUES
-from sunseo.rehearsal.scenes.scenario import Scenario, read_scenario
-from sunseo.rehearsal.verdict.verdict import CHECKS
+from sunseo.rehearsal.scenes.kinds import check_names
+from sunseo.rehearsal.scenes.scenario import Scenario, read_scenario, shipped
+from sunseo.rehearsal.verdict.judge import AFTER, BEFORE
 from tests.docs.pages import text_of
 
 GUIDE = "docs/guides/rehearsal.md"
@@ -68,7 +69,12 @@ def test_checks_are_described_in_their_order() -> None:
     """The table of the verdict has every check, in the order in which it is told."""
     table = text_of(GUIDE).split("## The verdict")[1].split("##")[0]
 
-    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(CHECKS)
+    described = re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)
+
+    assert sorted(described) == sorted(check_names())
+    for name in shipped():
+        told = [*BEFORE, *read_scenario(name).checks, *AFTER]
+        assert [check for check in described if check in told] == told
 
 
 def test_report_says_everything_in_both_languages() -> None:
@@ -76,7 +82,7 @@ def test_report_says_everything_in_both_languages() -> None:
     korean, english = CATALOGUES["ko"], CATALOGUES["en"]
 
     assert korean.keys() == english.keys()
-    assert {f"check.{name}" for name in CHECKS} <= english.keys()
+    assert {f"check.{name}" for name in check_names()} <= english.keys()
     assert {f"operation.{one.value}" for one in Operation} <= english.keys()
     fields = {key: set(re.findall(r"\{\w+\}", text)) for key, text in english.items()}
     assert {key: set(re.findall(r"\{\w+\}", text)) for key, text in korean.items()} == fields

@@ -16,8 +16,8 @@ from sunseo.rehearsal.report.compare import (
     read_earlier,
     turn_of,
 )
+from sunseo.rehearsal.verdict.judge import Check
 from sunseo.rehearsal.verdict.slo import SloResult
-from sunseo.rehearsal.verdict.verdict import Check
 
 
 def compared(**given: Any) -> Compared:

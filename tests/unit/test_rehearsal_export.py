@@ -23,9 +23,8 @@ from sunseo.rehearsal.export.script import Tool, write_script
 from sunseo.rehearsal.observe.ledger import Figures, Ledger, Operation
 from sunseo.rehearsal.report.result import Options
 from sunseo.rehearsal.report.templating import code_in_markdown, in_markdown, one_line
+from sunseo.rehearsal.scenes.kinds import check_names
 from sunseo.rehearsal.scenes.scenario import read_scenario
-from sunseo.rehearsal.verdict.evidence import Evidence
-from sunseo.rehearsal.verdict.verdict import CHECKS
 
 SELLING = ("clinic", "concert", "coupon")
 JOURNEY = {one.value for one in Operation if one is not Operation.PAGE}  # of a site
@@ -249,14 +248,14 @@ def test_line_of_ours_that_is_wrong_is_named() -> None:
 
 def test_without_a_log_nothing_is_said_of_what_visitors_were_told() -> None:
     """Checks on the visitors' side are not checked then; of cheating nobody ever knows."""
-    evidence = Evidence(
-        ledger=Ledger(), figures=Figures(), samples=[], capacity=1, units=1, whole=False
+    evidence = read_scenario("concert").evidence(
+        ledger=Ledger(), figures=Figures(), samples=[], whole=False
     )
 
     unheard = {one.name: one.standing for one in verdict_on(evidence, is_told=False).checks}
     heard = {one.name: one.standing for one in verdict_on(evidence, is_told=True).checks}
 
-    assert set(CHECKS) >= NEEDS_TOLD | NOBODY_TRIES
+    assert set(check_names()) >= NEEDS_TOLD | NOBODY_TRIES
     assert {unheard[name] for name in NEEDS_TOLD} == {"not_checked"}
     assert heard["cheating"] == "not_checked"
     assert heard["one-place"] == "held"

@@ -9,7 +9,7 @@ from sunseo.rehearsal.report.compare import Compared, compare
 from sunseo.rehearsal.report.page import render_report
 from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.report.slowest import SlowMoment
-from sunseo.rehearsal.verdict.verdict import CHECKS
+from sunseo.rehearsal.scenes.kinds import check_names
 from tests.rehearsed import an_outcome, options
 
 
@@ -32,7 +32,8 @@ def test_page_stands_alone_with_all_its_parts() -> None:
 
     for text in ("Everything held.", "모두 지켜졌습니다.", "p99 of holds", "선점 p99"):
         assert text in page
-    checks, things = len(CHECKS), 40 * len(CHECKS)
+    checks = len(check_names())
+    things = 40 * checks
     assert f"{checks} checks compared {things} things and found 0 faults; 0 checks could" in page
     assert page.count("<svg") == 20  # ten pictures in each language
     assert "--seed 5" in page

@@ -8,6 +8,7 @@ On failure  One line says what went wrong; the exit code is 2. So it is after Ct
 
 import asyncio
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from rich.console import Console
 
 GOOD, BROKEN, COULD_NOT = 0, 1, 2
 """Exit codes: all held, something did not, it could not be run to its end."""
+
+SAME_SIGNAL_S = 2.0  # a Ctrl-C comes twice through some shells and tools
 
 T = TypeVar("T")
 
@@ -108,3 +111,24 @@ def _working_folder(given: Path | None) -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """The first SIGINT or SIGTERM asks for a partial report; the next one ends us at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    first = 0.0
+
+    def on_signal() -> None:
+        nonlocal first
+        if not stop.is_set():
+            stop.set()
+            first = loop.time()
+        elif loop.time() > first + SAME_SIGNAL_S and task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    return stop

@@ -155,8 +155,10 @@ def show(
 ) -> None:
     """Print a scenario as TOML, to be copied and changed."""
     from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - as above
-        ScenarioError,
         text_of,
+    )
+    from sunseo.rehearsal.scenes.scene import (  # noqa: PLC0415 - as above
+        ScenarioError,
     )
 
     try:
@@ -219,8 +221,10 @@ def _run(
         run_rehearsal,
     )
     from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - as above
-        ScenarioError,
         read_scenario,
+    )
+    from sunseo.rehearsal.scenes.scene import (  # noqa: PLC0415 - as above
+        ScenarioError,
     )
 
     try:

@@ -29,14 +29,14 @@ from sunseo.core.processes import exit_with_parent, raise_file_limit
 from sunseo.rehearsal.crowd.arrivals import arrival_times
 from sunseo.rehearsal.crowd.behaviour import behaviour_of
 from sunseo.rehearsal.crowd.documents import DocumentCache
-from sunseo.rehearsal.crowd.picking import SeatMap, seat_map_of
+from sunseo.rehearsal.crowd.picking import Goods
 from sunseo.rehearsal.crowd.shared import CrowdState, Issuer, note_order
 from sunseo.rehearsal.crowd.visit import Visit
 from sunseo.rehearsal.http.client import ApiClient, GaveUpError
 from sunseo.rehearsal.http.connection import Address, ConnectionPool
 from sunseo.rehearsal.observe.histogram import quantiles_ms
 from sunseo.rehearsal.observe.ledger import Figures, Held, Ledger, Operation, Record
-from sunseo.rehearsal.scenes.scenario import Scenario, SeatSale
+from sunseo.rehearsal.scenes.scenario import Scenario
 
 PROGRESS_S = 0.5
 STOPPED_S = 10.0  # for visitors to go when told to
@@ -49,7 +49,7 @@ class DriverPlan(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     sales: list[int]
     room: int | None
-    site_url: str | None = None
+    companion_url: str | None = None  # of what runs beside the server
     zero: float
     seed: int
     scenario: Scenario
@@ -79,10 +79,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Driver:
-    def __init__(self, plan: DriverPlan, seat_map: SeatMap | None) -> None:
+    def __init__(self, plan: DriverPlan, goods: Goods) -> None:
         self._plan = plan
         self._ledger = Ledger()
-        self._site_connections: ConnectionPool | None = None
+        self._companion_connections: ConnectionPool | None = None
         self._figures = Figures()
         address = Address.of(plan.url)
         self._connections = ConnectionPool(
@@ -98,29 +98,31 @@ class Driver:
         )
         self._crowd = CrowdState(
             client=self._client,
-            documents=DocumentCache(seat_map, len(plan.sales)),
+            documents=DocumentCache(goods, len(plan.sales)),
             ledger=self._ledger,
             figures=self._figures,
             sales=[f"/v1/sales/{sale}" for sale in plan.sales],
             issuer=plan.issuer,
-            scenario=plan.scenario,
-            site=self._site_client(),
+            arrivals=plan.scenario.arrivals,
+            goods=goods,
             room="" if plan.room is None else f"/v1/rooms/{plan.room}",
         )
+        self._opening = plan.scenario.scene.opening(self._companion_client())
+        self._way_in = plan.scenario.entrance.way_in
         self._visits: set[asyncio.Task[None]] = set()
         self.told_to_stop = asyncio.Event()
 
-    def _site_client(self) -> ApiClient | None:
-        """Of the site behind a gate, where there is one."""
+    def _companion_client(self) -> ApiClient | None:
+        """Of what runs beside the server, where anything does."""
         plan = self._plan
-        if plan.site_url is None:
+        if plan.companion_url is None:
             return None
-        address = Address.of(plan.site_url)
-        self._site_connections = ConnectionPool(
+        address = Address.of(plan.companion_url)
+        self._companion_connections = ConnectionPool(
             address, connections_max=plan.connections_max, parts=plan.parts
         )
         return ApiClient(
-            self._site_connections, address.authority, plan.zero, self._ledger, self._figures
+            self._companion_connections, address.authority, plan.zero, self._ledger, self._figures
         )
 
     async def run(self) -> Record:
@@ -131,8 +133,8 @@ class Driver:
         reporting.cancel()
         self._tell()
         self._connections.close()
-        if self._site_connections is not None:
-            self._site_connections.close()
+        if self._companion_connections is not None:
+            self._companion_connections.close()
         used = resource.getrusage(resource.RUSAGE_SELF)
         return Record(
             ledger=self._ledger,
@@ -172,9 +174,11 @@ class Driver:
                 await asyncio.sleep(ahead)
             second = int(at // 1)
             self._figures.arrivals[second] = self._figures.arrivals.get(second, 0) + 1
-            visit = asyncio.create_task(Visit(behaviour, self._crowd, due).run())
-            self._visits.add(visit)
-            visit.add_done_callback(self._visits.discard)
+            visiting = asyncio.create_task(
+                Visit(behaviour, self._crowd, self._opening, self._way_in, due).run()
+            )
+            self._visits.add(visiting)
+            visiting.add_done_callback(self._visits.discard)
 
     async def _find_orders(self) -> None:
         """Ask again, with the same keys, for what nobody waited for: as people do the next day."""
@@ -220,19 +224,11 @@ class Driver:
         )
 
 
-async def _seat_map(plan: DriverPlan) -> SeatMap | None:
-    """The seat map, where there is one: it does not change."""
-    if not isinstance(plan.scenario.sale, SeatSale):
-        return None
-    async with aiohttp.ClientSession(plan.url) as session:
-        path = f"/v1/sales/{plan.sales[0]}/seats?occasion=1"
-        async with session.get(path) as response:
-            return seat_map_of((await response.json())["seats"])
-
-
 async def _drive(plan: DriverPlan) -> Record:
     loop = asyncio.get_running_loop()
-    driver = Driver(plan, await _seat_map(plan))
+    async with aiohttp.ClientSession(plan.url) as session:
+        goods = await plan.scenario.scene.load_goods(session, plan.sales)
+    driver = Driver(plan, goods)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, driver.told_to_stop.set)
     return await driver.run()

@@ -9,8 +9,8 @@ On failure  What could not be run is told by `attempt`.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from sunseo.rehearsal.attempt import (
     json_writers,
     page_writers,
     say_unwritten,
+    stop_on_signals,
 )
 from sunseo.rehearsal.driver import DriverPlan
 from sunseo.rehearsal.drivers import Drivers
@@ -41,26 +42,15 @@ from sunseo.rehearsal.report.live.server import LivePage
 from sunseo.rehearsal.report.page import write_report
 from sunseo.rehearsal.report.result import Options, Result, conclude
 from sunseo.rehearsal.report.terminal import Terminal
-from sunseo.rehearsal.scenes.scenario import Scenario
-from sunseo.rehearsal.target.server import free_port
-from sunseo.rehearsal.target.setup import Operator, Setup, SetupError, hold_draw, set_up, setup_s
-from sunseo.rehearsal.target.site_app import SiteConfig
-from sunseo.rehearsal.target.site_process import SiteProcess, open_site
-from sunseo.rehearsal.target.target import (
-    Target,
-    machine,
-    open_session,
-    open_target,
-    read_sale,
-    status_source,
-    stop_on_signals,
-)
-from sunseo.rehearsal.verdict.evidence import Evidence
-from sunseo.rehearsal.verdict.verdict import judge
+from sunseo.rehearsal.scenes.scene import Surroundings
+from sunseo.rehearsal.scenes.setup import set_up, setup_s
+from sunseo.rehearsal.target.machine import machine
+from sunseo.rehearsal.target.operator import Operator, Setup, open_session
+from sunseo.rehearsal.target.target import Target, open_target, read_sale, status_source
+from sunseo.rehearsal.verdict.judge import judge
 
 DRIVERS_START_S = 4.0  # for drivers to start before the first early bird is due
 CONNECTIONS_MAX = 4000  # of the whole crowd: below the 4,096 that a server's backlog holds
-DRAWN_BEFORE_S = 2.0  # T0, so that everybody can have her number then
 REST_S = 1.0  # for releases under way to be stored
 
 
@@ -104,36 +94,42 @@ def _write(result: Result, where: RunEnvironment) -> list[str]:
 async def _rehearse(
     options: Options, where: RunEnvironment, folder: Path, terminal: Terminal
 ) -> Result:
-    stop = stop_on_signals()
+    scenario, stop = options.scenario, stop_on_signals()
     faults = plan_faults(parse_faults(options.faults) if options.faults else (), options.seed)
     live = LivePage(terminal.view)
     async with (
         live.served(where.live_port),
         open_target(
-            options, folder, terminal.say, where.operator_key, where.database_url
+            folder,
+            terminal.say,
+            url=options.target,
+            workers=options.workers,
+            operator_key=where.operator_key,
+            database_url=where.database_url,
         ) as target,
         open_session(target.url) as session,
         Drill(faults, target.server, target.url, terminal.say) as drill,
     ):
         terminal.say(f"Live: {live.url}")
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        early_s = options.scenario.arrivals.early_from_s
-        zero = time.monotonic() + setup_s(options.scenario) + DRIVERS_START_S + early_s
+        early_s = scenario.arrivals.early_from_s
+        zero = time.monotonic() + setup_s(scenario) + DRIVERS_START_S + early_s
         opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
-        setup = await set_up(session, target.key, options.scenario, opens_at)
+        setup = await set_up(session, target.key, scenario, opens_at)
         terminal.say(f"{setup.summary} on {target.url}")
 
+        around = Surroundings(target.url, target.key, setup.room, zero, folder)
         source = status_source(target, session, setup)
-        async with _site(options, target, setup, zero, folder) as site_process:
-            site_url = None if site_process is None else site_process.url
-            plans = driver_plans(options, target, setup, zero, folder, site_url=site_url)
+        async with scenario.scene.companion(around) as companion:
+            url = None if companion is None else companion.url
+            plans = driver_plans(options, target, setup, zero, folder, companion_url=url)
             drivers = Drivers(map(drill.lead, plans), folder / "drivers.log")
             try:
                 await drivers.start()
                 groups = Groups(lambda: target.supervisor, drivers.pids)
                 observer = Observer(source, session, groups, zero, terminal.note_sample)
                 async with (
-                    _drawing(options.scenario, Operator(session, target.key), setup, zero),
+                    scenario.entrance.during(Operator(session, target.key), setup, zero),
                     drill.under_way(zero, opens_at, session),
                 ):
                     await _play(drivers, observer, terminal, stop)
@@ -141,12 +137,11 @@ async def _rehearse(
                 record = drivers.collect()
             finally:
                 await drivers.end()
-            tally = None if site_process is None else await site_process.tally()
+            tally = None if companion is None else await companion.tally()
         terminal.view.phase = "judging"
         terminal.say("Holding what visitors were told against what is stored ...")
         stored, report = await read_sale(target.engine, setup)
-        evidence = Evidence.of(
-            options.scenario,
+        evidence = scenario.evidence(
             ledger=record.ledger,
             figures=record.figures,
             samples=observer.samples,
@@ -169,53 +164,6 @@ async def _rehearse(
         result = _compared(result, where.earlier)
         await live.finish(result)
         return result
-
-
-@asynccontextmanager
-async def _drawing(
-    scenario: Scenario, operator: Operator, setup: Setup, zero: float
-) -> AsyncIterator[None]:
-    """Numbers are drawn meanwhile, shortly before T0, where the scenario draws them.
-
-    Raises:
-        SetupError: they could not be.
-    """
-    if not scenario.draws:
-        yield
-        return
-    wait_s = zero - DRAWN_BEFORE_S - time.monotonic()
-    drawing = asyncio.create_task(hold_draw(operator, setup, wait_s))
-    try:
-        yield
-        if drawing.done():
-            await drawing
-    finally:
-        drawing.cancel()
-        with suppress(asyncio.CancelledError, SetupError):
-            await drawing
-
-
-@asynccontextmanager
-async def _site(
-    options: Options, target: Target, setup: Setup, zero: float, folder: Path
-) -> AsyncIterator[SiteProcess | None]:
-    """The site behind the room, with a gate in front, where the scenario has one."""
-    if options.scenario.site is None or setup.room is None:
-        yield None
-        return
-    async with open_session(target.url) as session:
-        keys = await Operator(session, target.key).read(f"/v1/rooms/{setup.room}/keys")
-    terms = SiteConfig(
-        site=options.scenario.site,
-        port=free_port(),
-        room=setup.room,
-        keys=keys,
-        sunseo_url=target.url,
-        operator_key=target.key,
-        zero=zero,
-    )
-    async with open_site(terms, folder / "site.log") as site_process:
-        yield site_process
 
 
 def _compared(result: Result, earlier: Compared | None) -> Result:
@@ -259,7 +207,7 @@ def driver_plans(
     zero: float,
     folder: Path,
     *,
-    site_url: str | None = None,
+    companion_url: str | None = None,
 ) -> list[DriverPlan]:
     """What each driver is to do."""
     return [
@@ -267,7 +215,7 @@ def driver_plans(
             url=target.url,
             sales=setup.sales,
             room=setup.room,
-            site_url=site_url,
+            companion_url=companion_url,
             zero=zero,
             seed=options.seed,
             scenario=options.scenario,

@@ -31,7 +31,8 @@ from sunseo.rehearsal.observe.stored import StoredPass, read_passes
 from sunseo.rehearsal.report.result import Options
 from sunseo.rehearsal.run import DRIVERS_START_S, driver_plans
 from sunseo.rehearsal.scenes.scenario import Scenario
-from sunseo.rehearsal.target.setup import Setup, set_up, setup_s
+from sunseo.rehearsal.scenes.setup import set_up, setup_s
+from sunseo.rehearsal.target.operator import Setup
 from sunseo.rehearsal.target.target import ORGANISATION, Target, status_source
 
 COUNTS_FROM = 0.5  # of the probe: before that, visitors inside are still becoming more
@@ -156,10 +157,7 @@ def steady(scenario: Scenario, rate: float, probe_s: float) -> Scenario:
     units = min(UNITS_MAX, round(UNITS_EACH * visitors) + 100)
     changed = scenario.changed(visitors=visitors, units=units)
     changed = msgspec.structs.replace(changed, arrivals=Poisson(duration_s=probe_s))
-    if changed.room is None:
-        return changed
-    room = msgspec.structs.replace(changed.room, capacity=round(ROOMY * inside) + 100)
-    return msgspec.structs.replace(changed, room=room)
+    return changed.with_room_for(round(ROOMY * inside) + 100)
 
 
 def laws_of(

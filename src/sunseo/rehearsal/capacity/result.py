@@ -8,7 +8,8 @@ from sunseo.rehearsal.attempt import BROKEN, COULD_NOT, GOOD
 from sunseo.rehearsal.capacity.advice import Setting
 from sunseo.rehearsal.capacity.binding import Binding
 from sunseo.rehearsal.capacity.measured import Probe
-from sunseo.rehearsal.report.result import Machine, Options
+from sunseo.rehearsal.report.result import Options
+from sunseo.rehearsal.target.machine import Machine
 
 
 class SearchTerms(msgspec.Struct, frozen=True, kw_only=True):

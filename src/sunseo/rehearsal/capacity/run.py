@@ -17,7 +17,14 @@ from typing import Any
 from rich.console import Console
 
 from sunseo.core.outputs import write_outputs
-from sunseo.rehearsal.attempt import Environment, attempt, json_writers, page_writers, say_unwritten
+from sunseo.rehearsal.attempt import (
+    Environment,
+    attempt,
+    json_writers,
+    page_writers,
+    say_unwritten,
+    stop_on_signals,
+)
 from sunseo.rehearsal.capacity.advice import advise
 from sunseo.rehearsal.capacity.binding import binding_of
 from sunseo.rehearsal.capacity.measured import Probe
@@ -28,8 +35,9 @@ from sunseo.rehearsal.capacity.screen import Screen
 from sunseo.rehearsal.capacity.search import Search
 from sunseo.rehearsal.report.result import Options
 from sunseo.rehearsal.report.slowest import Machinery
-from sunseo.rehearsal.scenes.scenario import Scenario, SlotSale
-from sunseo.rehearsal.target.target import machine, open_session, open_target, stop_on_signals
+from sunseo.rehearsal.target.machine import machine
+from sunseo.rehearsal.target.operator import open_session
+from sunseo.rehearsal.target.target import open_target
 
 
 def run_capacity(options: Options, terms: SearchTerms, where: Environment) -> int:
@@ -58,7 +66,14 @@ async def _search(
     search = Search(terms.first, terms.ceiling, terms.precision)
     probes: list[Probe] = []
     async with (
-        open_target(options, folder, screen.say, where.operator_key, where.database_url) as target,
+        open_target(
+            folder,
+            screen.say,
+            url=options.target,
+            workers=options.workers,
+            operator_key=where.operator_key,
+            database_url=where.database_url,
+        ) as target,
         open_session(target.url) as session,
     ):
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -96,10 +111,6 @@ async def _probe_or_stop(prober: Prober, rate: float, stop: asyncio.Event) -> Pr
                 await task
 
 
-def _sales(scenario: Scenario) -> int:
-    return scenario.sale.sales if isinstance(scenario.sale, SlotSale) else 1
-
-
 def _concluded(
     options: Options, terms: SearchTerms, search: Search, probes: list[Probe], started_at: str
 ) -> CapacityResult:
@@ -108,7 +119,7 @@ def _concluded(
     failed = last_of(probes, search.lowest_failed, held=False)
     best = last_of(probes, search.found, held=True)
     binding = binding_of(failed, machinery)
-    sales = _sales(options.scenario)
+    sales = options.scenario.sales
     return CapacityResult(
         started_at=started_at,
         options=options,

@@ -6,10 +6,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from sunseo.rehearsal.crowd.behaviour import Cheat
 from sunseo.rehearsal.crowd.caller import Caller, GoneError
+from sunseo.rehearsal.crowd.picking import Claim
 from sunseo.rehearsal.crowd.shared import AnswerBody, encode, read_answer
 from sunseo.rehearsal.http.client import GaveUpError, Reply, Request
 from sunseo.rehearsal.observe.ledger import Entered, Held, Operation, Tried
-from sunseo.rehearsal.scenes.scenario import SeatSale
 
 BURST, BURSTS_MAX = 8, 30
 BETWEEN_BURSTS_S = (0.05, 0.2)
@@ -43,7 +43,7 @@ async def book_as_a_friend(caller: Caller, lent: "asyncio.Future[str]") -> None:
         friend.token = read_answer((await friend.ask(Operation.GUEST, "/v1/guests")).body).token
         view = await friend.look_at_sale()
         if view.free:
-            claim = claim_of(friend, view.free[-1:], 1)
+            claim = friend.crowd.goods.claim_one(view.free[-1])
             reply = await friend.send(hold_request(friend, claim, pass_))
             note_cheat(caller, Cheat.SHARE, reply, paid=reply.is_success)
     except (GoneError, GaveUpError):
@@ -55,13 +55,13 @@ async def hammer(caller: Caller, pass_: str) -> Held | None:
 
     Of a burst no more may be placed than one person may have, and without a pass none.
     """
-    crowd, limit = caller.crowd, caller.crowd.scenario.person_limit
+    crowd, goods = caller.crowd, caller.crowd.goods
     for _ in range(BURSTS_MAX):
         view = await caller.look_at_sale()
         if not view.free:
             return None
         requests = [
-            hold_request(caller, claim_of(caller, (caller.dice.choice(view.free),), 1), pass_)
+            hold_request(caller, goods.claim_one(caller.dice.choice(view.free)), pass_)
             for _ in range(BURST)
         ]
         due = caller.due
@@ -73,7 +73,7 @@ async def hammer(caller: Caller, pass_: str) -> Held | None:
         )
         placed = [read_answer(reply.body) for reply in replies if reply.is_success]
         units = sum(told.units for told in placed)
-        note_cheat(caller, Cheat.HAMMER, replies[0], paid=units > limit)
+        note_cheat(caller, Cheat.HAMMER, replies[0], paid=units > goods.person_limit)
         holds = [note_hold(caller, told) for told in placed]
         if holds:
             return holds[0]
@@ -97,16 +97,6 @@ def note_cheat(caller: Caller, cheat: Cheat, reply: Reply, *, paid: bool) -> Non
 def enter_request(caller: Caller, place: str) -> Request:
     path = caller.crowd.room + "/enter"
     return Request(Operation.ENTER, "POST", path, encode({"place": place}), caller.token)
-
-
-Claim = dict[str, object]
-"""What a hold is to have: seats by number, or so many of a product."""
-
-
-def claim_of(caller: Caller, picked: tuple[int, ...], quantity: int) -> Claim:
-    if isinstance(caller.crowd.scenario.sale, SeatSale):
-        return {"seats": picked}
-    return {"products": [{"product": picked[0], "quantity": quantity}]}
 
 
 def hold_request(caller: Caller, claim: Claim, pass_: str) -> Request:

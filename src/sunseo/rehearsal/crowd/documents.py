@@ -4,13 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sunseo.rehearsal.crowd.picking import (
-    Availability,
-    SeatMap,
-    StockLevel,
-    availability_of,
-    availability_of_stocks,
-)
+from sunseo.rehearsal.crowd.picking import Availability, Document, Goods
 
 KEPT_MAX, KEPT_A_SALE = 256, 8
 
@@ -45,17 +39,8 @@ class RoomState(msgspec.Struct, frozen=True):
     poll: PollTerms
 
 
-class _Occasion(msgspec.Struct):
-    states: str
-
-
-class _Availability(msgspec.Struct):
-    occasions: list[_Occasion]
-    stocks: list[StockLevel]
-
-
 _state_of = msgspec.json.Decoder(RoomState).decode
-_availability_of = msgspec.json.Decoder(_Availability).decode
+_document_of = msgspec.json.Decoder(Document).decode
 
 
 def wait_s(state: RoomState, number: int, speed: float) -> float | None:
@@ -94,11 +79,11 @@ class DocumentCache:
     """Documents by their ETags, the latest ones; those of sales by sale and ETag.
 
     Args:
-        seat_map: of the seats on sale; none where counted stock is sold.
+        goods: that are on sale.
     """
 
-    def __init__(self, seat_map: SeatMap | None, sales: int = 1) -> None:
-        self._seat_map = seat_map
+    def __init__(self, goods: Goods, sales: int = 1) -> None:
+        self._goods = goods
         self._views_max = max(KEPT_MAX, KEPT_A_SALE * sales)
         self._states: dict[str, RoomState] = {}
         self._views: dict[tuple[str, str], Availability] = {}
@@ -126,11 +111,7 @@ class DocumentCache:
         return state
 
     def _keep_view(self, sale: str, etag: str, body: bytes) -> Availability:
-        found = _availability_of(_not_empty(body))
-        if self._seat_map is None:
-            view = availability_of_stocks(found.stocks)
-        else:
-            view = availability_of(self._seat_map, found.occasions[0].states)
+        view = self._goods.read(_document_of(_not_empty(body)))
         if etag:
             _keep(self._views, (sale, etag), view, self._views_max)
         return view

@@ -36,6 +36,44 @@ class Availability(msgspec.Struct, frozen=True):
     sold: int
 
 
+class OccasionStates(msgspec.Struct):
+    """One character a seat: free, held, sold."""
+
+    states: str
+
+
+class Document(msgspec.Struct):
+    """What is free in a sale, as the server says it."""
+
+    occasions: list[OccasionStates]
+    stocks: list[StockLevel]
+
+
+Claim = dict[str, object]
+"""What a hold is to have: seats by number, or so many of a product."""
+
+
+class Goods:
+    """What is on sale, as visitors see and claim it. Of these there is nothing."""
+
+    def __init__(self, person_limit: int = 0) -> None:
+        self.person_limit = person_limit
+
+    def read(self, document: Document) -> Availability:  # noqa: ARG002 - others look into it
+        return Availability((), 0, 0)
+
+    def pick(self, view: Availability, wanted: int, attempt: int, dice: Random) -> Claim:
+        """What a visitor asks for who was refused so many times."""
+        raise NotImplementedError
+
+    def claim_one(self, item: int) -> Claim:
+        """One unit of something that is free."""
+        raise NotImplementedError
+
+
+NOTHING = Goods()
+
+
 def seat_map_of(listed: Sequence[dict[str, float]]) -> SeatMap:
     """Rank seats from the middle of the first row, sideways counted half."""
     middle = sum(seat["x"] for seat in listed) / max(1, len(listed))

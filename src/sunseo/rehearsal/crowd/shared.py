@@ -4,10 +4,11 @@ from collections import Counter
 
 import msgspec
 
+from sunseo.rehearsal.crowd.arrivals import Arrivals
 from sunseo.rehearsal.crowd.documents import DocumentCache
+from sunseo.rehearsal.crowd.picking import Goods
 from sunseo.rehearsal.http.client import ApiClient, Reply, Request
 from sunseo.rehearsal.observe.ledger import Figures, Held, Ledger, Ordered
-from sunseo.rehearsal.scenes.scenario import Scenario
 
 
 class Issuer(msgspec.Struct, frozen=True):
@@ -71,9 +72,9 @@ class CrowdState(msgspec.Struct):
     figures: Figures
     sales: list[str]
     issuer: Issuer | None
-    scenario: Scenario
+    arrivals: Arrivals
+    goods: Goods
     room: str = ""  # empty where there is none
-    site: ApiClient | None = None
     arrived: int = 0
     now: Counter[str] = msgspec.field(default_factory=Counter)  # in_line, inside
     bought: int = 0
@@ -81,8 +82,8 @@ class CrowdState(msgspec.Struct):
 
     def sale_for(self, at_s: float, number: int) -> tuple[str, float]:
         """Which sale somebody comes for who comes then, and when that opens."""
-        openings = self.scenario.arrivals.openings_s
-        place = self.scenario.arrivals.opening_for(at_s)
+        openings = self.arrivals.openings_s
+        place = self.arrivals.opening_for(at_s)
         of_opening = self.sales[place :: len(openings)] or [""]
         return of_opening[number % len(of_opening)], openings[place]
 

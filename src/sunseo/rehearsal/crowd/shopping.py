@@ -1,32 +1,19 @@
 """A visitor inside: looks, chooses, holds, and orders, gives back, or vanishes."""
 
 import asyncio
-from typing import Protocol
 
 from sunseo.rehearsal.crowd.behaviour import Ending
 from sunseo.rehearsal.crowd.caller import Caller, GoneError
-from sunseo.rehearsal.crowd.cheating import Claim, claim_of, hammer, hold_request, note_hold
-from sunseo.rehearsal.crowd.picking import Availability, pick, pick_product
+from sunseo.rehearsal.crowd.cheating import hammer, hold_request, note_hold
+from sunseo.rehearsal.crowd.opening import Inside
+from sunseo.rehearsal.crowd.picking import Availability
 from sunseo.rehearsal.crowd.shared import PendingOrder, encode, note_order, read_answer
 from sunseo.rehearsal.http.client import Request
 from sunseo.rehearsal.observe.ledger import Held, Operation
-from sunseo.rehearsal.scenes.scenario import SeatSale
 
 AGAIN_S = (0.05, 0.25)  # after somebody else was quicker
 RETURNS_S = (0.5, 1.5)  # between looks while all that is left is in others' hands
 RETURNS_PATIENCE_S = 20.0
-
-
-class Inside(Protocol):
-    """Her pass, and how to keep it."""
-
-    pass_: str
-
-    async def stay(self, seconds: float) -> None: ...
-
-    async def enter_again(self) -> None: ...
-
-    async def leave(self) -> None: ...
 
 
 class Shopping:
@@ -65,10 +52,10 @@ class Shopping:
     async def _hold(self, party: int) -> Held:
         """Try until something is held; whoever finds nothing leaves."""
         caller, attempt = self._caller, 0
-        limit = self._crowd.scenario.person_limit
-        wanted = limit + 1 if self._behaviour.oversteps else party
+        goods = self._crowd.goods
+        wanted = goods.person_limit + 1 if self._behaviour.oversteps else party
         while True:
-            claim = self._claim(await self._find_free(), wanted, attempt)
+            claim = goods.pick(await self._find_free(), wanted, attempt, caller.dice)
             reply = await caller.send(hold_request(caller, claim, self._inside.pass_), "hold")
             if reply.is_success:
                 told = read_answer(reply.body)
@@ -88,12 +75,6 @@ class Shopping:
                 await self._inside.enter_again()
             else:
                 caller.fault(Operation.HOLD, reply)
-
-    def _claim(self, view: Availability, wanted: int, attempt: int) -> Claim:
-        dice = self._caller.dice
-        if isinstance(self._crowd.scenario.sale, SeatSale):
-            return claim_of(self._caller, pick(view, wanted, attempt, dice), wanted)
-        return claim_of(self._caller, (pick_product(view, attempt, dice),), wanted)
 
     async def _find_free(self) -> Availability:
         """What is free, waiting a while for what others let go of."""

@@ -10,18 +10,18 @@ On failure  An answer that the protocol does not foresee is a fault in the ledge
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from math import inf
 
 import jwt
 
 from sunseo.core.ids import Person
 from sunseo.rehearsal.crowd.behaviour import Behaviour, Cheat
-from sunseo.rehearsal.crowd.browsing import Browsing
 from sunseo.rehearsal.crowd.caller import NO_BODY, Caller, GoneError
 from sunseo.rehearsal.crowd.cheating import book_as_a_friend, enter_request, forge, jump
 from sunseo.rehearsal.crowd.documents import RoomState, poll_after_s, wait_s
+from sunseo.rehearsal.crowd.opening import Opening
 from sunseo.rehearsal.crowd.shared import AnswerBody, CrowdState, encode, read_answer
-from sunseo.rehearsal.crowd.shopping import Shopping
 from sunseo.rehearsal.http.client import GaveUpError, Reply, Request
 from sunseo.rehearsal.observe.ledger import (
     Drawn,
@@ -44,8 +44,17 @@ class Visit:
         pass_: the present token of her pass, once she is inside.
     """
 
-    def __init__(self, behaviour: Behaviour, crowd: CrowdState, due: float) -> None:
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        crowd: CrowdState,
+        opening: Opening,
+        way_in: "WayIn",
+        due: float,
+    ) -> None:
         self._behaviour = behaviour
+        self._opening = opening
+        self._way_in = way_in
         self._crowd = crowd
         self._caller = Caller(behaviour, crowd, due)
         self._caller.sale, self._opens_s = crowd.sale_for(
@@ -66,7 +75,7 @@ class Visit:
         crowd.arrived += 1
         try:
             await self._walk()
-            reason = "bought" if crowd.site is None else "browsed"
+            reason = self._opening.done
         except GoneError as gone:
             reason = str(gone)
         except GaveUpError:
@@ -80,23 +89,14 @@ class Visit:
         crowd.figures.gone[reason] = crowd.figures.gone.get(reason, 0) + 1
 
     async def _walk(self) -> None:
-        crowd = self._crowd
-        browsing = None
-        if crowd.site is not None and crowd.scenario.site is not None:
-            browsing = Browsing(self._caller, crowd.scenario.site, crowd.site)
-            await browsing.come_uninvited()
+        await self._opening.approach(self._caller)
         await self._introduce()
-        if crowd.room:
-            await self._line_up()
-        else:
-            await self._watch()
+        await self._way_in(self)
         self._move("inside")
-        if browsing is not None:
-            await browsing.run(self)
-        else:
-            await Shopping(self._caller, self).run()
+        await self._opening.visit(self._caller, self)
 
-    async def _line_up(self) -> None:
+    async def line_up(self) -> None:
+        """Get a place, wait until it is called, and enter."""
         self._place = await join(self._caller)
         self._move("in_line")
         if self._place.receipt:
@@ -107,7 +107,7 @@ class Visit:
         await self._wait_for_turn()
         await self.enter()
 
-    async def _watch(self) -> None:
+    async def look_until_open(self) -> None:
         """Without a room: look at what is there now and then, until it is time."""
         behaviour, caller = self._behaviour, self._caller
         self._renew_due = inf
@@ -154,7 +154,7 @@ class Visit:
                 await forge(self._caller, self._place.place)
             case Cheat.JUMP:
                 await jump(self._caller, self._place)
-            case Cheat.SHARE if self._crowd.sales:  # a site behind a gate knows no persons
+            case Cheat.SHARE if self._opening.knows_persons:
                 self._lent = asyncio.get_running_loop().create_future()
                 friend = book_as_a_friend(self._caller, self._lent)
                 self._beside.append(asyncio.create_task(friend))
@@ -271,7 +271,7 @@ class Visit:
 
     async def leave(self) -> None:
         """Say goodbye, so that somebody else can come in at once."""
-        if not self._crowd.room:
+        if not self.pass_:
             return
         body = encode({"pass": self.pass_})
         path = self._crowd.room + "/leave"
@@ -304,8 +304,8 @@ class Visit:
     def _keep(self, reply: Reply) -> None:
         told = read_answer(reply.body)
         self.pass_ = told.pass_
-        # A pass is renewed by the gate in front of a site, or else by her.
-        self._renew_due = inf if self._crowd.site is not None else reply.at + told.renew_after_s
+        renews_due = reply.at + told.renew_after_s
+        self._renew_due = inf if self._opening.renews_passes else renews_due
 
     def _move(self, state: str) -> None:
         if self._state:
@@ -313,6 +313,10 @@ class Visit:
         self._state = state
         if state:
             self._crowd.now[state] += 1
+
+
+WayIn = Callable[[Visit], Awaitable[None]]
+"""How visitors come in: past a line, or straight on."""
 
 
 async def join(caller: Caller) -> AnswerBody:

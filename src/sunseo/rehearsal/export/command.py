@@ -184,8 +184,10 @@ def _options(name: str, *, seed: int | None, **given: Any) -> "Options":
         Options,
     )
     from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - see above
-        ScenarioError,
         read_scenario,
+    )
+    from sunseo.rehearsal.scenes.scene import (  # noqa: PLC0415 - as above
+        ScenarioError,
     )
 
     kept = {key: given.pop(key) for key in ("target", "workers", "played_by") if key in given}

@@ -16,9 +16,9 @@ from sunseo.rehearsal.observe.ledger import Figures, Ledger, Record
 from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.stored import Stored
 from sunseo.rehearsal.report.result import Result, conclude
-from sunseo.rehearsal.target.target import machine
+from sunseo.rehearsal.target.machine import machine
 from sunseo.rehearsal.verdict.evidence import Evidence
-from sunseo.rehearsal.verdict.verdict import Check, Verdict, judge
+from sunseo.rehearsal.verdict.judge import Check, Verdict, judge
 
 NEEDS_TOLD = frozenset(
     {
@@ -54,8 +54,7 @@ def conclude_log(staged: Staged, told: Path, seen: Observed, *, must_tell: bool 
     options = staged.options
     record = read_log(told, options.scenario.visitors)
     verdict = verdict_on(
-        Evidence.of(
-            options.scenario,
+        options.scenario.evidence(
             ledger=record.ledger if record else Ledger(),
             figures=record.figures if record else Figures(),
             samples=seen.samples,

@@ -75,7 +75,12 @@ async def _stage(
     options: Options, show: StageOptions, folder: Path, terminal: Terminal
 ) -> Played | None:
     async with open_target(
-        options, folder, terminal.say, show.operator_key, show.database_url
+        folder,
+        terminal.say,
+        url=options.target,
+        workers=options.workers,
+        operator_key=show.operator_key,
+        database_url=show.database_url,
     ) as target:
         return await stage(options, show, target, folder, terminal)
 
@@ -89,10 +94,12 @@ async def _judge(staged: Staged, told: Path, database_url: str | None) -> Result
     async with open_engine(dsn) as engine:
         samples: list[Sample] = []
         if engine is not None:
-            seat_map = await DatabaseStatus(engine, ORGANISATION, staged.setup).look()
+            setup = staged.setup
+            status = DatabaseStatus(engine, ORGANISATION, setup.sales, setup.room)
+            snapshot = await status.look()
             samples.append(
                 Sample(
-                    at_s=round(time.time() - staged.opens_at, 3), **msgspec.structs.asdict(seat_map)
+                    at_s=round(time.time() - staged.opens_at, 3), **msgspec.structs.asdict(snapshot)
                 )
             )
         stored, report = await read_sale(engine, staged.setup)

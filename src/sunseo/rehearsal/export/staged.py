@@ -7,7 +7,7 @@ import msgspec
 
 from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.report.result import Options
-from sunseo.rehearsal.target.setup import Setup
+from sunseo.rehearsal.target.operator import Setup
 
 
 class StagedError(AttemptError):

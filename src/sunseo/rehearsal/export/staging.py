@@ -23,21 +23,16 @@ import aiohttp
 import msgspec
 
 from sunseo.core.processes import exit_with_parent
-from sunseo.rehearsal.attempt import AttemptError
+from sunseo.rehearsal.attempt import AttemptError, stop_on_signals
 from sunseo.rehearsal.export.judging import Observed, conclude_log
 from sunseo.rehearsal.export.staged import Staged, exports, save
 from sunseo.rehearsal.observe.observer import Observer
 from sunseo.rehearsal.observe.processes import Groups
 from sunseo.rehearsal.report.result import Options, Result
 from sunseo.rehearsal.report.terminal import Terminal
-from sunseo.rehearsal.target.setup import set_up, setup_s
-from sunseo.rehearsal.target.target import (
-    Target,
-    open_session,
-    read_sale,
-    status_source,
-    stop_on_signals,
-)
+from sunseo.rehearsal.scenes.setup import set_up, setup_s
+from sunseo.rehearsal.target.operator import open_session
+from sunseo.rehearsal.target.target import Target, read_sale, status_source
 
 TOOL_STOP_S = 60.0  # for a tool that was told to stop to write what it has
 

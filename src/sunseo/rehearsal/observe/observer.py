@@ -9,7 +9,7 @@ On failure  Looks go on; `missed` counts those that failed.
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import aiohttp
@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.rehearsal.observe.processes import Groups, Use
 from sunseo.rehearsal.observe.stored import QUERIES
-from sunseo.rehearsal.target.setup import Setup
 
 LOOK_S = 1.0
 LOOK_TIMEOUT_S = 5.0
@@ -77,12 +76,14 @@ class StatusSource(Protocol):
 class DatabaseStatus:
     """Through the database, past whatever the server is busy with."""
 
-    def __init__(self, engine: AsyncEngine, organisation: int, setup: Setup) -> None:
+    def __init__(
+        self, engine: AsyncEngine, organisation: int, sales: Sequence[int], room: int | None
+    ) -> None:
         self._engine = engine
         self._where = {
             "organisation": organisation,
-            "sales": list(setup.sales),
-            "room": setup.room,
+            "sales": list(sales),
+            "room": room,
         }
 
     async def look(self) -> Snapshot:
@@ -102,11 +103,13 @@ class DatabaseStatus:
 class HttpStatus:
     """Over HTTP, with an operator's key, where the database is out of reach."""
 
-    def __init__(self, session: aiohttp.ClientSession, key: str, setup: Setup) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, key: str, sales: Sequence[int], room: int | None
+    ) -> None:
         self._session = session
         self._headers = {"Authorization": f"Bearer {key}"}
-        self._room = f"/v1/rooms/{setup.room}" if setup.room is not None else None
-        self._shelves = [f"/v1/sales/{sale}/availability" for sale in setup.sales]
+        self._room = f"/v1/rooms/{room}" if room is not None else None
+        self._shelves = [f"/v1/sales/{sale}/availability" for sale in sales]
 
     async def look(self) -> Snapshot:
         line = (await self._get(self._room))["line"] if self._room is not None else EMPTY_LINE

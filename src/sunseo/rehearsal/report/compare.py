@@ -13,8 +13,8 @@ import msgspec
 
 from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.verdict.fairness import Fairness
+from sunseo.rehearsal.verdict.judge import Check
 from sunseo.rehearsal.verdict.slo import SloResult
-from sunseo.rehearsal.verdict.verdict import Check
 
 NOISE = 0.15
 """Of the earlier figure. Chance makes more of a difference where other programs are at work."""

@@ -24,22 +24,31 @@ def why(result: Result, say: Say) -> str:
 def tiles(result: Result, say: Say) -> list[tuple[str, str]]:
     """The figures that one asks for first."""
     scenario = result.options.scenario
-    if scenario.sale is None:
-        shown = [("browsed", f"{result.funnel['browsed']:,}")]
-    else:
-        sold_out = _value(say, result.sold_out_s, "s", missing="never")
-        shown = [("orders", f"{result.orders:,}"), ("sold_out", sold_out)]
-    if scenario.room is not None:
-        longest = max((s.issued - s.serving for s in result.samples), default=0)
-        shown.append(("line", f"{longest:,}"))
+    asked = (*scenario.scene.tiles, *scenario.entrance.tiles)
+    shown = [(name, _tile(result, name, say)) for name in asked]
     shown.append(("busiest", f"{result.requests_per_s_busiest:,}"))
-    for operation in ("hold", "page"):
-        if (latency := result.latencies.get(operation)) is not None:
-            shown.append((operation, _value(say, latency.p99, "ms")))
+    shown += [
+        (operation, _value(say, latency.p99, "ms"))
+        for operation in ("hold", "page")
+        if (latency := result.latencies.get(operation)) is not None
+    ]
     connections = [s.connections for s in result.samples if s.connections is not None]
     if connections:
         shown.append(("connections", f"{max(connections):,}"))
     return [(say(f"tile.{name}"), value) for name, value in shown]
+
+
+def _tile(result: Result, name: str, say: Say) -> str:
+    """One of those that a scene asks for, or a count of its funnel."""
+    match name:
+        case "orders":
+            return f"{result.orders:,}"
+        case "sold_out":
+            return _value(say, result.sold_out_s, "s", missing="never")
+        case "line":
+            return f"{max((s.issued - s.serving for s in result.samples), default=0):,}"
+        case _:
+            return f"{result.funnel[name]:,}"
 
 
 # The slowest moments

@@ -67,21 +67,20 @@ def _lead(result: Result, say: Say) -> list[str]:
 
 
 def _came_for(result: Result, say: Say) -> str:
-    visitors, units = f"{result.funnel['came']:,}", result.options.scenario.units
-    if not units:
-        return say("lead.site", visitors=visitors, browsed=f"{result.funnel['browsed']:,}")
+    scenario = result.options.scenario
     sold_out = (
         ""
         if result.sold_out_s is None
         else say("lead.sold_out", seconds=f"{result.sold_out_s:,.0f}")
     )
     return say(
-        "lead",
-        visitors=visitors,
-        units=f"{units:,}",
+        scenario.scene.lead,
+        visitors=f"{result.funnel['came']:,}",
+        units=f"{scenario.units:,}",
         orders=f"{result.orders:,}",
         sold=f"{result.sold:,}",
         sold_out=sold_out,
+        **{name: f"{count:,}" for name, count in result.funnel.items()},
     )
 
 

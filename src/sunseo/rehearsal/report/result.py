@@ -15,9 +15,10 @@ from sunseo.rehearsal.observe.readings import readings_of
 from sunseo.rehearsal.report.compare import Comparison
 from sunseo.rehearsal.report.slowest import Machinery, SlowMoment, slowest
 from sunseo.rehearsal.scenes.scenario import Scenario
+from sunseo.rehearsal.target.machine import Machine
 from sunseo.rehearsal.verdict.fairness import Fairness
+from sunseo.rehearsal.verdict.judge import Check, Verdict
 from sunseo.rehearsal.verdict.slo import Measured, SloResult, hold_against
-from sunseo.rehearsal.verdict.verdict import Check, Verdict
 from sunseo.rehearsal.verdict.waits import Waits, waits_of
 
 Standing = Literal["held", "partly", "broken", "incomplete"]
@@ -63,14 +64,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         if self.faults:
             parts.append(f"--fault {self.faults}")
         return " ".join(filter(None, parts))
-
-
-class Machine(msgspec.Struct, frozen=True):
-    cores: int
-    memory_gb: float
-    system: str
-    python: str
-    sunseo: str
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -229,23 +222,10 @@ def standing_of(verdict: Verdict, slos: Iterable[SloResult] = (), *, whole: bool
 
 def _funnel(record: Record, scenario: Scenario) -> dict[str, int]:
     """How many visitors came how far."""
-    ledger = record.ledger
-    line = {
-        "in_line": len({place.visitor for place in ledger.placed}),
-        "entered": len({entered.visitor for entered in ledger.entered}),
-    }
-    bought = {
-        "held": len({held.visitor for held in ledger.held}),
-        "ordered": len({ordered.visitor for ordered in ledger.ordered}),
-    }
     return {
         "came": sum(record.figures.arrivals.values()),
-        **(line if scenario.room is not None else {}),
-        **(
-            bought
-            if scenario.sale is not None
-            else {"browsed": record.figures.gone.get("browsed", 0)}
-        ),
+        **scenario.entrance.funnel(record),
+        **scenario.scene.funnel(record),
     }
 
 

@@ -20,7 +20,7 @@ from sunseo.rehearsal.report.findings import change_row, changed, slow_moments
 from sunseo.rehearsal.report.live.view import LiveView
 from sunseo.rehearsal.report.result import Options, Result
 from sunseo.rehearsal.report.texts import CATALOGUES
-from sunseo.rehearsal.verdict.verdict import Check
+from sunseo.rehearsal.verdict.judge import Check
 from sunseo.rehearsal.verdict.waits import Waits
 
 LINE_EVERY_S = 5.0

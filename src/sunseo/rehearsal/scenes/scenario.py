@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta
@@ -17,124 +17,11 @@ from msgspec import Meta
 from sunseo.rehearsal.crowd.arrivals import ArrivalKind, Replay
 from sunseo.rehearsal.crowd.behaviour import People
 from sunseo.rehearsal.crowd.recorded import RecordError, record_text
+from sunseo.rehearsal.scenes.kinds import Room, Sale, entrance_of
+from sunseo.rehearsal.scenes.scene import Entrance, ScenarioError, Scene
+from sunseo.rehearsal.scenes.site import Site
+from sunseo.rehearsal.verdict.evidence import CheckFunction, Evidence
 from sunseo.rehearsal.verdict.slo import read_bound
-
-CAPACITY_PART, CAPACITY_MIN = 10, 10  # one inside for so many units, so many at least
-
-Units = Annotated[int, Meta(ge=1, le=50_000)]
-Part = Literal["room", "draw", "sale", "seats", "stock", "site"]
-PersonLimit = Annotated[int, Meta(ge=1, le=50)]
-
-
-class ScenarioError(ValueError):
-    """There is no such scenario, or it is wrong: one line says where, and what would be right."""
-
-
-class _Sale(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
-):
-    """What all kinds of sale have in common in a scenario's file."""
-
-
-class SeatSale(_Sale, frozen=True, kw_only=True, tag="seats"):
-    """One occasion with a seat map: visitors choose, collide, and choose again.
-
-    Attributes:
-        units: seats, all together.
-        person_limit: so many may one person have.
-    """
-
-    units: Units = 2_000
-    person_limit: PersonLimit = 4
-
-    def with_units(self, units: int) -> "SeatSale":
-        return msgspec.structs.replace(self, units=units)
-
-
-class StockSale(_Sale, frozen=True, kw_only=True, tag="stock"):
-    """One counted stock that everybody wants: its row is the hottest there can be.
-
-    Attributes:
-        units: all there are.
-        person_limit: so many may one person have.
-    """
-
-    units: Annotated[int, Meta(ge=1, le=10_000_000)] = 1_000
-    person_limit: PersonLimit = 1
-
-    def with_units(self, units: int) -> "StockSale":
-        return msgspec.structs.replace(self, units=units)
-
-
-class SlotSale(_Sale, frozen=True, kw_only=True, tag="slots"):
-    """Many small sales of appointments, in equal parts at each opening of `arrivals`.
-
-    Attributes:
-        sales: all of them.
-        slots: appointments, one after another, in each sale.
-        slot_units: persons whom one appointment takes.
-        person_limit: appointments that one person may have in a sale.
-    """
-
-    sales: Annotated[int, Meta(ge=1, le=1_000)] = 300
-    slots: Annotated[int, Meta(ge=1, le=1_000)] = 24
-    slot_units: Annotated[int, Meta(ge=1, le=1_000)] = 3
-    person_limit: PersonLimit = 1
-
-    @property
-    def units(self) -> int:
-        return self.sales * self.slots * self.slot_units
-
-    def with_units(self, units: int) -> "SlotSale":
-        """As near to so many as whole slots come."""
-        slots = max(1, round(units / (self.sales * self.slot_units)))
-        return msgspec.structs.replace(self, slots=slots)
-
-
-class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The waiting room in front.
-
-    Attributes:
-        capacity: visitors inside at once; a tenth of the units if not given, 10 at least.
-        draws: who comes before T0 registers, and numbers are drawn; later ones stand behind.
-    """
-
-    capacity: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
-    draws: bool = False
-
-
-class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody else's site that the room protects, and how it gets worse.
-
-    Attributes:
-        servers: pages that it can make at once; the others wait in line.
-        page_s: one page takes it so long while it is well.
-        target_s: its p99 is to be below; the gate tells the room what it is.
-        worse_from_s: from then on after T0 pages take longer,
-        worse_over_s: ever more for so long,
-        slower: until they take so many times as long.
-        pages: that a visitor looks at.
-    """
-
-    servers: Annotated[int, Meta(ge=1, le=1_000)] = 8
-    page_s: Annotated[float, Meta(gt=0, le=60)] = 0.05
-    target_s: Annotated[float, Meta(gt=0, le=60)] = 0.5
-    worse_from_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
-    worse_over_s: Annotated[float, Meta(gt=0, le=86_400)] = 10.0
-    slower: Annotated[float, Meta(ge=1, le=1_000)] = 3.0
-    pages: Annotated[int, Meta(ge=1, le=100)] = 4
-
-    def takes_s(self, at_s: float) -> float:
-        """One page, so many seconds after T0."""
-        part = min(1.0, max(0.0, (at_s - self.worse_from_s) / self.worse_over_s))
-        return self.page_s * (1 + part * (self.slower - 1))
-
-    def stretched(self, factor: float) -> "Site":
-        return msgspec.structs.replace(
-            self,
-            worse_from_s=self.worse_from_s * factor,
-            worse_over_s=self.worse_over_s * factor,
-        )
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,7 +38,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     visitors: Annotated[int, Meta(ge=1, le=1_000_000)]
     session_s: Annotated[float, Meta(ge=0.1, le=600)]
     arrivals: ArrivalKind
-    sale: SeatSale | StockSale | SlotSale | None = None
+    sale: Sale | None = None
     room: Room | None = None
     site: Site | None = None
     people: People = People()
@@ -162,57 +49,50 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             read_bound(slo)
         if (self.sale is None) == (self.site is None):
             raise ValueError("a scenario has a sale or a site: exactly one of [sale] and [site]")
-        if self.sale is None:
-            if self.room is None or self.room.capacity is None:
-                raise ValueError("a site stands behind a room: say [room] with its capacity")
-            return
-        wanted = len(self.people.party_weights)
-        if wanted > self.sale.person_limit:
-            raise ValueError(
-                f"people.party_weights has {wanted} sizes, sale.person_limit is"
-                f" {self.sale.person_limit}: nobody may want more than one person may have"
-            )
+        self.scene.must_fit(self.people, None if self.room is None else self.room.capacity)
+
+    @property
+    def scene(self) -> Scene:
+        """What opens."""
+        scene = self.site if self.sale is None else self.sale
+        if scene is None:
+            raise TypeError("a scenario has a sale or a site")
+        return scene
+
+    @property
+    def entrance(self) -> Entrance:
+        """How people come in."""
+        return entrance_of(self.room)
 
     @property
     def units(self) -> int:
         """All that is on sale."""
-        return 0 if self.sale is None else self.sale.units
+        return self.scene.units
 
     @property
     def sales(self) -> int:
         """How many."""
-        if self.sale is None:
-            return 0
-        return self.sale.sales if isinstance(self.sale, SlotSale) else 1
-
-    @property
-    def person_limit(self) -> int:
-        """Units that one person may have of a sale."""
-        return 0 if self.sale is None else self.sale.person_limit
-
-    @property
-    def draws(self) -> bool:
-        """Whether numbers are drawn."""
-        return self.room is not None and self.room.draws
-
-    @property
-    def parts(self) -> frozenset[Part]:
-        """What there is to be judged."""
-        found: set[Part] = set() if self.room is None else {"room"}
-        if self.draws:
-            found.add("draw")
-        if self.site is not None:
-            found.add("site")
-        if self.sale is not None:
-            found |= {"sale", "seats" if isinstance(self.sale, SeatSale) else "stock"}
-        return frozenset(found)
+        return self.scene.sales
 
     @property
     def capacity(self) -> int:
         """Visitors whom the room lets in at once; 0 where there is none."""
-        if self.room is None:
-            return 0
-        return self.room.capacity or max(CAPACITY_MIN, self.units // CAPACITY_PART)
+        return self.entrance.capacity(self.units)
+
+    @property
+    def checks(self) -> Mapping[str, CheckFunction]:
+        """Those of the verdict that not every rehearsal has."""
+        return {**self.scene.checks, **self.entrance.checks}
+
+    def evidence(self, **seen: Any) -> Evidence:
+        """What was `seen`, by its names, beside what there was to be seen."""
+        return Evidence(
+            capacity=self.capacity,
+            units=self.units,
+            person_limit=self.scene.person_limit,
+            checks=self.checks,
+            **seen,
+        )
 
     @property
     def duration_s(self) -> float:
@@ -224,10 +104,17 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             ScenarioError: it is about a site, not about a sale, or numbers are drawn.
         """
-        if self.sale is None:
-            raise ScenarioError(f"this is for scenarios with a sale, and {self.title!r} has none")
-        if self.draws:
-            raise ScenarioError(f"this is for scenarios without a draw, and {self.title!r} has one")
+        for part in (self.scene, self.entrance):
+            if part.unsuited:
+                reason = part.unsuited.format(title=self.title)
+                raise ScenarioError(f"this is for scenarios {reason}")
+
+    def with_room_for(self, capacity: int) -> "Scenario":
+        """With so many inside at once, where there is a room."""
+        if self.room is None:
+            return self
+        replace = msgspec.structs.replace
+        return replace(self, room=replace(self.room, capacity=capacity))
 
     def changed(
         self,
@@ -244,21 +131,19 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Raises:
             ScenarioError: the whole does not fit together any more.
         """
-        replace = msgspec.structs.replace
         if capacity and self.room is None:
             raise ScenarioError("capacity stands with a room, and this scenario has none")
-        if units and self.sale is None:
-            raise ScenarioError("units stand with a sale, and this scenario has none")
-        factor = duration_s / self.duration_s if duration_s else 1.0
+        replace = msgspec.structs.replace
+        scene = self.scene.with_units(units) if units else self.scene
+        scene = scene.stretched(duration_s / self.duration_s if duration_s else 1.0)
         changed = replace(
             self,
             visitors=visitors or self.visitors,
             session_s=session_s or self.session_s,
             slo=tuple(slo) or self.slo,
             arrivals=self.arrivals.stretched(duration_s) if duration_s else self.arrivals,
-            sale=self.sale.with_units(units) if units and self.sale else self.sale,
-            site=self.site.stretched(factor) if self.site else None,
             room=replace(self.room, capacity=capacity) if capacity and self.room else self.room,
+            **{scene.table: scene},
         )
         try:  # what a replacement makes is checked by nobody else
             return msgspec.convert(msgspec.to_builtins(changed), Scenario)
@@ -344,7 +229,7 @@ def _right(what: str, table: str, values: Mapping[str, Any]) -> str:
     tables: dict[str, tuple[type[msgspec.Struct], ...]] = {
         "": (Scenario,),
         "arrivals": get_args(ArrivalKind),
-        "sale": (SeatSale, StockSale, SlotSale),
+        "sale": get_args(Sale),
         "room": (Room,),
         "site": (Site,),
         "people": (People,),

@@ -12,14 +12,15 @@ Run as `python -m sunseo.rehearsal.target.site_app` with its terms on standard i
 import asyncio
 import sys
 import time
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from sunseo.core.processes import exit_with_parent
 from sunseo.gate.asgi import Receive, Scope, Send, WaitingRoomMiddleware
 from sunseo.gate.policy import BypassRules
 from sunseo.gate.sender import Signals
-from sunseo.rehearsal.scenes.scenario import Site
 from sunseo.web.server.single import serve_alone
 
 CONNECTIONS_MAX = 4096
@@ -28,10 +29,35 @@ PASS_ID = b"sunseo-pass-id"
 FINISHED = b"/finished"
 
 
+class SiteModel(msgspec.Struct, frozen=True, kw_only=True):
+    """How such a site is, and how it gets worse.
+
+    Attributes:
+        servers: pages that it can make at once; the others wait in line.
+        page_s: one page takes it so long while it is well.
+        target_s: its p99 is to be below; the gate tells the room what it is.
+        worse_from_s: from then on after T0 pages take longer,
+        worse_over_s: ever more for so long,
+        slower: until they take so many times as long.
+    """
+
+    servers: Annotated[int, Meta(ge=1, le=1_000)] = 8
+    page_s: Annotated[float, Meta(gt=0, le=60)] = 0.05
+    target_s: Annotated[float, Meta(gt=0, le=60)] = 0.5
+    worse_from_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
+    worse_over_s: Annotated[float, Meta(gt=0, le=86_400)] = 10.0
+    slower: Annotated[float, Meta(ge=1, le=1_000)] = 3.0
+
+    def takes_s(self, at_s: float) -> float:
+        """One page, so many seconds after T0."""
+        part = min(1.0, max(0.0, (at_s - self.worse_from_s) / self.worse_over_s))
+        return self.page_s * (1 + part * (self.slower - 1))
+
+
 class SiteConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What a site is told. `zero` is T0, monotonic."""
 
-    site: Site
+    site: SiteModel
     port: int
     room: int
     keys: str
@@ -51,7 +77,7 @@ class Tally(msgspec.Struct):
 class SiteApp:
     """The ASGI app."""
 
-    def __init__(self, site: Site, zero: float) -> None:
+    def __init__(self, site: SiteModel, zero: float) -> None:
         self._site = site
         self._zero = zero
         self._servers = asyncio.Semaphore(site.servers)

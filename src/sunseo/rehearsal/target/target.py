@@ -7,10 +7,7 @@ On failure  ServerError with one line.
 """
 
 import asyncio
-import os
-import platform
 import secrets
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,10 +15,8 @@ from secrets import token_hex
 from typing import NamedTuple
 
 import aiohttp
-import psutil
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo import __version__
 from sunseo.invariants.report import Report
 from sunseo.invariants.verify import verify
 from sunseo.operators.keys import create_key
@@ -30,13 +25,11 @@ from sunseo.postgres.pool import create_cold_engine
 from sunseo.rehearsal.crowd.shared import Issuer
 from sunseo.rehearsal.observe.observer import DatabaseStatus, HttpStatus, StatusSource
 from sunseo.rehearsal.observe.stored import Stored, read_stored
-from sunseo.rehearsal.report.result import Machine, Options
+from sunseo.rehearsal.target.operator import Setup, open_session
 from sunseo.rehearsal.target.server import ServerError, ServerProcess
-from sunseo.rehearsal.target.setup import Setup
 
 ORGANISATION = 1
 ISSUER = "https://tickets.example"
-SAME_SIGNAL_S = 2.0  # a Ctrl-C comes twice through some shells and tools
 
 
 class Target(NamedTuple):
@@ -56,22 +49,24 @@ class Target(NamedTuple):
 
 @asynccontextmanager
 async def open_target(
-    options: Options,
     folder: Path,
     say: Callable[[str], object],
+    *,
+    url: str | None,
+    workers: int,
     operator_key: str | None,
     database_url: str | None,
 ) -> AsyncIterator[Target]:
     """A server of our own in `folder`, or the one that was named, with its key and database."""
-    if options.target is not None:
+    if url is not None:
         async with open_engine(database_url) as engine:
-            yield Target(options.target, operator_key or "", engine, None, None)
+            yield Target(url, operator_key or "", engine, None, None)
         return
     issuer = Issuer(ISSUER, secrets.token_hex(32), ORGANISATION)
     settings = {
         "jwt_issuer": issuer.name,
         "jwt_secret": issuer.secret,
-        "workers": str(options.workers),
+        "workers": str(workers),
     }
     say("Starting PostgreSQL and the server ...")
     server = ServerProcess(folder, folder / "server.log", settings)
@@ -99,16 +94,10 @@ async def open_engine(dsn: str | None) -> AsyncIterator[AsyncEngine | None]:
         await engine.dispose()
 
 
-def open_session(url: str) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        url, cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=60.0)
-    )
-
-
 def status_source(target: Target, session: aiohttp.ClientSession, setup: Setup) -> StatusSource:
     if target.engine is None:
-        return HttpStatus(session, target.key, setup)
-    return DatabaseStatus(target.engine, ORGANISATION, setup)
+        return HttpStatus(session, target.key, setup.sales, setup.room)
+    return DatabaseStatus(target.engine, ORGANISATION, setup.sales, setup.room)
 
 
 async def read_sale(
@@ -118,35 +107,3 @@ async def read_sale(
         return None, None
     stored = await read_stored(engine, ORGANISATION, setup.sales, setup.room)
     return stored, await verify(engine, ORGANISATION, setup.sales)
-
-
-def stop_on_signals() -> asyncio.Event:
-    """The first SIGINT or SIGTERM asks for a partial report; the next one ends us at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-
-    first = 0.0
-
-    def on_signal() -> None:
-        nonlocal first
-        if not stop.is_set():
-            stop.set()
-            first = loop.time()
-        elif loop.time() > first + SAME_SIGNAL_S and task is not None:
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
-    return stop
-
-
-def machine() -> Machine:
-    memory = psutil.virtual_memory().total / 2**30
-    return Machine(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        round(memory, 1),
-        f"{platform.system()} {platform.release()} {platform.machine()}",
-        platform.python_version(),
-        __version__,
-    )

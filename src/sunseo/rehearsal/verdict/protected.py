@@ -5,9 +5,7 @@ from statistics import median
 
 from sunseo.rehearsal.observe.histogram import merged, quantiles_ms
 from sunseo.rehearsal.observe.ledger import Figures, Operation
-from sunseo.rehearsal.observe.observer import Sample
-from sunseo.rehearsal.target.site_app import Tally
-from sunseo.rehearsal.verdict.sold import Fact
+from sunseo.rehearsal.verdict.evidence import Evidence, Findings
 
 WINDOW_S = 5  # as the room judges
 UNHEALTHY_WINDOWS = (
@@ -28,8 +26,9 @@ def windows_of(figures: Figures) -> list[tuple[float, float]]:
     return found
 
 
-def guarded(tally: Tally | None) -> tuple[int, list[Fact]] | None:
+def guarded(evidence: Evidence) -> Findings:
     """Nobody came through to the site without a pass."""
+    tally = evidence.tally
     if tally is None:
         return None
     if tally.without_pass:
@@ -37,11 +36,10 @@ def guarded(tally: Tally | None) -> tuple[int, list[Fact]] | None:
     return tally.served, []
 
 
-def slowed(
-    figures: Figures, samples: Sequence[Sample], capacity: int, target_s: float
-) -> tuple[int, list[Fact]] | None:
+def slowed(evidence: Evidence, target_s: float) -> Findings:
     """While the site was slower than its target for long, the room let fewer in."""
-    since = _unhealthy_since(windows_of(figures), target_s)
+    samples, capacity = evidence.samples, evidence.capacity
+    since = _unhealthy_since(windows_of(evidence.figures), target_s)
     if since is None:
         return None
     lowest = min((sample.capacity for sample in samples), default=capacity)
@@ -50,14 +48,13 @@ def slowed(
     return len(samples), [{"slow since": since, "capacity stayed": lowest}]
 
 
-def recovered(
-    figures: Figures, samples: Sequence[Sample], capacity: int, target_s: float
-) -> tuple[int, list[Fact]] | None:
+def recovered(evidence: Evidence, target_s: float) -> Findings:
     """Once the room had slowed down, the site came back to its target."""
+    samples, capacity = evidence.samples, evidence.capacity
     cut_s = next((sample.at_s for sample in samples if 0 < sample.capacity < capacity), None)
     if cut_s is None:
         return None
-    later = [p99_s for end_s, p99_s in windows_of(figures) if end_s > cut_s + SETTLED_S]
+    later = [p99_s for end_s, p99_s in windows_of(evidence.figures) if end_s > cut_s + SETTLED_S]
     if len(later) < LAST_WINDOWS:
         return None
     found = median(later[-LAST_WINDOWS:])

@@ -2,14 +2,10 @@
 
 from collections import Counter, defaultdict
 
-from sunseo.rehearsal.observe.ledger import Ledger
-from sunseo.rehearsal.observe.stored import Stored
-
-Fact = dict[str, object]
-"""One fault, as names and values."""
+from sunseo.rehearsal.verdict.evidence import Evidence, Fact, Findings
 
 
-def sold_twice(orders: dict[str, tuple[int, ...]], where: str) -> list[Fact]:
+def _sold_twice(orders: dict[str, tuple[int, ...]], where: str) -> list[Fact]:
     owners: dict[int, list[str]] = defaultdict(list)
     for order, seats in orders.items():
         for seat in seats:
@@ -17,8 +13,21 @@ def sold_twice(orders: dict[str, tuple[int, ...]], where: str) -> list[Fact]:
     return [{"seat": seat, where: sorted(own)} for seat, own in owners.items() if len(own) > 1]
 
 
-def within_stock(ledger: Ledger, stored: Stored | None, units: int) -> tuple[int, list[Fact]]:
+def one_owner(evidence: Evidence) -> Findings:
+    """No seat is in two orders, neither of those told nor of those stored."""
+    told = {order.order: order.seats for order in evidence.ledger.ordered}
+    faults = _sold_twice(told, "told")
+    looked_at = sum(map(len, told.values()))
+    if evidence.stored is not None:
+        stored = {order: found.seats for order, found in evidence.stored.orders.items()}
+        faults += _sold_twice(stored, "stored")
+        looked_at += sum(map(len, stored.values()))
+    return looked_at, faults
+
+
+def within_stock(evidence: Evidence) -> Findings:
     """No stock was sold beyond what there was: neither by what was told nor by what is stored."""
+    ledger, stored, units = evidence.ledger, evidence.stored, evidence.units
     told = sum(quantity for order in ledger.ordered for _, quantity in order.products)
     faults: list[Fact] = []
     if told > units:
@@ -44,8 +53,9 @@ def within_stock(ledger: Ledger, stored: Stored | None, units: int) -> tuple[int
     return sum(drawn.values()), faults
 
 
-def within_limit(ledger: Ledger, stored: Stored | None, limit: int) -> tuple[int, list[Fact]]:
+def within_limit(evidence: Evidence) -> Findings:
     """Nobody has ordered more in a sale than one person may have."""
+    ledger, stored, limit = evidence.ledger, evidence.stored, evidence.person_limit
     told: Counter[int] = Counter()
     for order in {order.order: order for order in ledger.ordered}.values():
         told[order.visitor] += len(order.seats) + sum(quantity for _, quantity in order.products)
@@ -65,3 +75,15 @@ def within_limit(ledger: Ledger, stored: Stored | None, limit: int) -> tuple[int
         if units > limit
     ]
     return len(owned), faults
+
+
+def orders_told(evidence: Evidence) -> Findings:
+    """Every stored order was told to its buyer, at once or when she asked again with her key."""
+    if evidence.stored is None or not evidence.whole:
+        return None
+    told = {order.order for order in evidence.ledger.ordered}
+    return len(evidence.stored.orders), [
+        {"order": order, "person": found.person}
+        for order, found in evidence.stored.orders.items()
+        if order not in told
+    ]
