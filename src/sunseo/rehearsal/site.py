@@ -18,7 +18,7 @@ import msgspec
 from sunseo.core.processes import exit_with_parent
 from sunseo.gate.asgi import Receive, Scope, Send, WaitingRoomMiddleware
 from sunseo.gate.policy import BypassRules
-from sunseo.gate.sender import Signals
+from sunseo.gate.sender import SignalOptions
 from sunseo.rehearsal.scenario import Site
 from sunseo.web.server.single import serve_alone
 
@@ -103,7 +103,7 @@ async def _serve(terms: SiteTerms) -> None:
         keys=terms.keys,
         sunseo_url=terms.sunseo_url,
         bypass=BypassRules(paths=(TALLY,)),
-        signals=Signals(terms.operator_key, terms.site.target_s),
+        signals=SignalOptions(terms.operator_key, terms.site.target_s),
     )
     await serve_alone(guarded, "127.0.0.1", terms.port, connections_max=CONNECTIONS_MAX)
 
