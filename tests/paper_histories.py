@@ -13,7 +13,7 @@ from sunseo.booking.inventory import HoldState
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.journal.events import HoldExpired
 from tests import model
-from tests.paper_hall import (
+from tests.paper_inventory import (
     OPENING,
     SALE,
     Asked,

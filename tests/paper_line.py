@@ -19,7 +19,7 @@ from sunseo.room.line.commands import (
     RoomKey,
     number_of,
 )
-from sunseo.room.line.line import Line, LineEntrant, LinePass, LinePlace, PassState, Terms
+from sunseo.room.line.line import Line, LineEntrant, LinePass, LinePlace, PassState, RoomTerms
 from sunseo.room.line.rules import RoomAnswer, decide
 from sunseo.room.setup.schedule import Phase
 from sunseo.room.setup.settings import RoomSettings
@@ -70,7 +70,7 @@ class PaperStore:
             capacity=self.capacity,
             entrants=self.entrants,
             sealed=self.sealed,
-            terms=Terms(self.settings, self.phase, None, self.takes_joins, self.now_ms),
+            terms=RoomTerms(self.settings, self.phase, None, self.takes_joins, self.now_ms),
         )
         wants_due = False
         for command in commands:

@@ -16,11 +16,11 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from sunseo.core.networks import address_of, forwarded_scheme
-from sunseo.gate.answers import Answer
+from sunseo.gate.answers import GateAnswer
 from sunseo.gate.asgi import Message, Receive, Scope, Send
-from sunseo.gate.decision import Keeper, Verdict
+from sunseo.gate.decision import Decision, GateCore
 from sunseo.gate.options import GateOptions
-from sunseo.gate.policy import Asked
+from sunseo.gate.policy import GateRequest
 from sunseo.gate.sender import COMMANDS, Command
 from sunseo.gate.verifier import gate_keys
 from sunseo.passes.tokens import TokenError
@@ -28,7 +28,7 @@ from sunseo.passes.tokens import TokenError
 NGINX = ("x-sunseo-ask", "x-original-uri", "x-original-method", "x-original-host")
 """Set by nginx, each exactly once; a request with more or fewer did not come by its rules."""
 
-DENIED = Answer(401, [])
+DENIED = GateAnswer(401, [])
 CONNECTIONS_MAX = 4096  # nginx keeps a few open and needs one for each check under way
 
 
@@ -36,7 +36,7 @@ class Verifier:
     """An ASGI app for nginx, not for visitors: bind it where only nginx can reach it."""
 
     def __init__(self, options: GateOptions) -> None:
-        self.keeper = Keeper(options)
+        self.core = GateCore(options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -55,14 +55,14 @@ class Verifier:
         while True:
             message: Message = await receive()
             if message["type"] == "lifespan.startup":
-                self.keeper.start()
+                self.core.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                self.keeper.stop()
+                self.core.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _answer(self, scope: Scope) -> Answer:
+    async def _answer(self, scope: Scope) -> GateAnswer:
         headers = _single_headers(scope)
         if any(name not in headers for name in NGINX):
             return DENIED
@@ -70,46 +70,46 @@ class Verifier:
             return self._obey(headers)
         asked = _asked(headers)
         cookie = headers.get("cookie", "")
-        back = self.keeper.handover(cookie, asked)
+        back = self.core.handover(cookie, asked)
         checking = headers["x-sunseo-ask"] == "check"
         if back is not None:
             return DENIED if checking else back
-        verdict = self.keeper.judge(cookie, headers.get("sunseo-pass"), lambda: asked)
+        decision = self.core.judge(cookie, headers.get("sunseo-pass"), lambda: asked)
         if not checking:
             # The moment has passed in which it was refused: then the visitor just asks again.
-            return verdict.answer or Answer(503, [("retry-after", "1")])
-        if verdict.answer is not None:
+            return decision.answer or GateAnswer(503, [("retry-after", "1")])
+        if decision.answer is not None:
             return DENIED
-        return await self._let_in(asked, verdict)
+        return await self._let_in(asked, decision)
 
-    def _obey(self, headers: Mapping[str, str]) -> Answer:
+    def _obey(self, headers: Mapping[str, str]) -> GateAnswer:
         """End a pass, as the app said by a header of its answer; nginx tells it afterwards."""
         command, text = headers.get("x-sunseo-command", ""), headers.get("sunseo-pass", "")
         if command not in COMMANDS:
-            return Answer(204, [])
+            return GateAnswer(204, [])
         try:
-            ticket = self.keeper.verifier.open(text)
+            ticket = self.core.verifier.open(text)
         except TokenError:
             return DENIED
-        self.keeper.courier.end(cast("Command", command), ticket, text)
-        return Answer(204, [])
+        self.core.sender.end(cast("Command", command), ticket, text)
+        return GateAnswer(204, [])
 
-    async def _let_in(self, asked: Asked, verdict: Verdict) -> Answer:
-        headers = list(verdict.cookies)
+    async def _let_in(self, asked: GateRequest, decision: Decision) -> GateAnswer:
+        headers = list(decision.cookies)
         secure = asked.scheme == "https"
-        if verdict.ticket is not None:
-            headers.append(("sunseo-pass-id", str(verdict.ticket.pass_id)))
-            headers.append(("sunseo-pass", verdict.text))
-            renewal = verdict.renewal
+        if decision.ticket is not None:
+            headers.append(("sunseo-pass-id", str(decision.ticket.pass_id)))
+            headers.append(("sunseo-pass", decision.text))
+            renewal = decision.renewal
             if renewal is not None:
                 waiting = asyncio.wrap_future(renewal)
-                await asyncio.wait({waiting}, timeout=self.keeper.options.renewal_wait_s)
+                await asyncio.wait({waiting}, timeout=self.core.options.renewal_wait_s)
                 renewed = renewal.result() if renewal.done() else None
                 if renewed is not None:
-                    headers.append(self.keeper.cookie_of(renewed.text, secure))
+                    headers.append(self.core.cookie_of(renewed.text, secure))
                 elif not renewal.done():
-                    headers.append(self.keeper.renewing_cookie(verdict.ticket, secure))
-        return Answer(204, headers)
+                    headers.append(self.core.renewing_cookie(decision.ticket, secure))
+        return GateAnswer(204, headers)
 
 
 def _single_headers(scope: Scope) -> dict[str, str]:
@@ -127,13 +127,13 @@ def _single_headers(scope: Scope) -> dict[str, str]:
     }
 
 
-def _asked(headers: Mapping[str, str]) -> Asked:
+def _asked(headers: Mapping[str, str]) -> GateRequest:
     """The visitor's request, as nginx describes it."""
     raw_path, _, query = headers["x-original-uri"].partition("?")
     raw = raw_path.encode("latin-1")
     visitors = {name: value for name, value in headers.items() if not name.startswith("x-sunseo")}
     visitors["host"] = headers["x-original-host"]
-    return Asked(
+    return GateRequest(
         method=headers["x-original-method"],
         path=unquote_to_bytes(raw).decode("utf-8", "replace"),
         raw_path=raw,

@@ -105,7 +105,7 @@ class Asgi:
         self.gate = asgi.WaitingRoomMiddleware(
             app, room=room, keys=there.keys, sunseo_url=there.url, **options
         )
-        self.keeper = self.gate.keeper
+        self.core = self.gate.core
 
     def ask(
         self, target: str = "/buy", headers: dict[str, str] | None = None, method: str = "GET"
@@ -159,7 +159,7 @@ class Wsgi:
         self.gate = wsgi.WaitingRoomMiddleware(
             app, room=ROOM, keys=room.keys, sunseo_url=room.url, **options
         )
-        self.keeper = self.gate.keeper
+        self.core = self.gate.core
 
     def ask(
         self, target: str = "/buy", headers: dict[str, str] | None = None, method: str = "GET"

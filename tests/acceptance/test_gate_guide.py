@@ -40,8 +40,8 @@ def test_fastapi_program_builds_a_guarded_app(keys: bytes) -> None:
     stack: Any = names["app"].build_middleware_stack()
     while not isinstance(stack, asgi.WaitingRoomMiddleware):
         stack = stack.app
-    assert stack.keeper.room == ROOM
-    assert stack.keeper.options.protect == ("/buy",)
+    assert stack.core.room == ROOM
+    assert stack.core.options.protect == ("/buy",)
 
 
 def test_django_program_builds_a_guarded_app(keys: bytes) -> None:

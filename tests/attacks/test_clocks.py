@@ -7,9 +7,9 @@ import jwt
 import pytest
 
 from sunseo.core.networks import TrustedProxies
-from sunseo.gate.decision import Keeper
+from sunseo.gate.decision import GateCore
 from sunseo.gate.options import GateOptions
-from sunseo.gate.policy import Asked
+from sunseo.gate.policy import GateRequest
 from sunseo.gate.verifier import RoomClock
 from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys
@@ -137,16 +137,16 @@ def test_gate_with_a_wrong_clock_goes_by_the_rooms(
     with serving() as room:
         room.now_ms = round(right() * 1000)
         options = GateOptions(room=ROOM, keys=room.keys, sunseo_url=room.url, renewal_wait_s=0)
-        with watched(Keeper(options)) as keeper:
+        with watched(GateCore(options)) as core:
             live = room.sealed()
             over = room.sealed(room.ticket(expires_at_ms=room.now_ms - 6_000))
-            assert lets_in(keeper, live)
-            assert not lets_in(keeper, over)
+            assert lets_in(core, live)
+            assert not lets_in(core, over)
 
 
-def lets_in(keeper: Keeper, text: str) -> bool:
-    asked = Asked("GET", "/buy", b"/buy", "", {}, "https", None)
-    return keeper.judge("", text, lambda: asked).answer is None
+def lets_in(core: GateCore, text: str) -> bool:
+    asked = GateRequest("GET", "/buy", b"/buy", "", {}, "https", None)
+    return core.judge("", text, lambda: asked).answer is None
 
 
 @WAYS

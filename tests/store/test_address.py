@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from sunseo.backup.tools import Tool, run_tool, target_of
+from sunseo.backup.tools import PostgresTool, run_tool, target_of
 from sunseo.postgres.address.address import read_address
 from sunseo.postgres.address.parameters import AddressError
 from sunseo.postgres.connection import LaneConnection
@@ -87,7 +87,7 @@ async def by_program(dsn: str) -> Seen:
     target = target_of(dsn)
     assert quote(PASSWORD) not in target.conninfo
     assert PASSWORD not in target.conninfo
-    psql = Tool(FOLDERS[-1] / "psql", "15", has_tls=True)
+    psql = PostgresTool(FOLDERS[-1] / "psql", "15", has_tls=True)
     words = ["-X", "-A", "-t", "-w", "-d", target.conninfo, "-c", ASKED]
     return Seen(*(await run_tool(psql, words, target.environment)).strip().split("|"))
 

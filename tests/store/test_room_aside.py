@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from sunseo.checkout.room_access import RoomDoors
+from sunseo.checkout.room_access import RoomAccess
 from sunseo.core.ids import Person
 from sunseo.core.later import LaterOutcome
 from sunseo.room.board.board import RoomUnreadableError
@@ -141,7 +141,7 @@ async def test_a_board_that_begins_with_an_unreadable_room_is_read(house: House)
     await spoil(house, bad)
     board = house.another_board()
     await board.run_once()
-    doors = RoomDoors(board, cast("Any", None))
+    doors = RoomAccess(board, cast("Any", None))
     buyer = Person.named(ORGANISATION, "issuer", "kim")
 
     mine, other, none = (doors.admission_of(buyer, sale, None) for sale in (2, 1, 3))

@@ -112,7 +112,7 @@ async def test_join_that_could_not_be_done_counts_for_no_limit() -> None:
     request = JoinRequest(1, person.id, HER, settings, person=person, client="203.0.113.1")
     for _ in range(10 * ACCOUNT_JOINS_MAX):
         assert await door.admission.admit(request) is None
-        door.admission.forgive(request)
+        door.admission.forget_failures(request)
 
     answers = [await door.admission.admit(request) for _ in range(4)]
     assert [answer is None for answer in answers] == [True, True, True, False]

@@ -176,7 +176,7 @@ def test_line_that_has_come_further_is_newer_whatever_the_time() -> None:
 
 
 def test_what_is_told_again_is_what_lanes_call_later() -> None:
-    """The courier repeats exactly the outcomes that mean "ask again"."""
+    """The sender repeats exactly the outcomes that mean "ask again"."""
     assert {outcome.code for outcome in LaterOutcome} == _LATER
 
 

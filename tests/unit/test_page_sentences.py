@@ -15,7 +15,7 @@ import pytest
 
 from sunseo.room.board.board import slowed_of
 from sunseo.room.board.halted import HALTED, halted_of
-from sunseo.room.board.state import DrawState, Poll, RoomState, Shown, ShownDraw, pass_terms_of
+from sunseo.room.board.state import DrawState, Poll, Shown, ShownDraw, StateDocument, pass_terms_of
 from sunseo.room.pages.sentences import (
     FACTS,
     NOTICES,
@@ -54,10 +54,10 @@ OF_A_RECEIPT = re.compile(r"You (still )?take part|You had registered|참여했�
 
 def state_of(
     phase: Phase, mode: Mode, draw: ShownDraw | None, shown: Shown, *, paused: bool
-) -> RoomState:
+) -> StateDocument:
     settings = RoomSettings(mode=mode, paused=paused, opens_at=OPENED)
     halted = halted_of(settings, phase, draw, shown)
-    return RoomState(
+    return StateDocument(
         room=1,
         epoch=1,
         phase=phase,
@@ -88,7 +88,7 @@ def draws_of(mode: Mode) -> list[ShownDraw | None]:
     return [None, *(draw for draw in draws if mode == "closed" or draw.state == "revealed")]
 
 
-def states() -> Iterator[RoomState]:
+def states() -> Iterator[StateDocument]:
     """All that a room's state document can say, as far as words depend on it."""
     for mode, phase in product(get_args(Mode), get_args(Phase)):
         if mode == "closed" and phase != "closed":

@@ -11,10 +11,10 @@ from sunseo.passes.keys import KeyRing
 from sunseo.room.board import streams as streams_module
 from sunseo.room.board.board import RoomView
 from sunseo.room.board.state import (
-    Reading,
-    RoomState,
+    BoardReading,
     Shown,
     StateAnswer,
+    StateDocument,
     content_of,
     pass_terms_of,
     poll_of,
@@ -32,7 +32,7 @@ SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": PATH, "headers
 
 def view(serving: int) -> RoomView:
     settings = RoomSettings()
-    state = RoomState(
+    state = StateDocument(
         room=5,
         epoch=1,
         phase="open",
@@ -72,7 +72,7 @@ def view(serving: int) -> RoomView:
         now=NOW,
         state=state,
         content=content_of(state),
-        answer=StateAnswer(state, KEYS, Reading(), ed25519=False, served=0),
+        answer=StateAnswer(state, KEYS, BoardReading(), ed25519=False, served=0),
     )
 
 

@@ -35,7 +35,7 @@ from sunseo.core.clock import Instant
 from sunseo.engine.part import AskAgain, NotReadError
 from sunseo.journal.events import HoldExpired, HoldPlaced
 from sunseo.web.input.fields import INT32_MAX, PRICE_MAX
-from tests.paper_hall import (
+from tests.paper_inventory import (
     BODY,
     KIM,
     LEE,

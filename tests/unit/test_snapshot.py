@@ -30,8 +30,8 @@ from sunseo.journal.events import (
     decode,
     encode,
 )
-from tests.paper_hall import person
 from tests.paper_histories import SEATS, Limits, SideBySide, step
+from tests.paper_inventory import person
 
 
 def read(sale: SaleState, version: int) -> Snapshot:

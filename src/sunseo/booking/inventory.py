@@ -82,7 +82,7 @@ class Use(msgspec.Struct, gc=False):
     moved: bool = False
 
 
-class Terms(msgspec.Struct, frozen=True):
+class SaleTerms(msgspec.Struct, frozen=True):
     """The sale's own row, as locked, as far as rules are told by it."""
 
     opens_at: Instant
@@ -114,7 +114,7 @@ class SaleState(msgspec.Struct):
 
     key: SaleKey
     catalogue: Catalogue
-    terms: Terms | None = None  # none where the sale's row is gone
+    terms: SaleTerms | None = None  # none where the sale's row is gone
     is_stale: bool = False  # the catalogue was replaced meanwhile: nothing may be decided on it
     seats: dict[int, Seat] = {}
     stocks: dict[int, Stock] = {}
@@ -220,7 +220,7 @@ class OwnershipError(RuntimeError):
     """Stored data contradicts itself: better no answer than one more wrong row."""
 
 
-class Hall(msgspec.Struct):
+class Inventory(msgspec.Struct):
     """Everything that one batch has locked."""
 
     sales: dict[SaleKey, SaleState]

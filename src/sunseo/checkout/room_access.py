@@ -12,33 +12,33 @@ On failure  A worker that has not read the rooms yet admits nobody to any sale. 
 import asyncio
 from datetime import UTC, datetime
 
-from sunseo.booking.commands import Admission
+from sunseo.booking.commands import RoomAdmission
 from sunseo.core.ids import Person
 from sunseo.passes.tokens import Pass, TokenError
 from sunseo.room.board.board import RoomBoard, RoomUnreadableError, RoomView
 from sunseo.room.line.service import RoomService
 
 
-class RoomDoors:
-    """The doors of all sales that have a room. One object serves one worker."""
+class RoomAccess:
+    """The passes that sales with a room ask for. One object serves one worker."""
 
     def __init__(self, board: RoomBoard, service: RoomService) -> None:
         self._board = board
         self._service = service
         self._releases: set[asyncio.Task[object]] = set()
 
-    def admission_of(self, person: Person, sale: int, shown: str | None) -> Admission | None:
+    def admission_of(self, person: Person, sale: int, shown: str | None) -> RoomAdmission | None:
         """What a pass says for this person, or none where the sale has no waiting room."""
         try:
             view = self._board.of_sale(sale)
         except RoomUnreadableError as error:
-            return Admission(error.room, None, is_known=False)
+            return RoomAdmission(error.room, None, is_known=False)
         if view is None or view.settings.mode == "passthrough":
             return None
         held = None if shown is None else self._own_pass(view, person, shown)
         if held is None:
-            return Admission(view.room, None)
-        return Admission(view.room, datetime.fromtimestamp(held.expires_at_ms / 1000, UTC))
+            return RoomAdmission(view.room, None)
+        return RoomAdmission(view.room, datetime.fromtimestamp(held.expires_at_ms / 1000, UTC))
 
     def release(self, person: Person, sale: int, shown: str) -> None:
         """Give the slot of a person's pass back; nobody waits for it."""

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from sunseo.gate.policy import Asked
+from sunseo.gate.policy import GateRequest
 from sunseo.gate.verifier import Poll
 
 HANDOVER = "sunseo_pass"
@@ -34,7 +34,7 @@ seconds.</p>
 """
 
 
-class Answer(NamedTuple):
+class GateAnswer(NamedTuple):
     """An answer of the gate instead of the site's."""
 
     status: int
@@ -63,7 +63,7 @@ class Addresses(msgspec.Struct, frozen=True):
                 raise ValueError(f"{url!r} is not an absolute http or https URL")
 
 
-def wants_problem(asked: Asked) -> bool:
+def wants_problem(asked: GateRequest) -> bool:
     """Whether a program asks rather than a person: an app, a script, a single-page app."""
     headers = asked.headers
     accept = headers.get("accept", "").casefold()
@@ -77,11 +77,11 @@ def wants_problem(asked: Asked) -> bool:
     )
 
 
-def refused(asked: Asked, where: Addresses, reason: str, poll: Poll) -> Answer:
+def refused(asked: GateRequest, where: Addresses, reason: str, poll: Poll) -> GateAnswer:
     """To the line: a redirect for browsers, a problem document for programs."""
     page = _page(asked, where, reason)
     if not wants_problem(asked):
-        return Answer(303, [("location", page), *_UNCACHED])
+        return GateAnswer(303, [("location", page), *_UNCACHED])
     base = f"{where.public_url}/v1/rooms/{where.room}"
     document = {
         "type": f"{where.public_url}/problems/pass_required",
@@ -104,7 +104,7 @@ def refused(asked: Asked, where: Addresses, reason: str, poll: Poll) -> Answer:
     return _problem(403, document)
 
 
-def unreachable(asked: Asked, where: Addresses, retry_s: int) -> Answer:
+def unreachable(asked: GateRequest, where: Addresses, retry_s: int) -> GateAnswer:
     """Nobody is let in while the room cannot be reached; the line would be of no use either."""
     again = ("retry-after", str(retry_s))
     if wants_problem(asked):
@@ -121,10 +121,10 @@ def unreachable(asked: Asked, where: Addresses, retry_s: int) -> Answer:
         return answer
     page = PAGE_UNREACHABLE.format(seconds=retry_s).encode()
     html = ("content-type", "text/html; charset=utf-8")
-    return Answer(503, [html, again, *_UNCACHED], page)
+    return GateAnswer(503, [html, again, *_UNCACHED], page)
 
 
-def handed_over(asked: Asked, cookie: Header) -> Answer | None:
+def handed_over(asked: GateRequest, cookie: Header) -> GateAnswer | None:
     """Back from the line with a pass: keep it as a cookie, and go on without it in the address.
 
     None where the path could lead to another host.
@@ -132,7 +132,7 @@ def handed_over(asked: Asked, cookie: Header) -> Answer | None:
     location = _here(asked)
     if location is None:
         return None
-    return Answer(
+    return GateAnswer(
         303, [("location", location), cookie, ("referrer-policy", "no-referrer"), *_UNCACHED]
     )
 
@@ -183,12 +183,12 @@ def _cookie(name: str, value: str, secure: bool, seconds: int) -> Header:
     )
 
 
-def _problem(status: int, document: dict[str, object]) -> Answer:
+def _problem(status: int, document: dict[str, object]) -> GateAnswer:
     media = ("content-type", "application/problem+json")
-    return Answer(status, [media, *_UNCACHED], json.dumps(document).encode())
+    return GateAnswer(status, [media, *_UNCACHED], json.dumps(document).encode())
 
 
-def _page(asked: Asked, where: Addresses, reason: str) -> str:
+def _page(asked: GateRequest, where: Addresses, reason: str) -> str:
     page = where.page_url + ("&" if "?" in where.page_url else "?")
     back = _return_address(asked, where)
     if back is not None:
@@ -198,7 +198,7 @@ def _page(asked: Asked, where: Addresses, reason: str) -> str:
     return page[:-1]
 
 
-def _return_address(asked: Asked, where: Addresses) -> str | None:
+def _return_address(asked: GateRequest, where: Addresses) -> str | None:
     """Where the visitor goes on later, on this site alone; the waiting page checks that, too."""
     origin = where.site_url
     if origin is None:
@@ -217,7 +217,7 @@ def _return_address(asked: Asked, where: Addresses) -> str | None:
     return origin + here
 
 
-def _here(asked: Asked) -> str | None:
+def _here(asked: GateRequest) -> str | None:
     """Path and query of this request, to the letter, without a pass in it.
 
     None where the path could lead to another host. What is no visible ASCII is encoded. A server
@@ -234,7 +234,7 @@ def _here(asked: Asked) -> str | None:
     return f"{path}?{quote(_bytes_of(query), safe=_KEPT + '?%')}"
 
 
-def _path_as_sent(asked: Asked) -> str | None:
+def _path_as_sent(asked: GateRequest) -> str | None:
     sent = asked.path if asked.raw_path is None else asked.raw_path.decode("latin-1")
     if not sent.startswith("/") or _ELSEWHERE.match(sent):
         return None

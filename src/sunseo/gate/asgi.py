@@ -17,10 +17,10 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Unpack, cast
 
-from sunseo.gate.answers import HANDOVER, Answer, ended_cookie
-from sunseo.gate.decision import Keeper, Verdict
+from sunseo.gate.answers import HANDOVER, GateAnswer, ended_cookie
+from sunseo.gate.decision import Decision, GateCore
 from sunseo.gate.options import GateArguments, options_of
-from sunseo.gate.policy import Asked
+from sunseo.gate.policy import GateRequest
 from sunseo.gate.sender import COMMANDS, Command, Renewed
 
 Scope = MutableMapping[str, Any]
@@ -49,11 +49,11 @@ class WaitingRoomMiddleware:
 
     def __init__(self, app: App, **arguments: Unpack[GateArguments]) -> None:
         self._app = app
-        self.keeper = Keeper(options_of(arguments))
+        self.core = GateCore(options_of(arguments))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
-            self.keeper.start()
+            self.core.start()
             await self._app(scope, receive, send)
             return
 
@@ -61,77 +61,77 @@ class WaitingRoomMiddleware:
         cookie, shown, kept = _sorted_headers(scope["headers"])
         answer = None
         if _HANDOVER in scope["query_string"] and scope["type"] == "http":
-            answer = self.keeper.handover(cookie, self._asked(scope))
-        verdict = Verdict(answer) if answer else self._judge(scope, cookie, shown)
-        if verdict.answer is not None:
-            await _refuse(scope, send, verdict.answer)
+            answer = self.core.handover(cookie, self._asked(scope))
+        decision = Decision(answer) if answer else self._judge(scope, cookie, shown)
+        if decision.answer is not None:
+            await _refuse(scope, send, decision.answer)
             return
-        if verdict.ticket is not None:
-            kept.append((b"sunseo-pass-id", str(verdict.ticket.pass_id).encode()))
-            kept.append((b"sunseo-pass", verdict.text.encode()))
+        if decision.ticket is not None:
+            kept.append((b"sunseo-pass-id", str(decision.ticket.pass_id).encode()))
+            kept.append((b"sunseo-pass", decision.text.encode()))
         await self._app(
-            {**scope, "headers": kept}, receive, self._after(scope, send, verdict, begun)
+            {**scope, "headers": kept}, receive, self._after(scope, send, decision, begun)
         )
 
-    def _judge(self, scope: Scope, cookie: str, shown: str | None) -> Verdict:
-        return self.keeper.judge(cookie, shown, lambda: self._asked(scope))
+    def _judge(self, scope: Scope, cookie: str, shown: str | None) -> Decision:
+        return self.core.judge(cookie, shown, lambda: self._asked(scope))
 
-    def _asked(self, scope: Scope) -> Asked:
+    def _asked(self, scope: Scope) -> GateRequest:
         headers: dict[str, str] = {}
         for name_bytes, value_bytes in scope["headers"]:
             name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
             headers[name] = f"{headers[name]},{value}" if name in headers else value
         peer = scope.get("client")
         forwarded = headers.get("x-forwarded-for")
-        return Asked(
+        return GateRequest(
             method=scope.get("method", "GET"),
             path=scope["path"],
             raw_path=scope.get("raw_path"),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             scheme="https" if _is_secure(scope) else "http",
-            client=self.keeper.proxies.client_of(
+            client=self.core.proxies.client_of(
                 peer[0] if peer else None, [forwarded] if forwarded else []
             ),
         )
 
-    def _after(self, scope: Scope, send: Send, verdict: Verdict, begun: float) -> Send:
+    def _after(self, scope: Scope, send: Send, decision: Decision, begun: float) -> Send:
         async def sent(message: Message) -> None:
             if message["type"] in _STARTS:
-                if self.keeper.options.signals is not None:
-                    self.keeper.courier.seconds.append(time.perf_counter() - begun)
-                message = await self._opened(scope, message, verdict)
+                if self.core.options.signals is not None:
+                    self.core.sender.seconds.append(time.perf_counter() - begun)
+                message = await self._opened(scope, message, decision)
             await send(message)
 
         return sent
 
-    async def _opened(self, scope: Scope, message: Message, verdict: Verdict) -> Message:
+    async def _opened(self, scope: Scope, message: Message, decision: Decision) -> Message:
         """The beginning of the site's answer: its command obeyed and taken out, our cookies in."""
         headers: Pairs = list(message.get("headers", ()))
         command = next((value for name, value in headers if name.lower() == _COMMAND), None)
-        if command is None and not verdict.cookies and verdict.renewal is None:
+        if command is None and not decision.cookies and decision.renewal is None:
             return message
 
         secure = _is_secure(scope)
-        cookies = list(verdict.cookies)
+        cookies = list(decision.cookies)
         if command is not None:
             headers = [pair for pair in headers if pair[0].lower() != _COMMAND]
-            if self._end(command, verdict):
-                cookies = [ended_cookie(self.keeper.room, secure)]
-        elif verdict.renewal is not None and verdict.ticket is not None:
-            renewed = await _in_time(verdict.renewal, self.keeper.options.renewal_wait_s)
+            if self._end(command, decision):
+                cookies = [ended_cookie(self.core.room, secure)]
+        elif decision.renewal is not None and decision.ticket is not None:
+            renewed = await _in_time(decision.renewal, self.core.options.renewal_wait_s)
             if renewed is not None:
-                cookies.append(self.keeper.cookie_of(renewed.text, secure))
-            elif not verdict.renewal.done():
-                cookies.append(self.keeper.renewing_cookie(verdict.ticket, secure))
+                cookies.append(self.core.cookie_of(renewed.text, secure))
+            elif not decision.renewal.done():
+                cookies.append(self.core.renewing_cookie(decision.ticket, secure))
         headers += [(name.encode(), value.encode()) for name, value in cookies]
         return {**message, "headers": headers}
 
-    def _end(self, command: bytes, verdict: Verdict) -> bool:
+    def _end(self, command: bytes, decision: Decision) -> bool:
         named = command.decode("latin-1").strip().lower()
-        if named not in COMMANDS or verdict.ticket is None:
+        if named not in COMMANDS or decision.ticket is None:
             return False
-        self.keeper.courier.end(cast("Command", named), verdict.ticket, verdict.text)
+        self.core.sender.end(cast("Command", named), decision.ticket, decision.text)
         return True
 
 
@@ -166,7 +166,7 @@ async def _in_time(renewal: "Future[Renewed | None]", wait_s: float) -> Renewed 
     return renewal.result() if renewal.done() else None
 
 
-async def _refuse(scope: Scope, send: Send, answer: Answer) -> None:
+async def _refuse(scope: Scope, send: Send, answer: GateAnswer) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 4403, "reason": ""})
         return

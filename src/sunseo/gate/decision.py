@@ -1,7 +1,7 @@
 """Decides about each request, without asking anybody.
 
-State       Keys, rules, the room's last document (a watcher keeps it), passes that are being
-            renewed (a courier carries them), a bucket for the fail mode "open".
+State       Keys, rules, the room's last document (a poller keeps it), passes that are being
+            renewed (a sender carries them), a bucket for the fail mode "open".
 Guarantee   Without a good pass nobody gets to a guarded path, but in the mode "passthrough", by a
             bypass rule, or by the fail mode that the operator chose. No I/O happens here.
 Clock       The room's, learnt from its signed documents; a wrong clock of this machine or of the
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from sunseo.core.networks import TrustedProxies
 from sunseo.gate.answers import (
-    Answer,
+    GateAnswer,
     Header,
     cookies_named,
     handed_over,
@@ -31,12 +31,12 @@ from sunseo.gate.answers import (
     renewing_cookie,
     unreachable,
 )
-from sunseo.gate.fail_open import STAY_S, OpenDoor
+from sunseo.gate.fail_open import STAY_S, FailOpen
 from sunseo.gate.options import GateOptions
 from sunseo.gate.origin import Origin
-from sunseo.gate.policy import Asked, Policy
-from sunseo.gate.poller import Watcher, monotonic_ms
-from sunseo.gate.sender import Courier, Renewed
+from sunseo.gate.policy import GateRequest, Policy
+from sunseo.gate.poller import Poller, monotonic_ms
+from sunseo.gate.sender import Renewed, Sender
 from sunseo.gate.verifier import PassVerifier, Poll, RoomState
 from sunseo.passes.tokens import Pass, TokenError
 
@@ -45,7 +45,7 @@ LAST_KNOWN_MS_MAX = 900_000  # for which time may stand still
 RETRY_S = 5
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """What becomes of a request.
 
     Attributes:
@@ -56,7 +56,7 @@ class Verdict(NamedTuple):
         renewal: a renewal under way; its pass belongs into the answer if it comes in time.
     """
 
-    answer: Answer | None = None
+    answer: GateAnswer | None = None
     ticket: Pass | None = None
     text: str = ""
     cookies: tuple[Header, ...] = ()
@@ -78,7 +78,7 @@ class _Moment(NamedTuple):
     expiry_ms: float
 
 
-class Keeper:
+class GateCore:
     """One gate: in front of one room, in one process.
 
     Raises:
@@ -100,7 +100,7 @@ class Keeper:
         self._pass_cookie = f"sunseo_pass_{self.room}"
         self._renewing_cookie = f"sunseo_renewing_{self.room}"
         self._open_cookie = f"sunseo_open_{self.room}"
-        self._door = OpenDoor(keys)
+        self._fail_open = FailOpen(keys)
         self._name = secrets.token_hex(4)
         self._pid = 0
         self._starting = threading.Lock()
@@ -109,8 +109,8 @@ class Keeper:
 
     def _equip(self) -> None:
         url, signals = self.options.sunseo_url, self.options.signals
-        self.watcher = Watcher(Origin(url), self.verifier)
-        self.courier = Courier(Origin(url), self.verifier, self._room_ms, signals)
+        self.poller = Poller(Origin(url), self.verifier)
+        self.sender = Sender(Origin(url), self.verifier, self._room_ms, signals)
 
     def start(self) -> None:
         """Start the threads, once in each process.
@@ -124,21 +124,21 @@ class Keeper:
             if self._pid == os.getpid():
                 return
             if self._pid:
-                known = self.watcher
+                known = self.poller
                 self._equip()
-                self.watcher.clock, self.watcher.state = known.clock, known.state
+                self.poller.clock, self.poller.state = known.clock, known.state
             self._name = secrets.token_hex(4)
-            self.watcher.start()
-            self.courier.start()
+            self.poller.start()
+            self.sender.start()
             self._pid = os.getpid()
 
     def stop(self) -> None:
-        self.watcher.stop()
-        self.courier.stop()
+        self.poller.stop()
+        self.sender.stop()
 
     # Judging
 
-    def judge(self, cookie: str, shown: str | None, asked: Callable[[], Asked]) -> Verdict:
+    def judge(self, cookie: str, shown: str | None, asked: Callable[[], GateRequest]) -> Decision:
         """Decide about a request.
 
         Args:
@@ -157,7 +157,7 @@ class Keeper:
             return self._inside(found, cookie, moment, asked)
         return self._outside(asked(), cookie, reason, moment)
 
-    def handover(self, cookie: str, asked: Asked) -> Answer | None:
+    def handover(self, cookie: str, asked: GateRequest) -> GateAnswer | None:
         """The redirect for who comes back from the line with a pass in the address, or None."""
         text = handover_of(asked.query)
         if text is None or asked.method != "GET":
@@ -194,7 +194,7 @@ class Keeper:
                     continue
                 found = newer
             pass_id = found.ticket.pass_id
-            if pass_id in self.courier.ended or (state is not None and pass_id in state.revoked):
+            if pass_id in self.sender.ended or (state is not None and pass_id in state.revoked):
                 reason = "revoked"
                 continue
             return found, ""
@@ -202,25 +202,25 @@ class Keeper:
 
     def _renewed(self, text: str) -> Renewed | None:
         """The newer pass of who shows an expired one: its renewal was answered after she left."""
-        newer = self.courier.pass_of(self.verifier.open(text))
+        newer = self.sender.pass_of(self.verifier.open(text))
         if newer is None or newer.ticket.expires_at_ms <= self._room_ms():
             return None
         return newer
 
     def _inside(
-        self, found: Renewed, cookie: str, moment: _Moment, asked: Callable[[], Asked]
-    ) -> Verdict:
+        self, found: Renewed, cookie: str, moment: _Moment, asked: Callable[[], GateRequest]
+    ) -> Decision:
         ticket, text = found
         left_ms = ticket.expires_at_ms - moment.now_ms
         if not moment.live or left_ms > _renew_before_ms(ticket, moment.state):
-            return Verdict(None, ticket, text)
-        newer = self.courier.pass_of(ticket)
+            return Decision(None, ticket, text)
+        newer = self.sender.pass_of(ticket)
         if newer is not None:
             cookies = (self.cookie_of(newer.text, asked().scheme == "https"),)
-            return Verdict(None, newer.ticket, newer.text, cookies)
+            return Decision(None, newer.ticket, newer.text, cookies)
         if self._renews_elsewhere(ticket, cookie):
-            return Verdict(None, ticket, text)
-        return Verdict(None, ticket, text, (), self.courier.ask_renewal(ticket, text))
+            return Decision(None, ticket, text)
+        return Decision(None, ticket, text, (), self.sender.ask_renewal(ticket, text))
 
     def _renews_elsewhere(self, ticket: Pass, cookie: str) -> bool:
         for hint in cookies_named(cookie, self._renewing_cookie):
@@ -229,36 +229,38 @@ class Keeper:
                 return True
         return False
 
-    def _outside(self, asked: Asked, cookie: str, reason: str, moment: _Moment) -> Verdict:
+    def _outside(self, asked: GateRequest, cookie: str, reason: str, moment: _Moment) -> Decision:
         if not self.policy.needs_pass(asked):
-            return Verdict()
+            return Decision()
         state = moment.state
-        if moment.live or (state is None and not self.watcher.failures):  # or not heard of it yet
+        if moment.live or (state is None and not self.poller.failures):  # or not heard of it yet
             if state is not None and state.mode == "passthrough":
-                return Verdict()
+                return Decision()
             poll = Poll() if state is None else state.poll
             return self._refuse(reason, refused(asked, self.where, reason, poll))
         if moment.fail_mode == "last_known" and state is not None and state.mode == "passthrough":
-            return Verdict()
+            return Decision()
         if moment.fail_mode == "open":
             return self._open(asked, cookie, moment)
         return self._refuse("unreachable", unreachable(asked, self.where, RETRY_S))
 
-    def _open(self, asked: Asked, cookie: str, moment: _Moment) -> Verdict:
+    def _open(self, asked: GateRequest, cookie: str, moment: _Moment) -> Decision:
         now_ms, state = moment.now_ms, moment.state
         for text in cookies_named(cookie, self._open_cookie)[:PASSES_TRIED_MAX]:
-            if self._door.knows(text, now_ms):
-                return Verdict()
+            if self._fail_open.knows(text, now_ms):
+                return Decision()
         rate = None if state is None else state.open_rate_max
-        if not self._door.take(rate or self.options.open_rate_max, monotonic_ms()):
+        if not self._fail_open.take(rate or self.options.open_rate_max, monotonic_ms()):
             return self._refuse("unreachable", unreachable(asked, self.where, RETRY_S))
         self._count("opened")
         secure = asked.scheme == "https"
-        return Verdict(cookies=(open_cookie(self.room, self._door.ticket(now_ms), secure, STAY_S),))
+        return Decision(
+            cookies=(open_cookie(self.room, self._fail_open.ticket(now_ms), secure, STAY_S),)
+        )
 
-    def _refuse(self, reason: str, answer: Answer) -> Verdict:
+    def _refuse(self, reason: str, answer: GateAnswer) -> Decision:
         self._count(reason)
-        return Verdict(answer)
+        return Decision(answer)
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
@@ -266,11 +268,11 @@ class Keeper:
     # Time
 
     def _room_ms(self) -> float:
-        return self.watcher.clock.now_ms(monotonic_ms())
+        return self.poller.clock.now_ms(monotonic_ms())
 
     def _moment(self) -> _Moment:
         now_ms = self._room_ms()
-        state = self.watcher.state
+        state = self.poller.state
         fail_mode = self.options.fail_mode if state is None else state.fail_mode
         silent_ms = 0.0 if state is None else now_ms - state.now
         live = state is not None and silent_ms <= self.options.stale_s * 1000

@@ -19,7 +19,7 @@ _PREFIX = b"sunseo:open:v1\0"
 _SINCE_BYTES = 8
 
 
-class OpenDoor:
+class FailOpen:
     """Lets in up to a rate, and knows again whom it let in."""
 
     def __init__(self, keys: GateKeys) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from sunseo.gate.answers import Addresses
 from sunseo.gate.policy import BypassRules
-from sunseo.gate.sender import Signals
+from sunseo.gate.sender import SignalOptions
 from sunseo.gate.verifier import gate_keys
 from sunseo.passes.keys import GateKeys
 
@@ -50,7 +50,7 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True):
     fail_mode: FailMode = "closed"
     open_rate_max: float = 10.0
     renewal_wait_s: float = 0.25
-    signals: Signals | None = None
+    signals: SignalOptions | None = None
 
     def __post_init__(self) -> None:
         if self.fail_mode not in get_args(FailMode):
@@ -81,7 +81,7 @@ class GateArguments(TypedDict, total=False):
     fail_mode: FailMode
     open_rate_max: float
     renewal_wait_s: float
-    signals: Signals | None
+    signals: SignalOptions | None
 
 
 def options_of(arguments: GateArguments) -> GateOptions:

@@ -17,7 +17,7 @@ LOST = (OSError, http.client.HTTPException)
 """What a request may raise: nobody answered, or not in HTTP."""
 
 
-class Answered(NamedTuple):
+class OriginAnswer(NamedTuple):
     """What Sunseo answered; header names in lower case."""
 
     status: int
@@ -59,7 +59,7 @@ class Origin:
         path: str,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answered:
+    ) -> OriginAnswer:
         """Send one request and read its answer. Redirects are not followed.
 
         Raises:
@@ -81,7 +81,7 @@ class Origin:
             self._connection.close()
             raise http.client.HTTPException("the answer is too long")
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answered(response.status, found, read)
+        return OriginAnswer(response.status, found, read)
 
     def close(self) -> None:
         self._connection.close()

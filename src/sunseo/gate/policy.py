@@ -25,7 +25,7 @@ _TOLD_TWICE = re.compile(r"[\x00-\x1f\x7f\\;%]|//|/\.{1,2}(?:/|$)|[. ](?:/|$)")
 _HIDDEN = re.compile(rb"%(?:2f|5c|00|25)", re.IGNORECASE)
 
 
-class Asked(msgspec.Struct, frozen=True, gc=False):
+class GateRequest(msgspec.Struct, frozen=True, gc=False):
     """A request, as far as a gate looks at it.
 
     Attributes:
@@ -126,7 +126,7 @@ class Policy:
         self._operator = None if rules.operator_secret is None else _digest(rules.operator_secret)
         self._preflight = rules.preflight
 
-    def needs_pass(self, asked: Asked) -> bool:
+    def needs_pass(self, asked: GateRequest) -> bool:
         path = clean_path(asked.path, asked.raw_path)
         if any(name in asked.headers for name in _REWRITES):
             path = None  # the app may believe that it was asked for another path
@@ -138,7 +138,7 @@ class Policy:
         folded = _folded(path) + "/"
         return any(folded.startswith(prefix) for prefix in self._protect)
 
-    def _lets_pass(self, asked: Asked, path: str | None) -> bool:
+    def _lets_pass(self, asked: GateRequest, path: str | None) -> bool:
         if self._operator is not None and self._is_operator(asked.headers):
             return True
         if asked.client is not None and any(asked.client in known for known in self._networks):
@@ -157,14 +157,14 @@ class Policy:
             return False
         return hmac.compare_digest(_digest(shown), self._operator)
 
-    def _is_crawler(self, asked: Asked) -> bool:
+    def _is_crawler(self, asked: GateRequest) -> bool:
         if asked.method not in _SAFE_METHODS or _overrides_method(asked):
             return False
         user_agent = asked.headers.get("user-agent", "").casefold()
         return any(part in user_agent for part in self._user_agents)
 
 
-def _is_preflight(asked: Asked) -> bool:
+def _is_preflight(asked: GateRequest) -> bool:
     headers = asked.headers
     return (
         asked.method == "OPTIONS"
@@ -174,7 +174,7 @@ def _is_preflight(asked: Asked) -> bool:
     )
 
 
-def _overrides_method(asked: Asked) -> bool:
+def _overrides_method(asked: GateRequest) -> bool:
     """Whether an app that knows such tricks would take this for another method."""
     return "_method=" in asked.query or any(name in asked.headers for name in _OVERRIDES)
 

@@ -4,7 +4,7 @@ State       The newest document that verified, the room's clock, how often in a 
 Guarantee   A document that is not signed by the room, or is older than the one at hand, changes
             nothing. What requests read is replaced whole, never edited.
 Clock       Monotonic; the room's own time is learnt from the documents.
-On failure  The last document stays, and grows old; the keeper says what that means. Tries go on,
+On failure  The last document stays, and grows old; the core says what that means. Tries go on,
             further apart and not in step with other gates.
 """
 
@@ -27,7 +27,7 @@ def monotonic_ms() -> float:
     return time.monotonic() * 1000
 
 
-class Watcher:
+class Poller:
     """Reads the state document once a second, in a thread of its own.
 
     Args:

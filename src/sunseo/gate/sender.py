@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sunseo.gate.origin import LOST, Answered, Origin
+from sunseo.gate.origin import LOST, Origin, OriginAnswer
 from sunseo.gate.verifier import PassVerifier
 from sunseo.passes.tokens import Pass, TokenError
 
@@ -58,7 +58,7 @@ class _Ended(NamedTuple):
     text: str
 
 
-class Signals(NamedTuple):
+class SignalOptions(NamedTuple):
     """Where the site's p99 is told, if it is: with an operator key, against a target."""
 
     operator_key: str
@@ -66,7 +66,7 @@ class Signals(NamedTuple):
     source: str = "gate"
 
 
-class Courier:
+class Sender:
     """One thread between the gate and Sunseo.
 
     Args:
@@ -81,7 +81,7 @@ class Courier:
         origin: Origin,
         verifier: PassVerifier,
         now_ms: Callable[[], float],
-        signals: Signals | None = None,
+        signals: SignalOptions | None = None,
     ) -> None:
         self._origin = origin
         self._verifier = verifier
@@ -227,7 +227,7 @@ class Courier:
 
     def _ask(
         self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
-    ) -> Answered | None:
+    ) -> OriginAnswer | None:
         """One request; None where it makes sense to repeat it."""
         try:
             answered = self._origin.ask("POST", self._base + path, body, headers)
@@ -260,14 +260,14 @@ class Courier:
             note.answer.set_result(None)
 
     def start(self) -> None:
-        threading.Thread(target=self.run, name="sunseo-gate-courier", daemon=True).start()
+        threading.Thread(target=self.run, name="sunseo-gate-sender", daemon=True).start()
 
     def stop(self) -> None:
         self._stopped = True
         self._wake.set()
 
 
-def _items(answered: Answered, count: int) -> list[dict[str, Any]]:
+def _items(answered: OriginAnswer, count: int) -> list[dict[str, Any]]:
     """The answers of a batch in its order; without any, all are refused."""
     nothing: list[dict[str, Any]] = [{} for _ in range(count)]
     try:

@@ -15,7 +15,7 @@ import msgspec
 
 from sunseo.core.signing import Verify, decode_base64url, ed25519_verifier, mac_verifier
 from sunseo.passes.keys import GateKeys
-from sunseo.passes.tokens import STATE_PREFIX, Kind, Pass, TokenError, read_pass, unseal
+from sunseo.passes.tokens import STATE_PREFIX, Pass, TokenError, TokenKind, read_pass, unseal
 
 REMEMBERED_MAX = 4096
 """Genuine passes whose signature is not computed again. Forged ones are never remembered."""
@@ -151,7 +151,7 @@ class PassVerifier:
         return state
 
     def _open(self, text: str) -> Pass:
-        return read_pass(unseal(text, Kind.PASS, self.room, self._key))
+        return read_pass(unseal(text, TokenKind.PASS, self.room, self._key))
 
     def _key(self, key_id: int, ed25519: bool) -> Verify | None:
         return self._passes.get(key_id) if ed25519 == self._ed25519 else None

@@ -11,10 +11,10 @@ from concurrent.futures import Future
 from http import HTTPStatus
 from typing import Any, Unpack, cast
 
-from sunseo.gate.answers import HANDOVER, Answer, Header, ended_cookie
-from sunseo.gate.decision import Keeper, Verdict
+from sunseo.gate.answers import HANDOVER, GateAnswer, Header, ended_cookie
+from sunseo.gate.decision import Decision, GateCore
 from sunseo.gate.options import GateArguments, options_of
-from sunseo.gate.policy import Asked
+from sunseo.gate.policy import GateRequest
 from sunseo.gate.sender import COMMANDS, Command, Renewed
 
 Environ = dict[str, Any]
@@ -40,7 +40,7 @@ class WaitingRoomMiddleware:
 
     def __init__(self, app: App, **arguments: Unpack[GateArguments]) -> None:
         self._app = app
-        self.keeper = Keeper(options_of(arguments))
+        self.core = GateCore(options_of(arguments))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         begun = time.perf_counter()
@@ -49,17 +49,17 @@ class WaitingRoomMiddleware:
         asked = self._asked(environ)
         answer = None
         if HANDOVER in asked.query:
-            answer = self.keeper.handover(cookie, asked)
-        verdict = Verdict(answer) if answer else self.keeper.judge(cookie, shown, lambda: asked)
-        if verdict.answer is not None:
-            return _refuse(environ, start_response, verdict.answer)
+            answer = self.core.handover(cookie, asked)
+        decision = Decision(answer) if answer else self.core.judge(cookie, shown, lambda: asked)
+        if decision.answer is not None:
+            return _refuse(environ, start_response, decision.answer)
         kept = {name: value for name, value in environ.items() if not name.startswith(_OURS)}
-        if verdict.ticket is not None:
-            kept["HTTP_SUNSEO_PASS_ID"] = str(verdict.ticket.pass_id)
-            kept["HTTP_SUNSEO_PASS"] = verdict.text
-        return self._app(kept, self._after(asked, start_response, verdict, begun))
+        if decision.ticket is not None:
+            kept["HTTP_SUNSEO_PASS_ID"] = str(decision.ticket.pass_id)
+            kept["HTTP_SUNSEO_PASS"] = decision.text
+        return self._app(kept, self._after(asked, start_response, decision, begun))
 
-    def _asked(self, environ: Environ) -> Asked:
+    def _asked(self, environ: Environ) -> GateRequest:
         headers = {
             name[5:].replace("_", "-").lower(): value
             for name, value in environ.items()
@@ -68,45 +68,47 @@ class WaitingRoomMiddleware:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         line = next((environ[name] for name in _REQUEST_LINES if environ.get(name)), None)
         forwarded = headers.get("x-forwarded-for")
-        return Asked(
+        return GateRequest(
             method=environ["REQUEST_METHOD"],
             path=path.encode("latin-1").decode("utf-8", "replace") or "/",
             raw_path=None if line is None else line.partition("?")[0].encode("latin-1"),
             query=environ.get("QUERY_STRING", ""),
             headers=headers,
             scheme=environ["wsgi.url_scheme"],
-            client=self.keeper.proxies.client_of(
+            client=self.core.proxies.client_of(
                 environ.get("REMOTE_ADDR"), [forwarded] if forwarded else []
             ),
         )
 
     def _after(
-        self, asked: Asked, start_response: StartResponse, verdict: Verdict, begun: float
+        self, asked: GateRequest, start_response: StartResponse, decision: Decision, begun: float
     ) -> StartResponse:
         def started(status: str, headers: list[Header], *more: Any) -> Any:
-            if self.keeper.options.signals is not None:
-                self.keeper.courier.seconds.append(time.perf_counter() - begun)
-            return start_response(status, self._opened(asked, headers, verdict), *more)
+            if self.core.options.signals is not None:
+                self.core.sender.seconds.append(time.perf_counter() - begun)
+            return start_response(status, self._opened(asked, headers, decision), *more)
 
         return started
 
-    def _opened(self, asked: Asked, headers: list[Header], verdict: Verdict) -> list[Header]:
+    def _opened(
+        self, asked: GateRequest, headers: list[Header], decision: Decision
+    ) -> list[Header]:
         """The headers of the site's answer: its command obeyed and taken out, our cookies in."""
         secure = asked.scheme == "https"
         command = next((value for name, value in headers if name.lower() == _COMMAND), None)
-        cookies = list(verdict.cookies)
+        cookies = list(decision.cookies)
         if command is not None:
             headers = [pair for pair in headers if pair[0].lower() != _COMMAND]
             named = command.strip().lower()
-            if named in COMMANDS and verdict.ticket is not None:
-                self.keeper.courier.end(cast("Command", named), verdict.ticket, verdict.text)
-                cookies = [ended_cookie(self.keeper.room, secure)]
-        elif verdict.renewal is not None and verdict.ticket is not None:
-            renewed = _in_time(verdict.renewal, self.keeper.options.renewal_wait_s)
+            if named in COMMANDS and decision.ticket is not None:
+                self.core.sender.end(cast("Command", named), decision.ticket, decision.text)
+                cookies = [ended_cookie(self.core.room, secure)]
+        elif decision.renewal is not None and decision.ticket is not None:
+            renewed = _in_time(decision.renewal, self.core.options.renewal_wait_s)
             if renewed is not None:
-                cookies.append(self.keeper.cookie_of(renewed.text, secure))
-            elif not verdict.renewal.done():
-                cookies.append(self.keeper.renewing_cookie(verdict.ticket, secure))
+                cookies.append(self.core.cookie_of(renewed.text, secure))
+            elif not decision.renewal.done():
+                cookies.append(self.core.renewing_cookie(decision.ticket, secure))
         return [*headers, *((name.title(), value) for name, value in cookies)]
 
 
@@ -117,7 +119,7 @@ def _in_time(renewal: "Future[Renewed | None]", wait_s: float) -> Renewed | None
         return None
 
 
-def _refuse(environ: Environ, start_response: StartResponse, answer: Answer) -> Iterable[bytes]:
+def _refuse(environ: Environ, start_response: StartResponse, answer: GateAnswer) -> Iterable[bytes]:
     headers = [(name.title(), value) for name, value in answer.headers]
     headers.append(("Content-Length", str(len(answer.body))))
     start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)

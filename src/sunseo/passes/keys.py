@@ -23,12 +23,12 @@ from sunseo.core.signing import (
 )
 from sunseo.passes.tokens import (
     STATE_PREFIX,
-    Kind,
     Nonce,
     Pass,
     Place,
     Receipt,
     Token,
+    TokenKind,
     kind_of,
     read_nonce,
     read_pass,
@@ -45,10 +45,10 @@ SUBKEYS_KEPT_MAX = 4096
 SIGNERS_KEPT_MAX = 256
 
 _PURPOSES = {
-    Kind.PLACE: b"place",
-    Kind.PASS: b"pass",
-    Kind.NONCE: b"nonce",
-    Kind.RECEIPT: b"receipt",
+    TokenKind.PLACE: b"place",
+    TokenKind.PASS: b"pass",
+    TokenKind.NONCE: b"nonce",
+    TokenKind.RECEIPT: b"receipt",
 }
 _STATE = b"state"
 _ED25519_SEED = b"pass-ed25519"
@@ -122,18 +122,20 @@ class KeyRing:
         Raises:
             TokenError: see `tokens.unseal`; so do all of these.
         """
-        return read_place(unseal(text, Kind.PLACE, room, self._find(Kind.PLACE, room)))
+        return read_place(unseal(text, TokenKind.PLACE, room, self._find(TokenKind.PLACE, room)))
 
     def open_pass(self, text: str, room: int) -> Pass:
         """Verify a pass of this room; epoch and expiry are for the caller to compare."""
-        return read_pass(unseal(text, Kind.PASS, room, self._find(Kind.PASS, room)))
+        return read_pass(unseal(text, TokenKind.PASS, room, self._find(TokenKind.PASS, room)))
 
     def open_nonce(self, text: str, room: int) -> Nonce:
         """Verify a nonce of this room; its age is for the caller to judge."""
-        return read_nonce(unseal(text, Kind.NONCE, room, self._find(Kind.NONCE, room)))
+        return read_nonce(unseal(text, TokenKind.NONCE, room, self._find(TokenKind.NONCE, room)))
 
     def open_receipt(self, text: str, room: int) -> Receipt:
-        return read_receipt(unseal(text, Kind.RECEIPT, room, self._find(Kind.RECEIPT, room)))
+        return read_receipt(
+            unseal(text, TokenKind.RECEIPT, room, self._find(TokenKind.RECEIPT, room))
+        )
 
     def state_signature(self, room: int, document: bytes, ed25519: bool = False) -> str:
         """Sign a state document: its bytes before `,"signature":"`."""
@@ -164,14 +166,16 @@ class KeyRing:
             return GateKey(key_id, public_key=encode_base64url(public_key))
         return GateKey(
             key_id,
-            pass_key=encode_base64url(self._subkey(_PURPOSES[Kind.PASS], key_id, room)),
+            pass_key=encode_base64url(self._subkey(_PURPOSES[TokenKind.PASS], key_id, room)),
             state_key=encode_base64url(self._subkey(_STATE, key_id, room)),
         )
 
-    def _find(self, kind: Kind, room: int) -> Callable[[int, bool], Verify | None]:
+    def _find(self, kind: TokenKind, room: int) -> Callable[[int, bool], Verify | None]:
         return partial(self._verifier, kind, room)
 
-    def _make_verifier(self, kind: Kind, room: int, key_id: int, ed25519: bool) -> Verify | None:
+    def _make_verifier(
+        self, kind: TokenKind, room: int, key_id: int, ed25519: bool
+    ) -> Verify | None:
         if key_id not in self._secrets:
             return None
         if ed25519:

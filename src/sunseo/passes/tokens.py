@@ -49,7 +49,7 @@ class TokenError(ValueError):
         self.reason: Reason = reason
 
 
-class Kind(IntEnum):
+class TokenKind(IntEnum):
     """What a token is; the second byte of each."""
 
     PLACE = 1
@@ -131,25 +131,25 @@ class _Layout(NamedTuple):
 
 
 _LAYOUTS = {
-    Kind.PLACE: _Layout(_HEAD.size, b"sunseo:place:v1\0", _ACCOUNT),
-    Kind.PASS: _Layout(_PASS.size, b"sunseo:pass:v1\0", _ACCOUNT | _ED25519),
-    Kind.NONCE: _Layout(_NONCE.size, b"sunseo:nonce:v1\0", 0),
-    Kind.RECEIPT: _Layout(_RECEIPT.size, b"sunseo:receipt:v1\0", _ACCOUNT),
+    TokenKind.PLACE: _Layout(_HEAD.size, b"sunseo:place:v1\0", _ACCOUNT),
+    TokenKind.PASS: _Layout(_PASS.size, b"sunseo:pass:v1\0", _ACCOUNT | _ED25519),
+    TokenKind.NONCE: _Layout(_NONCE.size, b"sunseo:nonce:v1\0", 0),
+    TokenKind.RECEIPT: _Layout(_RECEIPT.size, b"sunseo:receipt:v1\0", _ACCOUNT),
 }
 STATE_PREFIX = b"sunseo:state:v1\0"
 CHARACTERS_MAX = 208  # a pass signed with Ed25519; anything longer is not even decoded
 
 
-def kind_of(token: Token) -> Kind:
+def kind_of(token: Token) -> TokenKind:
     match token:
         case Place():
-            return Kind.PLACE
+            return TokenKind.PLACE
         case Pass():
-            return Kind.PASS
+            return TokenKind.PASS
         case Nonce():
-            return Kind.NONCE
+            return TokenKind.NONCE
         case Receipt():
-            return Kind.RECEIPT
+            return TokenKind.RECEIPT
 
 
 def seal(token: Token, key_id: int, sign: Callable[[bytes], bytes], ed25519: bool = False) -> str:
@@ -162,7 +162,7 @@ def seal(token: Token, key_id: int, sign: Callable[[bytes], bytes], ed25519: boo
         ed25519: for a pass only.
     """
     kind = kind_of(token)
-    if ed25519 and kind is not Kind.PASS:
+    if ed25519 and kind is not TokenKind.PASS:
         raise ValueError("only passes are signed with Ed25519")
     body = _written(token, key_id, _ED25519 if ed25519 else 0)
     return encode_base64url(body + sign(_LAYOUTS[kind].prefix + body))
@@ -171,29 +171,35 @@ def seal(token: Token, key_id: int, sign: Callable[[bytes], bytes], ed25519: boo
 def _written(token: Token, key_id: int, signed_by: int) -> bytes:
     match token:
         case Place():
-            return _HEAD.pack(*_head(token, Kind.PLACE, key_id, signed_by, token.number))
+            return _HEAD.pack(*_head(token, TokenKind.PLACE, key_id, signed_by, token.number))
         case Pass():
             return _PASS.pack(
-                *_head(token, Kind.PASS, key_id, signed_by, token.number),
+                *_head(token, TokenKind.PASS, key_id, signed_by, token.number),
                 token.expires_at_ms,
                 token.pass_id.bytes,
                 token.renewal,
             )
         case Receipt():
             return _RECEIPT.pack(
-                *_head(token, Kind.RECEIPT, key_id, signed_by, 0), token.entrant.bytes
+                *_head(token, TokenKind.RECEIPT, key_id, signed_by, 0), token.entrant.bytes
             )
         case Nonce():
             stamped = token.id.bytes
             if _MINUTE.unpack_from(stamped)[0] != token.minute:
                 raise ValueError("a nonce's id begins with its minute")
             return _NONCE.pack(
-                VERSION, Kind.NONCE, key_id, 0, token.room, token.minute, stamped[_MINUTE.size :]
+                VERSION,
+                TokenKind.NONCE,
+                key_id,
+                0,
+                token.room,
+                token.minute,
+                stamped[_MINUTE.size :],
             )
 
 
 def _head(
-    token: Place | Pass | Receipt, kind: Kind, key_id: int, signed_by: int, number: int
+    token: Place | Pass | Receipt, kind: TokenKind, key_id: int, signed_by: int, number: int
 ) -> tuple[int | bytes, ...]:
     if len(token.binding) != BINDING_BYTES:  # pack would pad or cut it without a word
         raise ValueError("a binding has 16 bytes")
@@ -212,7 +218,9 @@ def _head(
     )
 
 
-def unseal(text: str, kind: Kind, room: int, key_of: Callable[[int, bool], Verify | None]) -> bytes:
+def unseal(
+    text: str, kind: TokenKind, room: int, key_of: Callable[[int, bool], Verify | None]
+) -> bytes:
     """Decode a token and verify it, and give its body.
 
     Args:

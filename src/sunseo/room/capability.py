@@ -32,7 +32,7 @@ from sunseo.room.line.lanes import RoomLane, RoomLanes
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
 from sunseo.room.pacing.controller import Controller, StepReport, StockOf
-from sunseo.room.pacing.health import SiteHealth, Tally, WaitWatch, WorkerHealth
+from sunseo.room.pacing.health import AnswerTally, SiteHealth, WaitWatch, WorkerHealth
 from sunseo.room.pacing.signals import Signals, signal_endpoints
 from sunseo.room.pages.routes import page_endpoints
 from sunseo.room.pages.visitor import Reception
@@ -53,7 +53,7 @@ REPORT_EVERY_S = 1.0
 EXPIRE_EVERY_S = 0.5
 
 
-class Turn(NamedTuple):
+class BackgroundTurn(NamedTuple):
     """Work that wiring repeats."""
 
     name: str
@@ -61,14 +61,14 @@ class Turn(NamedTuple):
     every_s: float
 
 
-class Outside(NamedTuple):
+class SaleSource(NamedTuple):
     """What rooms ask of the rest of the house, which they never import."""
 
     sale_exists: SaleExists
     stock_of: StockOf
 
 
-class RoomHouse:
+class RoomCapability:
     """One organisation's rooms in one process.
 
     Args:
@@ -97,8 +97,8 @@ class RoomHouse:
         engine: AsyncEngine,
         lanes: list[RoomLane],
         waits: list[WaitWatch],
-        tally: Tally,
-        outside: Outside,
+        tally: AnswerTally,
+        outside: SaleSource,
         aside: SetAside,
         on_clock: Callable[[Instant], None] = lambda _now: None,
     ) -> None:
@@ -176,16 +176,16 @@ class RoomHouse:
         reception = Reception(self.keys, persons, guests, self._settings.guest_session_s)
         return page_endpoints(self.service, self.board, self.admission, reception)
 
-    def turns(self) -> list[Turn]:
+    def turns(self) -> list[BackgroundTurn]:
         """What is to be repeated while the worker runs."""
         control_s = self._settings.room_control_s
         return [
-            Turn("room_board", self.board.run_once, self._settings.room_tick_s),
-            Turn("room_controller", self._control, control_s),
-            Turn("room_drawer", self._drawer.run_once, control_s),
-            Turn("room_expirer", self._expirer.run_once, EXPIRE_EVERY_S),
-            Turn("room_health", self._worker_health.run_once, control_s),
-            Turn("room_reporter", self._reporter.run_once, REPORT_EVERY_S),
+            BackgroundTurn("room_board", self.board.run_once, self._settings.room_tick_s),
+            BackgroundTurn("room_controller", self._control, control_s),
+            BackgroundTurn("room_drawer", self._drawer.run_once, control_s),
+            BackgroundTurn("room_expirer", self._expirer.run_once, EXPIRE_EVERY_S),
+            BackgroundTurn("room_health", self._worker_health.run_once, control_s),
+            BackgroundTurn("room_reporter", self._reporter.run_once, REPORT_EVERY_S),
         ]
 
     def start(self) -> None:

@@ -3,8 +3,8 @@
 While the database is away, lanes and loops fail dozens of times a second, all in the same way. The
 first line says what anybody needs to know; the following ones how often it went on.
 
-State       For each complaint, when it was last heard, when it is said again, and how often it was
-            held back meanwhile.
+State       For each kind of trouble, when it was last heard, when it is said again, and how often
+            it was held back meanwhile.
 Guarantee   What is new is said at once, what goes on after one second, two, four and so on, at most
             a minute apart. What is held back is counted in the next line about it. What was not
             heard for half a minute is new again.
@@ -31,8 +31,8 @@ class _Said(msgspec.Struct):
     held_back: int = 0
 
 
-class Complaints:
-    """Those of one process.
+class LogThrottle:
+    """What was said by one process.
 
     Args:
         say: writes a line: an event's name, and what else is known of it.
@@ -51,9 +51,7 @@ class Complaints:
         self._monotonic = monotonic
         self._said: dict[tuple[object, ...], _Said] = {}
 
-    def complain(
-        self, event: str, error: Exception, *, same: str | None = None, **about: str
-    ) -> None:
+    def log(self, event: str, error: Exception, *, same: str | None = None, **about: str) -> None:
         """Say it, unless the same was said lately; `same` is what makes it so, if not the rest."""
         kind = (event, same) if same is not None else (event, type(error), *about.values())
         now = self._monotonic()
@@ -79,7 +77,7 @@ class Complaints:
         return any(kind[0] == event for kind in self._said)
 
     def take_back(self, event: str) -> bool:
-        """Take back all complaints of an event; whether there were any."""
+        """Take back all that was said of an event; whether there were any."""
         kinds = [kind for kind in self._said if kind[0] == event]
         for kind in kinds:
             del self._said[kind]

@@ -14,13 +14,13 @@ from sunseo.web.authentication import Authentication
 from sunseo.web.endpoint import (
     Answer,
     Auth,
+    BodyStream,
     Call,
     Endpoint,
     Header,
     LaneHandler,
     Record,
     Reply,
-    Stream,
 )
 from sunseo.web.input.bodies import BodyReader
 from sunseo.web.input.paths import Template
@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 _NO_STORE: Header = (b"cache-control", b"no-store")
 
-Rendered = tuple[int, list[Header], bytes | Stream]
+Rendered = tuple[int, list[Header], bytes | BodyStream]
 """Status, headers and body of a response."""
 
 
@@ -127,10 +127,10 @@ class Adapter:
         body = reply.body
         if body is None:
             headers = list(self._headers[1:])
-            encoded: bytes | Stream = b""
+            encoded: bytes | BodyStream = b""
         else:
             headers = list(self._headers)
-            encoded = body if isinstance(body, bytes | Stream) else _encode(body)
+            encoded = body if isinstance(body, bytes | BodyStream) else _encode(body)
         for header in reply.headers:
             if header[0] in (b"content-type", b"cache-control"):
                 headers = [known for known in headers if known[0] != header[0]]

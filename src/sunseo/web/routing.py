@@ -25,8 +25,8 @@ class Methods:
 
     def from_other_sites(self) -> str:
         """The methods that pages of other sites may use."""
-        crossing = (m for m, adapter in self.adapters.items() if adapter.endpoint.cross_origin)
-        return ", ".join(sorted(crossing))
+        allowed = (m for m, adapter in self.adapters.items() if adapter.endpoint.cross_origin)
+        return ", ".join(sorted(allowed))
 
     def refuse(self, method: str) -> ProblemError:
         allow = ", ".join(sorted(self.adapters))

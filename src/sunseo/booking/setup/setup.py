@@ -26,7 +26,7 @@ from sunseo.journal.events import (
     SeatsAdded,
     StocksAdded,
 )
-from sunseo.journal.store import Entry, append_cold
+from sunseo.journal.store import JournalEntry, append_cold
 from sunseo.operators import audit
 from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work, once
 from sunseo.postgres.clock import read_clock
@@ -193,7 +193,7 @@ class Setup:
         version: int = raised.scalar_one()
         now = await read_clock(connection)
         await append_cold(
-            connection, Entry(SALES.name, self._organisation, sale, version, [event]), now
+            connection, JournalEntry(SALES.name, self._organisation, sale, version, [event]), now
         )
         await audit.append(
             connection,

@@ -25,12 +25,12 @@ OFFERS_BYTES_MAX = 16 * 1024 * 1024
 IMPORT_BYTES_MAX = 16 * 1024 * 1024  # 50,000 seats told one by one
 
 
-class SaleCreated(msgspec.Struct, frozen=True):
+class SaleCreatedBody(msgspec.Struct, frozen=True):
     sale: int
     version: int
 
 
-class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):
+class SeatsAddedBody(msgspec.Struct, frozen=True, kw_only=True):
     """How many seats are new, with their numbers, and how many were there before."""
 
     sale: int
@@ -41,7 +41,7 @@ class SeatsAdded(msgspec.Struct, frozen=True, kw_only=True):
     last_seat: int | None
 
 
-class StocksAdded(msgspec.Struct, frozen=True):
+class StocksAddedBody(msgspec.Struct, frozen=True):
     """The numbers that stocks and products have, in the order given.
 
     Those that were there before stand in `stocks_existing` and `products_existing` as well.
@@ -55,7 +55,7 @@ class StocksAdded(msgspec.Struct, frozen=True):
     products_existing: list[int] = []
 
 
-class SalePaused(msgspec.Struct, frozen=True):
+class SalePausedBody(msgspec.Struct, frozen=True):
     sale: int
     version: int
     paused: bool
@@ -124,7 +124,7 @@ def setup_endpoints(
             summary="Create a sale",
             handler=handlers.create_sale,
             request=NewSale,
-            response=SaleCreated,
+            response=SaleCreatedBody,
             success=201,
             outcomes=SETUP_OUTCOMES,
             auth=Auth.OPERATOR,
@@ -137,7 +137,7 @@ def setup_endpoints(
             summary="Add seats to a sale, one by one or in blocks",
             handler=handlers.add_seats,
             request=NewSeats,
-            response=SeatsAdded,
+            response=SeatsAddedBody,
             success=201,
             outcomes=SETUP_OUTCOMES,
             auth=Auth.OPERATOR,
@@ -151,7 +151,7 @@ def setup_endpoints(
             summary="Add stocks, and products that draw on them",
             handler=handlers.add_stocks,
             request=NewStocks,
-            response=StocksAdded,
+            response=StocksAddedBody,
             success=201,
             outcomes=SETUP_OUTCOMES,
             auth=Auth.OPERATOR,
@@ -163,7 +163,7 @@ def setup_endpoints(
             path="/v1/sales/{sale:int}/pause",
             summary="Take no new holds until the sale is resumed",
             handler=handlers.pause,
-            response=SalePaused,
+            response=SalePausedBody,
             outcomes=SETUP_OUTCOMES,
             auth=Auth.OPERATOR,
             idempotent_key=True,
@@ -175,7 +175,7 @@ def setup_endpoints(
             path="/v1/sales/{sale:int}/resume",
             summary="Let a paused sale go on",
             handler=handlers.resume,
-            response=SalePaused,
+            response=SalePausedBody,
             outcomes=SETUP_OUTCOMES,
             auth=Auth.OPERATOR,
             idempotent_key=True,
@@ -216,19 +216,19 @@ class SetupHandlers:
 
     async def create_sale(self, call: Call) -> Answer:
         answer = await self._setup.create_sale(call.operator, call.idempotency_key, call.body)
-        return self._changed(answer, SaleCreated)
+        return self._changed(answer, SaleCreatedBody)
 
     async def add_seats(self, call: Call) -> Answer:
         answer = await self._setup.add_seats(
             call.operator, call.idempotency_key, call.path["sale"], call.body
         )
-        return self._changed(answer, SeatsAdded)
+        return self._changed(answer, SeatsAddedBody)
 
     async def add_stocks(self, call: Call) -> Answer:
         answer = await self._setup.add_stocks(
             call.operator, call.idempotency_key, call.path["sale"], call.body
         )
-        return self._changed(answer, StocksAdded)
+        return self._changed(answer, StocksAddedBody)
 
     def _changed(self, answer: EffectAnswer, body: type[msgspec.Struct]) -> Answer:
         """Show what is on offer now at once; other workers do so with their board's next turn."""
@@ -246,7 +246,7 @@ class SetupHandlers:
         answer = await self._setup.set_paused(
             call.operator, call.idempotency_key, call.path["sale"], paused=paused
         )
-        return _reply(answer, SalePaused)
+        return _reply(answer, SalePausedBody)
 
 
 def _reply(answer: EffectAnswer, body: type[msgspec.Struct]) -> Answer:

@@ -47,7 +47,7 @@ def decoder() -> Decoder:
     return made
 
 
-class Answer:
+class ColumnResult:
     """What one statement answered, by columns; decoded when it is first looked at."""
 
     __slots__ = ("_columns", "_decoder", "_names", "_result")

@@ -19,7 +19,7 @@ from psycopg.pq.abc import PGresult
 
 from sunseo.postgres.errors import trouble_of
 from sunseo.postgres.pipelined.answers import (
-    Answer,
+    ColumnResult,
     Decoder,
     NothingToDo,
     error_of,
@@ -31,7 +31,7 @@ from sunseo.postgres.pipelined.lost import CommitUnknownError, NothingDoneError
 Statement: TypeAlias = tuple[str, Sequence[str | bytes | None]]
 """A query and its arguments: text that the query casts, or bytes in PostgreSQL's binary form."""
 
-Columns: TypeAlias = Answer | NothingToDo
+Columns: TypeAlias = ColumnResult | NothingToDo
 
 Outcome: TypeAlias = list[Columns] | Exception
 
@@ -54,7 +54,7 @@ PLAIN_WARNING = "01000"
 WAITS_FOR_STANDBY = "SyncRepWaitForLSN"  # the server's function; its sentence may be translated
 
 
-class Transaction:
+class PipelinedTransaction:
     """A transaction, as far as it has been sent.
 
     Attributes:
@@ -94,7 +94,7 @@ class Segment:
         if any(words[int(self.opens) : len(words) - bool(self.ending)]):
             raise ValueError("BEGIN is the first statement of a segment, COMMIT the last")
         self.parameters: list[tuple[Sequence[Buffer | None], Sequence[int] | None]] = []
-        self.transaction: Transaction | None = None
+        self.transaction: PipelinedTransaction | None = None
         self.results: list[PGresult] = []
         self.warnings: list[tuple[int, asyncpg.PostgresError]] = []
         self.unprepared: asyncpg.PostgresError | None = None
@@ -137,7 +137,7 @@ class Segment:
             return _put(error)
         if self._met_another:
             return NothingDoneError("its BEGIN met a transaction that somebody has left open")
-        answers: list[Columns] = [Answer(result, decoder) for result in self.results]
+        answers: list[Columns] = [ColumnResult(result, decoder) for result in self.results]
         if self.commits and answers[-1].tag != COMMIT:
             return NothingDoneError(f"COMMIT was answered {answers[-1].tag}")
         if self.commits and (doubt := self._doubt()):

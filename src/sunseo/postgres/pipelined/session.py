@@ -40,9 +40,9 @@ from sunseo.postgres.pipelined.segments import (
     ROLLBACK,
     Columns,
     Outcome,
+    PipelinedTransaction,
     Segment,
     Statement,
-    Transaction,
     caused,
     last_word_in,
 )
@@ -83,8 +83,8 @@ class PipelineSession:
         self._prepared = 0
         self._waiting: deque[Segment] = deque()  # not sent yet
         self._in_flight: deque[Segment | Preparation] = deque()  # in the order they were sent
-        self._transaction: Transaction | None = None  # of what is sent next
-        self._begun: Transaction | None = None  # the last one that the server has begun
+        self._transaction: PipelinedTransaction | None = None  # of what is sent next
+        self._begun: PipelinedTransaction | None = None  # the last one that the server has begun
         self._is_clearing = False
         self._is_stale = False
         link.pgconn.enter_pipeline_mode()
@@ -156,7 +156,7 @@ class PipelineSession:
                 raise RuntimeError("BEGIN inside of a transaction")
             if current is not None:
                 self._is_clearing = True  # it has failed, and its owner has not rolled it back
-            current = Transaction()
+            current = PipelinedTransaction()
         elif current is None and segment.ending and not segment.is_rollback:
             raise RuntimeError(f"{segment.ending} outside of a transaction")
         segment.transaction = current
@@ -296,7 +296,7 @@ class PipelineSession:
             status == TransactionStatus.INTRANS and not is_ours
         ):
             rollback = Segment([ROLLBACK], _future())
-            rollback.transaction = Transaction()
+            rollback.transaction = PipelinedTransaction()
             rollback.encode([(ROLLBACK, ())])
             self._waiting.appendleft(rollback)
 

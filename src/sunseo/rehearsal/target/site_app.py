@@ -20,7 +20,7 @@ from msgspec import Meta
 from sunseo.core.processes import exit_with_parent
 from sunseo.gate.asgi import Receive, Scope, Send, WaitingRoomMiddleware
 from sunseo.gate.policy import BypassRules
-from sunseo.gate.sender import Signals
+from sunseo.gate.sender import SignalOptions
 from sunseo.web.server.single import serve_alone
 
 CONNECTIONS_MAX = 4096
@@ -129,7 +129,7 @@ async def _serve(terms: SiteConfig) -> None:
         keys=terms.keys,
         sunseo_url=terms.sunseo_url,
         bypass=BypassRules(paths=(TALLY,)),
-        signals=Signals(terms.operator_key, terms.site.target_s),
+        signals=SignalOptions(terms.operator_key, terms.site.target_s),
     )
     await serve_alone(guarded, "127.0.0.1", terms.port, connections_max=CONNECTIONS_MAX)
 

@@ -23,9 +23,9 @@ from sunseo.core.networks import (
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.room.admission.challenge import (
     ANSWER_CHARACTERS_MAX,
-    Asked,
     Challenge,
     ChallengeBody,
+    Challenged,
     Verdict,
 )
 from sunseo.room.setup.settings import RoomSettings
@@ -134,7 +134,7 @@ class Admission:
             return ChallengeBody("none")
         return challenge.issue(room, settings.challenge_difficulty, nonce, self._wall())
 
-    def forgive(self, request: JoinRequest) -> None:
+    def forget_failures(self, request: JoinRequest) -> None:
         """Have a join that was admitted count for no limit: we could not do it, and said so."""
         for buckets, key, most in self._counted(request):
             buckets.give_back(key, most)
@@ -182,7 +182,7 @@ class Admission:
             return "unknown"
         if len(answer) > ANSWER_CHARACTERS_MAX:
             return "failed"
-        asked = Asked(request.room, request.holder, request.nonce, request.client)
+        asked = Challenged(request.room, request.holder, request.nonce, request.client)
         return await challenge.verify(answer, asked, self._wall())
 
 

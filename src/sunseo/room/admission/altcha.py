@@ -31,7 +31,7 @@ from uuid import UUID
 import msgspec
 
 from sunseo.core.signing import hmac_sha256
-from sunseo.room.admission.challenge import Asked, ChallengeBody, Verdict
+from sunseo.room.admission.challenge import ChallengeBody, Challenged, Verdict
 
 ALGORITHM = "SHA-256"
 LIFETIME_S = 300  # a slow phone needs seconds; a form left open for a while asks anew
@@ -84,7 +84,7 @@ class Altcha:
         signature = _signature(self._keys_of(room)[0], digest)
         return ChallengeBody("altcha", ALGORITHM, digest, difficulty, salt, signature)
 
-    async def verify(self, answer: str, asked: Asked, now: float) -> Verdict:
+    async def verify(self, answer: str, asked: Challenged, now: float) -> Verdict:
         solved = _read(answer)
         if solved is None or solved.algorithm != ALGORITHM or solved.number < 0:
             return "failed"

@@ -20,7 +20,7 @@ class ChallengeBody(msgspec.Struct, frozen=True, omit_defaults=True):
     sitekey: str | None = None
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Challenged(msgspec.Struct, frozen=True):
     """Who answers a challenge.
 
     Attributes:
@@ -47,6 +47,6 @@ class Challenge(Protocol):
         """A new challenge, bound to a nonce where one is named."""
         ...
 
-    async def verify(self, answer: str, asked: Asked, now: float) -> Verdict:
+    async def verify(self, answer: str, asked: Challenged, now: float) -> Verdict:
         """Judge an answer. `now` is wall-clock seconds since 1970."""
         ...

@@ -21,7 +21,7 @@ from uuid import UUID
 import aiohttp
 import msgspec
 
-from sunseo.room.admission.challenge import Asked, ChallengeBody, Verdict
+from sunseo.room.admission.challenge import ChallengeBody, Challenged, Verdict
 
 SITEVERIFY = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
 ANSWER_BYTES_MAX = 16_384
@@ -67,7 +67,7 @@ class Turnstile:
     def issue(self, room: int, difficulty: int, nonce: UUID | None, now: float) -> ChallengeBody:  # noqa: ARG002 - the service makes its own challenges
         return ChallengeBody("turnstile", sitekey=self._site_key)
 
-    async def verify(self, answer: str, asked: Asked, now: float) -> Verdict:  # noqa: ARG002 - the service has its own clock
+    async def verify(self, answer: str, asked: Challenged, now: float) -> Verdict:  # noqa: ARG002 - the service has its own clock
         try:
             verdict = _decode(await self._ask(answer, asked))
         except TimeoutError:
@@ -86,7 +86,7 @@ class Turnstile:
         if self._session is not None:
             await self._session.close()
 
-    async def _ask(self, answer: str, asked: Asked) -> bytes:
+    async def _ask(self, answer: str, asked: Challenged) -> bytes:
         if self._session is None:
             # Its own connections only: a redirect or a proxy variable must not lead elsewhere.
             self._session = aiohttp.ClientSession(timeout=self._timeout, trust_env=False)
@@ -105,6 +105,6 @@ class Turnstile:
         return "unknown"
 
 
-def _repeatable(asked: Asked, answer: str) -> UUID:
+def _repeatable(asked: Challenged, answer: str) -> UUID:
     digest = sha256(asked.holder.bytes + answer.encode("utf-8", "surrogatepass")).digest()
     return UUID(bytes=digest[:16], version=4)

@@ -29,13 +29,13 @@ from sunseo.core.later import LaterOutcome
 from sunseo.passes.keys import KeyRing
 from sunseo.room.board.halted import halted_of
 from sunseo.room.board.state import (
+    BoardReading,
     Halted,
-    Reading,
-    RoomState,
     Shown,
     ShownDraw,
     Slowed,
     StateAnswer,
+    StateDocument,
     content_of,
     moment_of,
     pass_terms_of,
@@ -103,7 +103,7 @@ class RoomView(msgspec.Struct, frozen=True):
     situation: Situation
     revoked: tuple[UUID, ...]
     now: Instant
-    state: RoomState
+    state: StateDocument
     content: bytes
     answer: StateAnswer
     void: frozenset[UUID] = frozenset()
@@ -157,7 +157,7 @@ class RoomBoard:
     ) -> None:
         self._on_clock = on_clock
         self._readings = 0
-        self._last = Reading()
+        self._last = BoardReading()
         self._looks_again = False
         self._engine = engine
         self._organisation = organisation
@@ -368,9 +368,9 @@ def _state(
     draw: ShownDraw | None,
     shown: Shown,
     situation: Situation,
-) -> RoomState:
+) -> StateDocument:
     halted = halted_of(settings, situation.phase, draw, shown)
-    return RoomState(
+    return StateDocument(
         room=row.room,
         epoch=row.epoch,
         phase=situation.phase,

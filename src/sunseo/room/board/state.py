@@ -103,7 +103,7 @@ class PassTerms(msgspec.Struct, frozen=True):
     renew_before: int
 
 
-class RoomState(msgspec.Struct, frozen=True, kw_only=True):
+class StateDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The document without its signature; members go over the wire in this order."""
 
     room: int
@@ -127,7 +127,7 @@ class RoomState(msgspec.Struct, frozen=True, kw_only=True):
     now: int  # ms since 1970 UTC, by the database's clock
 
 
-class SignedState(RoomState, frozen=True, kw_only=True):
+class SignedState(StateDocument, frozen=True, kw_only=True):
     """As served: `signature` covers the exact bytes before `,"signature":"`."""
 
     signature: str
@@ -149,19 +149,19 @@ def moment_of(instant: Instant | None) -> int | None:
     return None if instant is None else to_millis(instant)
 
 
-def content_of(state: RoomState) -> bytes:
+def content_of(state: StateDocument) -> bytes:
     """The document without its time: equal for as long as nothing else has changed."""
     return _encode(msgspec.structs.replace(state, now=0))
 
 
-def seal_state(state: RoomState, keys: KeyRing, *, ed25519: bool) -> tuple[bytes, str]:
+def seal_state(state: StateDocument, keys: KeyRing, *, ed25519: bool) -> tuple[bytes, str]:
     """The signed document, and the signature, which tells one document from another."""
     document = _encode(state)[:-1]
     signature = keys.state_signature(state.room, document, ed25519)
     return document + _SIGNATURE + signature.encode() + b'"}', signature
 
 
-class Reading:
+class BoardReading:
     """The last reading of all rooms, and what the database's clock said."""
 
     __slots__ = ("now_ms", "number")
@@ -182,7 +182,7 @@ class StateAnswer(ReadyAnswer):
     __slots__ = ("_ed25519", "_keys", "_last", "_number", "_state")
 
     def __init__(
-        self, state: RoomState, keys: KeyRing, last: Reading, *, ed25519: bool, served: int
+        self, state: StateDocument, keys: KeyRing, last: BoardReading, *, ed25519: bool, served: int
     ) -> None:
         self.served = served
         self._state = state

@@ -35,7 +35,7 @@ OVERTAKEN = frozenset(
 Views = Callable[[], Iterable[RoomView]]
 
 
-class DrawError(RuntimeError):
+class DrawOverdueError(RuntimeError):
     """A draw that is due cannot be held; the text says of which room and why."""
 
 
@@ -81,14 +81,16 @@ class Drawer:
             return
         key = f"draw {view.epoch}"
         if draw.state in ("none", "committed"):
-            self._heed(view, await self._store.seal(ACTOR, key, view.room))
+            self._note_answer(view, await self._store.seal(ACTOR, key, view.room))
         if draw.keeper == "server":
-            self._heed(view, await self._store.reveal(ACTOR, key, view.room, Reveal()))
+            self._note_answer(view, await self._store.reveal(ACTOR, key, view.room, Reveal()))
 
-    def _heed(self, view: RoomView, answer: EffectAnswer) -> None:
+    def _note_answer(self, view: RoomView, answer: EffectAnswer) -> None:
         outcome = answer.outcome
         if not outcome.kind.is_success and outcome not in OVERTAKEN:
-            raise DrawError(f"the draw of room {view.room}: {answer.detail or outcome.sentence}")
+            raise DrawOverdueError(
+                f"the draw of room {view.room}: {answer.detail or outcome.sentence}"
+            )
 
 
 def is_due(view: RoomView) -> bool:

@@ -66,7 +66,7 @@ class LinePass(msgspec.Struct, gc=False):
     ended_at_ms: int | None = None
 
 
-class Terms(msgspec.Struct, frozen=True):
+class RoomTerms(msgspec.Struct, frozen=True):
     """What a room allows at one moment."""
 
     settings: RoomSettings
@@ -88,7 +88,7 @@ class Line(msgspec.Struct):
     capacity: int
     entrants: int
     sealed: bool
-    terms: Terms
+    terms: RoomTerms
     is_restored: bool = False  # from a backup: some numbers of the epoch live only in tokens
     owners: dict[int, UUID | None] = {}  # of numbers that want to enter, where it is restored
     unlisted: set[int] = set()  # those of them that were given after the backup, maybe

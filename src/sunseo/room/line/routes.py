@@ -27,7 +27,7 @@ from sunseo.room.line.bodies import (
 )
 from sunseo.room.line.commands import EndPassOutcome, EnterOutcome, JoinOutcome, RenewOutcome
 from sunseo.room.line.lanes import StoreAnswer
-from sunseo.room.line.line import SECOND_MS, LinePass, Terms
+from sunseo.room.line.line import SECOND_MS, LinePass, RoomTerms
 from sunseo.room.line.rules import RoomAnswer
 from sunseo.room.line.service import HolderOutcome, RoomService
 from sunseo.room.postgres.load import instant_of
@@ -217,7 +217,7 @@ class RoomHandlers:
         body = self._pass_body(RenewedBody(), renewed.bearer, result.held, result.terms)
         return Reply(None, body, NO_STORE, outcome=result.outcome)
 
-    def _pass_body(self, blank: P, bearer: Place | Pass, held: LinePass, terms: Terms) -> P:
+    def _pass_body(self, blank: P, bearer: Place | Pass, held: LinePass, terms: RoomTerms) -> P:
         """The pass and how long it lasts. The last renewal of a session is not to be renewed."""
         left_ms = held.expires_at_ms - terms.now_ms
         if held.expires_at_ms < held.session_until_ms:
@@ -230,7 +230,7 @@ class RoomHandlers:
             session_until=instant_of(held.session_until_ms),
         )
 
-    def _poll_after_s(self, room: int, terms: Terms, ahead: int) -> int:
+    def _poll_after_s(self, room: int, terms: RoomTerms, ahead: int) -> int:
         view = self._service.look(room)
         return poll_after_s(terms.settings, None if view is None else view.shown.speed, ahead)
 

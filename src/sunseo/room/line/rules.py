@@ -35,7 +35,7 @@ from sunseo.room.line.line import (
     LinePass,
     LinePlace,
     PassState,
-    Terms,
+    RoomTerms,
 )
 
 ENTERING_PHASES = ("open", "draining")
@@ -55,7 +55,7 @@ class RoomAnswer(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome
     epoch: int = 0
     serving: int = 0
-    terms: Terms | None = None
+    terms: RoomTerms | None = None
     place: LinePlace | None = None
     entrant: LineEntrant | None = None
     held: LinePass | None = None

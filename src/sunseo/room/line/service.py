@@ -60,7 +60,7 @@ class HolderOutcome(Outcome):
     WRONG_HOLDER = Kind.REFUSED, "The place is somebody else's, or its secret or token is missing."
 
 
-class RoomView(Protocol):
+class KnownRoom(Protocol):
     """What a worker knows of a room without asking the database."""
 
     @property
@@ -78,10 +78,10 @@ class RoomView(Protocol):
 class Rooms(Protocol):
     """All rooms, as of a moment ago."""
 
-    def look(self, room: int) -> RoomView | None: ...
+    def look(self, room: int) -> KnownRoom | None: ...
 
 
-class Held(NamedTuple):
+class PassAnswer(NamedTuple):
     """A store's answer about a pass, and the token that tells whose it is."""
 
     bearer: Place | Pass
@@ -119,7 +119,7 @@ class RoomService:
         self._nonce_window_s = nonce_window_s
         self._wall = wall
 
-    def look(self, room: int) -> RoomView | None:
+    def look(self, room: int) -> KnownRoom | None:
         return self._rooms.look(room)
 
     def give_nonce(self, room: int, call: Call) -> tuple[Nonce, str] | Refusal:
@@ -168,10 +168,12 @@ class RoomService:
             )
         )
         if isinstance(answer.result, Later):
-            self._admission.forgive(request)
+            self._admission.forget_failures(request)
         return answer
 
-    async def enter(self, room: int, person: Person | None, body: EnterBody) -> Held | Refusal:
+    async def enter(
+        self, room: int, person: Person | None, body: EnterBody
+    ) -> PassAnswer | Refusal:
         """Turn a place into a pass, for its holder."""
         place = _opened(self._keys.open_place, body.place, room)
         if isinstance(place, Refusal):
@@ -182,16 +184,16 @@ class RoomService:
         new_pass = pass_id_of(place.number, random)
         key = self._organisation, room
         command = Enter(key, place.epoch, place.number, place.holder, new_pass)
-        return Held(place, await self._store.submit(command))
+        return PassAnswer(place, await self._store.submit(command))
 
-    async def renew(self, room: int, token: str) -> Held | Refusal:
+    async def renew(self, room: int, token: str) -> PassAnswer | Refusal:
         """Give a pass its full time again; whoever has it may ask."""
         shown = _opened(self._keys.open_pass, token, room)
         if isinstance(shown, Refusal):
             return shown
         key = self._organisation, room
         command = Renew(key, shown.epoch, shown.pass_id, shown.renewal)
-        return Held(shown, await self._store.submit(command))
+        return PassAnswer(shown, await self._store.submit(command))
 
     async def leave(
         self, room: int, token: str, *, revoke: bool = False

@@ -11,7 +11,7 @@ from math import isfinite
 
 import msgspec
 
-from sunseo.room.pacing.survival import ComingCurve, Survival, Tally, age_group
+from sunseo.room.pacing.survival import ComingCurve, Survival, SurvivalTally, age_group
 
 
 class Cohort(msgspec.Struct, frozen=True, array_like=True):
@@ -50,9 +50,9 @@ def aged(
 
     `elapsed_s` counts only time in which the door was open: who is kept waiting at a full room
     has not shown that she does not come, and her reservation does not lapse. `people_max` bounds
-    what was learnt before, see `Tally`.
+    what was learnt before, see `SurvivalTally`.
     """
-    tally = Tally(seen, grace_s, elapsed_s, people_max)
+    tally = SurvivalTally(seen, grace_s, elapsed_s, people_max)
     older: list[Cohort] = []
     for cohort, agos_s in _by_cohort(cohorts, entered, now_s):
         age_s = cohort.age_s + elapsed_s

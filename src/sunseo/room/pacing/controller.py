@@ -41,7 +41,7 @@ _encode = msgspec.json.Encoder().encode
 _read_entered = msgspec.json.Decoder(list[tuple[int, float]]).decode
 
 
-class Stock(msgspec.Struct, frozen=True):
+class RemainingStock(msgspec.Struct, frozen=True):
     """What a room's sale has: units not yet sold, those on hold included, and units sold."""
 
     units_left: int
@@ -89,14 +89,14 @@ class StepReport(msgspec.Struct, frozen=True):
     lag_s: float = 0.0  # between the readings of this step and of the one before
 
 
-StockOf = Callable[[int], Awaitable[Stock | None]]
+StockOf = Callable[[int], Awaitable[RemainingStock | None]]
 HealthOf = Callable[[RoomView], float]
 OnStep = Callable[[StepReport], None]
 
 _memory_of = msgspec.json.Decoder(Memory).decode
 
 
-async def no_stock(_sale: int) -> Stock | None:
+async def no_stock(_sale: int) -> RemainingStock | None:
     return None
 
 
@@ -350,7 +350,9 @@ def _limits_of(settings: RoomSettings) -> PacingLimits:
     )
 
 
-def _share_of_buyers(view: RoomView, stock: Stock | None, sold_before: int | None) -> float:
+def _share_of_buyers(
+    view: RoomView, stock: RemainingStock | None, sold_before: int | None
+) -> float:
     """Of those who have left, how many bought, as far as the units sold since can tell."""
     if stock is None or sold_before is None:
         return 1.0

@@ -40,7 +40,7 @@ _TARGETS: dict[str, Callable[[HealthTargets], float]] = {
 }
 
 
-class Tally:
+class AnswerTally:
     """What one worker answered to requests that matter, since it was last asked."""
 
     __slots__ = ("answered", "failed")
@@ -101,7 +101,7 @@ class WorkerHealth:
         *,
         name: str,
         waits: list[WaitWatch],
-        tally: Tally,
+        tally: AnswerTally,
         monotonic: Monotonic = time.monotonic,
     ) -> None:
         self._engine = engine

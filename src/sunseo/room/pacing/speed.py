@@ -37,7 +37,7 @@ class Speed(msgspec.Struct, frozen=True):
     v90: float
 
 
-class Window(msgspec.Struct, frozen=True, array_like=True):
+class DepartureWindow(msgspec.Struct, frozen=True, array_like=True):
     departed: float
     stayed_s: float  # person-seconds
     span_s: float
@@ -46,19 +46,19 @@ class Window(msgspec.Struct, frozen=True, array_like=True):
 class Leaving(msgspec.Struct, frozen=True):
     """How people left, in windows of half a minute; the last one is still being filled."""
 
-    windows: tuple[Window, ...] = ()
+    windows: tuple[DepartureWindow, ...] = ()
     turnover: float = 0.0  # how many times the whole room has been replaced, up to ten
 
 
 def observe(leaving: Leaving, departed: int, live: int, elapsed_s: float) -> Leaving:
     """Add a tick: so many left, while so many were inside."""
-    last = leaving.windows[-1] if leaving.windows else Window(0.0, 0.0, 0.0)
+    last = leaving.windows[-1] if leaving.windows else DepartureWindow(0.0, 0.0, 0.0)
     full = last.span_s >= WINDOW_S
     kept = leaving.windows if full else leaving.windows[:-1]
     if full:
-        last = Window(0.0, 0.0, 0.0)
+        last = DepartureWindow(0.0, 0.0, 0.0)
     inside = live + departed / 2  # those who left stayed for half of the tick
-    grown = Window(
+    grown = DepartureWindow(
         last.departed + departed,
         round(last.stayed_s + inside * elapsed_s, 3),
         round(last.span_s + elapsed_s, 3),
@@ -108,7 +108,7 @@ def with_trend(speed: Speed, usual_v: float) -> Speed:
     return Speed(round(slow, 4), speed.v50, round(fast, 4))
 
 
-def _recent(leaving: Leaving) -> Window:
+def _recent(leaving: Leaving) -> DepartureWindow:
     """The latest windows, together, back to where they hold enough."""
     departed = stayed_s = span_s = 0.0
     for window in reversed(leaving.windows):
@@ -117,10 +117,10 @@ def _recent(leaving: Leaving) -> Window:
         span_s += window.span_s
         if departed >= ENOUGH:
             break
-    return Window(departed, stayed_s, span_s)
+    return DepartureWindow(departed, stayed_s, span_s)
 
 
-def _range(leaving: Leaving, recent: Window) -> tuple[float, float]:
+def _range(leaving: Leaving, recent: DepartureWindow) -> tuple[float, float]:
     """Factors at the tenth and ninetieth percentile; never narrower than chance makes them."""
     middle = recent.departed / recent.stayed_s
     error = CERTAIN * middle / sqrt(recent.departed)

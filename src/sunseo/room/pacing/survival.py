@@ -56,7 +56,7 @@ class Survival(msgspec.Struct, frozen=True):
     entered: tuple[float, ...] = ()
 
 
-class Tally:
+class SurvivalTally:
     """A `Survival` while it is being written: what is old fades, then there is more.
 
     Args:

@@ -19,7 +19,7 @@ from sunseo.room.pages.language import language_of
 from sunseo.room.pages.notices import ANSWERS, STALE_FORM, UNKNOWN, said_of_status
 from sunseo.room.pages.render import Frame, Renderer, headers_of
 from sunseo.room.pages.returns import RETURN_CHARACTERS_MAX
-from sunseo.room.pages.visitor import Reception, Visitor
+from sunseo.room.pages.visitor import PageRequest, Reception
 from sunseo.web.endpoint import Answer, Call, Endpoint, Reply, Urgency
 
 HTML = ("text/html",)
@@ -176,7 +176,7 @@ class Pages:
             reference=call.record.request_id if status >= 500 else "",
         )
 
-    def _receive(self, call: Call) -> Visitor | None:
+    def _receive(self, call: Call) -> PageRequest | None:
         view = self._board.look(call.path["room"])
         if view is None:
             return None

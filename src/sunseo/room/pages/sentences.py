@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from sunseo.room.board.state import RoomState
+from sunseo.room.board.state import StateDocument
 from sunseo.room.pages.texts import CATALOGUES
 
 Has = Literal["nothing", "registered", "number"]
@@ -102,7 +102,7 @@ NOTICES: tuple[Row, ...] = (
 )
 
 
-def facts_of(state: RoomState, has: Has) -> dict[str, str]:
+def facts_of(state: StateDocument, has: Has) -> dict[str, str]:
     """The situation, as rows ask for it."""
     draw = state.draw
     return {

@@ -25,7 +25,7 @@ from sunseo.room.line.commands import (
     RoomKey,
     number_of,
 )
-from sunseo.room.line.line import Line, LineEntrant, LinePass, LinePlace, PassState, Terms
+from sunseo.room.line.line import Line, LineEntrant, LinePass, LinePlace, PassState, RoomTerms
 from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
 from sunseo.room.setup.schedule import phase_at, takes_joins
 from sunseo.room.setup.settings import RoomSettings
@@ -197,7 +197,7 @@ class LineLoader:
             entrants=row["entrants"],
             sealed=row["sealed"],
             is_restored=row["unlisted"] > 0,
-            terms=Terms(settings, phase, opens_at, takes_joins(settings, now), millis_of(now)),
+            terms=RoomTerms(settings, phase, opens_at, takes_joins(settings, now), millis_of(now)),
         )
         for place in found.places:
             line.places[place["holder"]] = _place_of(place)

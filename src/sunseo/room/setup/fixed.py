@@ -26,7 +26,7 @@ class Stage(Enum):
     DRAWN = "the numbers of the draw are given"
 
 
-class Standing(NamedTuple):
+class StageFacts(NamedTuple):
     """Of a line and its draw, what tells the stage.
 
     Attributes:
@@ -39,7 +39,7 @@ class Standing(NamedTuple):
     draw: str | None
 
 
-class Refusal(NamedTuple):
+class FixedSetting(NamedTuple):
     """Why a setting stays, and what to do instead."""
 
     setting: str
@@ -75,7 +75,7 @@ INSTEAD: dict[Stage, str] = {
 }
 
 
-def stage_of(standing: Standing) -> Stage:
+def stage_of(standing: StageFacts) -> Stage:
     """The stage that binds most, where a line has come into two at once."""
     if standing.draw == "revealed":
         return Stage.DRAWN
@@ -88,7 +88,7 @@ def stage_of(standing: Standing) -> Stage:
     return Stage.EMPTY if standing.draw is None else Stage.COMMITTED
 
 
-def refuse_change(before: RoomSettings, after: RoomSettings, stage: Stage) -> Refusal | None:
+def refuse_change(before: RoomSettings, after: RoomSettings, stage: Stage) -> FixedSetting | None:
     """Say which setting may not become what it is to be, or nothing."""
     if after.mode != before.mode and after.mode not in MODES[stage]:
         return _refusal("mode", after.mode, stage)
@@ -103,7 +103,7 @@ def may_be_refused(before: RoomSettings, after: RoomSettings) -> bool:
     return any(refuse_change(before, after, stage) is not None for stage in Stage)
 
 
-def _refusal(setting: str, value: Any, stage: Stage) -> Refusal:
-    return Refusal(
+def _refusal(setting: str, value: Any, stage: Stage) -> FixedSetting:
+    return FixedSetting(
         setting, f"`{setting}` cannot become {value} now: {stage.value}.", INSTEAD[stage]
     )

@@ -42,7 +42,7 @@ class Situation(NamedTuple):
     next_change: Instant | None
 
 
-class Window(NamedTuple):
+class OpeningWindow(NamedTuple):
     """An opening: from its start up to, not including, its end; without end when that is None."""
 
     start: Instant
@@ -80,7 +80,7 @@ def takes_joins(settings: RoomSettings, now: Instant) -> bool:
     return window is not None and _joins_from(settings, window) <= now
 
 
-def _joins_from(settings: RoomSettings, window: Window) -> Instant:
+def _joins_from(settings: RoomSettings, window: OpeningWindow) -> Instant:
     early = timedelta(seconds=settings.join_early_s)
     return window.start - min(early, window.start - BEGINNING)
 
@@ -89,14 +89,14 @@ def _draining(settings: RoomSettings) -> Phase:
     return "paused" if settings.paused else "draining"
 
 
-def _next_window(settings: RoomSettings, now: Instant) -> tuple[Window | None, bool]:
+def _next_window(settings: RoomSettings, now: Instant) -> tuple[OpeningWindow | None, bool]:
     """The opening that is, or else the next one; and whether there has been one before it."""
     first, last = settings.opens_at, settings.closes_at
     if last is not None and now >= last:
         return None, True
     if not settings.schedule:
         start = first if first is not None else BEGINNING
-        return Window(start, last), start <= now
+        return OpeningWindow(start, last), start <= now
 
     at = now if first is None else max(now, first)
     windows = _recurring(settings.schedule, settings.time_zone, at.astimezone(UTC).date())
@@ -109,18 +109,20 @@ def _next_window(settings: RoomSettings, now: Instant) -> tuple[Window | None, b
 
 
 def _clipped(
-    windows: Iterable[Window], first: Instant | None, last: Instant | None
-) -> Iterable[Window]:
+    windows: Iterable[OpeningWindow], first: Instant | None, last: Instant | None
+) -> Iterable[OpeningWindow]:
     """The parts of openings that lie between two moments."""
     for window in windows:
         start = window.start if first is None else max(window.start, first)
         ends = [end for end in (window.end, last) if end is not None]
         if not ends or start < min(ends):
-            yield Window(start, min(ends, default=None))
+            yield OpeningWindow(start, min(ends, default=None))
 
 
 @lru_cache(maxsize=1024)  # rooms ask many times a second, and the answer is good for a day
-def _recurring(schedule: tuple[Opening, ...], time_zone: str, around: date) -> tuple[Window, ...]:
+def _recurring(
+    schedule: tuple[Opening, ...], time_zone: str, around: date
+) -> tuple[OpeningWindow, ...]:
     """The recurring openings around a day, those that touch joined to one, in order."""
     zone = ZoneInfo(time_zone)
     days = [around + timedelta(days=offset) for offset in range(-LOOK_DAYS, LOOK_DAYS + 1)]
@@ -139,7 +141,7 @@ def _recurring(schedule: tuple[Opening, ...], time_zone: str, around: date) -> t
             joined.append((start, end))
     # What lasts until the last start that was looked at may well be longer: its end is not known.
     known_until = openings[-1][0]
-    return tuple(Window(start, end if end <= known_until else None) for start, end in joined)
+    return tuple(OpeningWindow(start, end if end <= known_until else None) for start, end in joined)
 
 
 def _start(opening: Opening, day: date, zone: ZoneInfo) -> Instant:

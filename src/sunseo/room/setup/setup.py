@@ -25,7 +25,7 @@ from sunseo.postgres.clock import read_clock
 from sunseo.room.draw.locked import promise_draw
 from sunseo.room.postgres.cold import QUERIES
 from sunseo.room.postgres.stored import UnreadableSettingsError, mended_settings, read_settings
-from sunseo.room.setup.fixed import Standing, may_be_refused, refuse_change, stage_of
+from sunseo.room.setup.fixed import StageFacts, may_be_refused, refuse_change, stage_of
 from sunseo.room.setup.settings import RoomSettings, changed_settings, encode_settings
 from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, told
 from sunseo.web.problems import INVALID_FIELD, ProblemError
@@ -199,7 +199,7 @@ class RoomSetup:
         where = self._where(locked.room)
         line = (await connection.execute(QUERIES["lock_line"], where)).one()
         draw = await connection.execute(QUERIES["read_draw_state"], where | {"epoch": line.epoch})
-        standing = Standing(line.issued, line.entrants, line.sealed, draw.scalar_one_or_none())
+        standing = StageFacts(line.issued, line.entrants, line.sealed, draw.scalar_one_or_none())
         refusal = refuse_change(locked.settings, settings, stage_of(standing))
         if refusal is not None:
             raise Refused(RoomSetupOutcome.SETTING_FIXED, f"{refusal.why} {refusal.instead}")

@@ -8,14 +8,14 @@ import msgspec
 from sunseo.web.description.openapi import openapi_document
 from sunseo.web.documents import UNCHANGED, document_of
 from sunseo.web.endpoint import Answer, Call, Endpoint, Reply, Urgency
-from sunseo.web.problems import NO_SUCH_PATH, Catalogue, ProblemError, ProblemType
+from sunseo.web.problems import NO_SUCH_PATH, ProblemCatalogue, ProblemError, ProblemType
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{code}</title>
 <h1>{title}</h1><p>{meaning}</p><p>{advice}</p><p>HTTP status {status}, code <code>{code}</code></p>
 """
 
 
-def describe(endpoints: Sequence[Endpoint], catalogue: Catalogue) -> list[Endpoint]:
+def describe(endpoints: Sequence[Endpoint], catalogue: ProblemCatalogue) -> list[Endpoint]:
     """The endpoints that describe `endpoints` and themselves."""
     problem = Endpoint(
         name="read_problem",
@@ -51,7 +51,7 @@ class _Document:
 
 
 class _ProblemPages:
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: ProblemCatalogue) -> None:
         self._catalogue = catalogue
 
     async def __call__(self, call: Call) -> Answer:

@@ -27,7 +27,7 @@ from sunseo.web.problems import (
     UNAVAILABLE,
     UNSUPPORTED_MEDIA_TYPE,
     WRONG_CREDENTIAL,
-    Catalogue,
+    ProblemCatalogue,
     ProblemType,
     document,
     type_of,
@@ -79,7 +79,7 @@ _PROBLEM: Json = {
 _EXAMPLE_REQUEST_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def openapi_document(endpoints: Sequence[Endpoint], catalogue: Catalogue) -> Json:
+def openapi_document(endpoints: Sequence[Endpoint], catalogue: ProblemCatalogue) -> Json:
     """Describe all endpoints."""
     bodies = [endpoint.request for endpoint in endpoints if endpoint.request is not None]
     responses = [endpoint.response for endpoint in endpoints if endpoint.response is not None]

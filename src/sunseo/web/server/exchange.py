@@ -5,7 +5,7 @@ from contextlib import aclosing
 from starlette.types import Send
 
 from sunseo.web.adapter import Adapter, Rendered
-from sunseo.web.endpoint import Call, LaneHandler, Record, Stream
+from sunseo.web.endpoint import BodyStream, Call, LaneHandler, Record
 
 
 class Exchange:
@@ -37,10 +37,10 @@ def may_have_length(status: int) -> bool:
 async def respond(send: Send, rendered: Rendered, record: Record) -> None:
     status, headers, body = rendered
     if may_have_length(status):
-        size = body.size if isinstance(body, Stream) else len(body)
+        size = body.size if isinstance(body, BodyStream) else len(body)
         headers.append((b"content-length", str(size).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    if isinstance(body, Stream):
+    if isinstance(body, BodyStream):
         async with aclosing(body.parts) as parts:
             if record.method != "HEAD":
                 async for part in parts:

@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from sunseo.web.app import App
-from sunseo.web.endpoint import Header, LaneHandler, Stream
+from sunseo.web.endpoint import BodyStream, Header, LaneHandler
 from sunseo.web.limits import Limits
 from sunseo.web.raw import ReadyAnswer
 from sunseo.web.server.exchange import Exchange, may_have_length
@@ -243,16 +243,16 @@ class HttpProtocol(HttpToolsProtocol):
                 self._cut_off(request)
         app.settle(exchange)
 
-    def _send(self, exchange: Exchange, request: "WholeRequest") -> Stream | None:
+    def _send(self, exchange: Exchange, request: "WholeRequest") -> BodyStream | None:
         """Send an answer; of a stream the head, and return it for a task to send the rest."""
         if exchange.rendered is None or request.disconnected:
             self._cut_off(request)
             return None
         status, headers, body = exchange.rendered
         if may_have_length(status):
-            size = body.size if isinstance(body, Stream) else len(body)
+            size = body.size if isinstance(body, BodyStream) else len(body)
             headers.append((b"content-length", b"%d" % size))
-        if isinstance(body, Stream):
+        if isinstance(body, BodyStream):
             self.transport.write(self._head(status, headers, request))
             return body
         self._write(status, headers, b"" if exchange.record.method == "HEAD" else body, request)
@@ -264,7 +264,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_refused = True
         self.transport.close()
 
-    async def _stream(self, body: Stream, is_head: bool, request: "WholeRequest") -> None:
+    async def _stream(self, body: BodyStream, is_head: bool, request: "WholeRequest") -> None:
         async with aclosing(body.parts) as parts:
             if is_head:
                 return

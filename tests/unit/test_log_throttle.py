@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sunseo.telemetry.log_throttle import Complaints
+from sunseo.telemetry.log_throttle import LogThrottle
 from sunseo.telemetry.metrics import Metrics, prepare
 from sunseo.telemetry.troubles import Troubles
 
@@ -12,7 +12,7 @@ class Log:
     def __init__(self) -> None:
         self.now = 0.0
         self.lines: list[tuple[str, dict[str, Any]]] = []
-        self.complaints = Complaints(self.say, every_s=1.0, monotonic=lambda: self.now)
+        self.complaints = LogThrottle(self.say, every_s=1.0, monotonic=lambda: self.now)
 
     def say(self, event: str, **about: Any) -> None:
         self.lines.append((event, about))
@@ -23,7 +23,7 @@ def test_the_same_is_said_after_a_second_and_counted() -> None:
     log = Log()
     for tenth in range(11):
         log.now = tenth / 10
-        log.complaints.complain("flush_failed", OSError("refused"))
+        log.complaints.log("flush_failed", OSError("refused"))
 
     assert log.lines == [
         ("flush_failed", {"error": "OSError: refused"}),
@@ -34,10 +34,10 @@ def test_the_same_is_said_after_a_second_and_counted() -> None:
 def test_what_is_new_is_said_at_once() -> None:
     """Another event, another error or another loop is another complaint."""
     log = Log()
-    log.complaints.complain("loop_failed", OSError("refused"), loop="expirer")
-    log.complaints.complain("loop_failed", OSError("refused"), loop="availability")
-    log.complaints.complain("loop_failed", ValueError("odd"), loop="expirer")
-    log.complaints.complain("flush_failed", OSError("refused"))
+    log.complaints.log("loop_failed", OSError("refused"), loop="expirer")
+    log.complaints.log("loop_failed", OSError("refused"), loop="availability")
+    log.complaints.log("loop_failed", ValueError("odd"), loop="expirer")
+    log.complaints.log("flush_failed", OSError("refused"))
 
     assert len(log.lines) == 4
 
@@ -49,7 +49,7 @@ def test_what_goes_on_is_said_after_ever_longer_pauses() -> None:
     for tenth in range(18_000):
         log.now = tenth / 10
         before = len(log.lines)
-        log.complaints.complain("loop_failed", OSError("refused"), loop="expirer")
+        log.complaints.log("loop_failed", OSError("refused"), loop="expirer")
         if len(log.lines) > before:
             moments.append(round(log.now))
 
@@ -62,7 +62,7 @@ def test_what_was_over_is_new_again() -> None:
     log = Log()
     for now, taken_back in ((0.0, False), (0.5, True), (0.6, False), (100.0, False)):
         log.now = now
-        log.complaints.complain("loop_failed", OSError("refused"))
+        log.complaints.log("loop_failed", OSError("refused"))
         if taken_back:
             assert log.complaints.take_back("loop_failed")
 

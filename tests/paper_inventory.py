@@ -1,4 +1,4 @@
-"""A hall with everything loaded, and the batch's way of asking rules again, without a database."""
+"""An inventory with everything loaded, and the batch's way of asking again, without a database."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from sunseo.booking import rules
-from sunseo.booking.catalogue import Catalogue, Persons, Product
+from sunseo.booking.catalogue import Catalogue, PersonScope, Product
 from sunseo.booking.commands import (
     ExpireHold,
     InventoryCommand,
@@ -17,7 +17,7 @@ from sunseo.booking.commands import (
     ReleaseHold,
     RenewHold,
 )
-from sunseo.booking.inventory import Hold, HoldState, SaleState, Seat, Stock, Terms
+from sunseo.booking.inventory import Hold, HoldState, SaleState, SaleTerms, Seat, Stock
 from sunseo.booking.rules import HoldAnswer
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.rules import OrderAnswer, OrderBook, place_order
@@ -45,7 +45,7 @@ def make_sale(
     occasion_limit: int | None = None,
     person_limit: int | None = None,
     starts: Mapping[int, Instant] | None = None,
-    persons: Persons | None = None,
+    persons: PersonScope | None = None,
 ) -> SaleState:
     """A sale that opened at `OPENING`: seats by (occasion, price class), stocks by capacity."""
     usual = {
@@ -69,7 +69,7 @@ def make_sale(
             starts=dict(starts or {}),
             persons=persons,
         ),
-        terms=msgspec.convert(usual | dict(terms or {}), Terms),
+        terms=msgspec.convert(usual | dict(terms or {}), SaleTerms),
         seats={
             number: Seat(occasion, price_class, None, None)
             for number, (occasion, price_class) in (seats or {}).items()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.gate.answers import Answer
-from sunseo.gate.decision import Keeper, Verdict
+from sunseo.gate.answers import GateAnswer
+from sunseo.gate.decision import Decision, GateCore
 from sunseo.gate.options import GateOptions
-from sunseo.gate.policy import Asked, BypassRules
+from sunseo.gate.policy import BypassRules, GateRequest
 from sunseo.gate.poller import monotonic_ms
 from tests.gate_room import ROOM, T0, Room
 
@@ -20,32 +20,32 @@ URL = "https://rooms.example"
 
 
 class Bench:
-    """A keeper without threads: its room's documents are laid before it by hand."""
+    """A core without threads: its room's documents are laid before it by hand."""
 
     def __init__(self, **options: Any) -> None:
         self.room = Room()
         plain = {"room": ROOM, "keys": self.room.keys, "sunseo_url": URL, **options}
-        self.keeper = Keeper(GateOptions(**plain))
-        self.keeper.start = lambda: None  # type: ignore[method-assign]  # no threads here
+        self.core = GateCore(GateOptions(**plain))
+        self.core.start = lambda: None  # type: ignore[method-assign]  # no threads here
 
     def hear(self, **members: Any) -> None:
         """The room's document arrives now, and `now` is T0 unless the room says otherwise."""
         self.room.members.update(members)
-        state = self.keeper.verifier.state(self.room.document())
-        self.keeper.watcher.state = state
-        self.keeper.watcher.clock.learn(state.now, monotonic_ms())
+        state = self.core.verifier.state(self.room.document())
+        self.core.poller.state = state
+        self.core.poller.clock.learn(state.now, monotonic_ms())
 
     def fall_silent(self, for_ms: int) -> None:
         """Nothing has come from the room for so long."""
-        self.keeper.watcher.failures = 1
-        self.keeper.watcher.clock.learn(self.room.now_ms + for_ms, monotonic_ms())
+        self.core.poller.failures = 1
+        self.core.poller.clock.learn(self.room.now_ms + for_ms, monotonic_ms())
 
-    def judge(self, cookie: str = "", shown: str | None = None, **asked: Any) -> Verdict:
-        return self.keeper.judge(cookie, shown, lambda: request(**asked))
+    def judge(self, cookie: str = "", shown: str | None = None, **asked: Any) -> Decision:
+        return self.core.judge(cookie, shown, lambda: request(**asked))
 
 
-def request(path: str = "/buy", **more: Any) -> Asked:
-    return Asked(
+def request(path: str = "/buy", **more: Any) -> GateRequest:
+    return GateRequest(
         method=more.get("method", "GET"),
         path=path,
         raw_path=more.get("raw_path"),
@@ -67,13 +67,13 @@ def cookie_of(text: str) -> str:
     return f"theme=dark; {PASS}={text}; a=b"
 
 
-def header(answer: Answer | None, name: str) -> str:
+def header(answer: GateAnswer | None, name: str) -> str:
     assert answer is not None
     [value] = [value for key, value in answer.headers if key == name]
     return value
 
 
-def refusal(verdict: Verdict) -> str:
+def refusal(verdict: Decision) -> str:
     """Why a browser was sent to the line."""
     assert verdict.answer is not None
     assert verdict.answer.status == 303
@@ -86,8 +86,8 @@ def test_pass_lets_in_by_cookie_or_header(bench: Bench) -> None:
     ticket = bench.room.ticket()
     text = bench.room.sealed(ticket)
 
-    assert bench.judge(cookie_of(text)) == Verdict(None, ticket, text)
-    assert bench.judge(shown=text) == Verdict(None, ticket, text)
+    assert bench.judge(cookie_of(text)) == Decision(None, ticket, text)
+    assert bench.judge(shown=text) == Decision(None, ticket, text)
 
 
 def test_nobody_gets_in_without_a_pass(bench: Bench) -> None:
@@ -179,7 +179,7 @@ def test_programs_are_told_from_browsers(bench: Bench, headers: Any, status: int
     assert answer.status == status
 
 
-def returned_to(verdict: Verdict) -> list[str]:
+def returned_to(verdict: Decision) -> list[str]:
     location = header(verdict.answer, "location")
     assert location.startswith(f"{URL}/r/42")
     return parse_qs(urlsplit(location).query).get("return", [])
@@ -210,7 +210,7 @@ def test_way_back_can_be_fixed() -> None:
 def test_back_from_the_line_with_a_pass(bench: Bench) -> None:
     """The pass becomes a cookie, and the address is clean again."""
     text = bench.room.sealed()
-    answer = bench.keeper.handover("", request(query=f"seat=7&sunseo_pass={text}&b=%2F"))
+    answer = bench.core.handover("", request(query=f"seat=7&sunseo_pass={text}&b=%2F"))
 
     assert header(answer, "location") == "/buy?seat=7&b=%2F"
     assert header(answer, "set-cookie") == (
@@ -223,9 +223,9 @@ def test_back_from_the_line_never_leads_elsewhere(bench: Bench) -> None:
     """No address that a browser would read as another host, no header by line breaks."""
     query = f"sunseo_pass={bench.room.sealed()}"
     for path in ("//evil.example/x", "/\\evil.example", "/\t/evil.example", "https://evil.example"):
-        assert bench.keeper.handover("", request(path, query=query)) is None
+        assert bench.core.handover("", request(path, query=query)) is None
 
-    split = bench.keeper.handover("", request("/a", query=f"x=1\r\nset-cookie: a=b&{query}"))
+    split = bench.core.handover("", request("/a", query=f"x=1\r\nset-cookie: a=b&{query}"))
     assert "\r" not in header(split, "location")
     assert "\n" not in header(split, "location")
 
@@ -248,7 +248,7 @@ def test_no_address_leads_from_the_gate_to_another_host(path: str, query: str) -
     BENCH.hear()
     query = f"{query}&sunseo_pass={BENCH.room.sealed()}"
     for whole in (path, "/" + path, "//" + path):
-        back = BENCH.keeper.handover("", request(whole, query=query))
+        back = BENCH.core.handover("", request(whole, query=query))
         if back is not None:
             assert lands_on(header(back, "location")) == "shop.example"
         refused = BENCH.judge("", path=whole, query=query)
@@ -261,10 +261,10 @@ def test_no_address_leads_from_the_gate_to_another_host(path: str, query: str) -
 def test_bad_pass_in_the_address_sets_no_cookie(bench: Bench) -> None:
     """It is as if it were not there: no loop between line and site, and no POST is redirected."""
     expired = bench.room.sealed(bench.room.ticket(expires_at_ms=T0 - 60_000))
-    assert bench.keeper.handover("", request(query=f"sunseo_pass={expired}")) is None
-    assert bench.keeper.handover("", request(query="sunseo_pass=")) is None
+    assert bench.core.handover("", request(query=f"sunseo_pass={expired}")) is None
+    assert bench.core.handover("", request(query="sunseo_pass=")) is None
     good = bench.room.sealed()
-    assert bench.keeper.handover("", request(query=f"sunseo_pass={good}", method="POST")) is None
+    assert bench.core.handover("", request(query=f"sunseo_pass={good}", method="POST")) is None
 
     verdict = bench.judge(query=f"a=1&sunseo_pass={expired}")
     assert returned_to(verdict) == ["https://shop.example/buy?a=1"]
@@ -273,7 +273,7 @@ def test_bad_pass_in_the_address_sets_no_cookie(bench: Bench) -> None:
 def test_a_link_with_a_foreign_pass_takes_away_nobodys_own(bench: Bench) -> None:
     """Else an attacker could have a visitor book under the attacker's pass."""
     own, foreign = bench.room.sealed(), bench.room.sealed()
-    answer = bench.keeper.handover(cookie_of(own), request(query=f"sunseo_pass={foreign}"))
+    answer = bench.core.handover(cookie_of(own), request(query=f"sunseo_pass={foreign}"))
 
     assert own in header(answer, "set-cookie")
 
@@ -297,7 +297,7 @@ def test_closed_room_keeps_who_is_inside(bench: Bench) -> None:
 def test_before_the_first_document_only_passes_count() -> None:
     """A gate that has just started sends to the line who shows no pass."""
     bench = Bench()
-    bench.keeper.watcher.clock.learn(T0, monotonic_ms())
+    bench.core.poller.clock.learn(T0, monotonic_ms())
 
     assert refusal(bench.judge()) == "no_pass"
     assert bench.judge(cookie_of(bench.room.sealed())).answer is None
@@ -374,7 +374,7 @@ def test_bypass_and_open_paths_need_no_pass() -> None:
     """What the rules let through goes on without a pass, and without a cookie of ours."""
     bench = Bench(bypass=BypassRules(paths=("/static",)))
     bench.hear()
-    assert bench.judge(path="/static/a.css") == Verdict()
+    assert bench.judge(path="/static/a.css") == Decision()
     assert bench.judge(path="/static/../buy").answer is not None
 
 

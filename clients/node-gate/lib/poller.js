@@ -46,7 +46,7 @@ class RoomClock {
   }
 }
 
-class Watcher {
+class Poller {
   constructor(origin, verifier, log) {
     this.origin = origin;
     this.verifier = verifier;
@@ -121,4 +121,4 @@ function isOlder(state, known) {
   return state.issued <= known.issued;
 }
 
-module.exports = { RoomClock, Watcher };
+module.exports = { RoomClock, Poller };

@@ -19,7 +19,7 @@ const FORGET_EVERY_MS = 1000;
 const LATER = new Set(["busy", "locked", "outcome_unknown", "unreadable"]); // not decided yet: asked again
 const OVER = new Set(["pass_revoked", "pass_done", "unknown_pass"]);
 
-class Courier {
+class Sender {
   /**
    * @param {Origin} origin
    * @param {PassVerifier} verifier of the room
@@ -206,4 +206,4 @@ function itemsOf(answer, count) {
   }
 }
 
-module.exports = { COMMANDS, Courier };
+module.exports = { COMMANDS, Sender };

@@ -2,8 +2,8 @@
 /**
  * Decides about each request, without asking anybody.
  *
- * State       Keys, rules, the room's last document (a watcher keeps it), passes that are being
- *             renewed (a courier carries them), a bucket for the fail mode "open".
+ * State       Keys, rules, the room's last document (a poller keeps it), passes that are being
+ *             renewed (a sender carries them), a bucket for the fail mode "open".
  * Guarantee   Without a good pass nobody gets to a guarded path, but in the mode "passthrough", by a
  *             bypass rule, or by the fail mode that the operator chose. No I/O happens here.
  * Clock       The room's, learnt from its signed documents; a wrong clock of this machine or of the
@@ -14,11 +14,11 @@
  */
 const { createHmac, randomBytes, timingSafeEqual } = require("node:crypto");
 const answers = require("./answers.js");
-const { Courier } = require("./courier.js");
+const { Sender } = require("./sender.js");
 const { Origin } = require("./origin.js");
 const { Policy } = require("./policy.js");
 const { PassVerifier } = require("./tokens.js");
-const { Watcher } = require("./watcher.js");
+const { Poller } = require("./poller.js");
 
 const PASSES_TRIED_MAX = 4; // of one request; more cookies of one name are nobody's honest browser
 const LAST_KNOWN_MS_MAX = 900000; // for which time may stand still
@@ -43,7 +43,7 @@ class Bucket {
   }
 }
 
-class Keeper {
+class GateCore {
   /** @throws {TypeError} the options contradict each other, or the keys are not this room's */
   constructor(options) {
     this.options = withDefaults(options);
@@ -57,8 +57,8 @@ class Keeper {
     const log = options.log ?? (() => {});
     const origin = new Origin(options.sunseoUrl);
     this.origin = origin;
-    this.watcher = new Watcher(origin, this.verifier, log);
-    this.courier = new Courier(origin, this.verifier, () => this.roomMs(), log);
+    this.poller = new Poller(origin, this.verifier, log);
+    this.sender = new Sender(origin, this.verifier, () => this.roomMs(), log);
     this.counts = {};
     this.cookies = { pass: `sunseo_pass_${room}`, renewing: `sunseo_renewing_${room}`, open: `sunseo_open_${room}` };
     this.openKey = openKeyOf(options.keys);
@@ -67,11 +67,11 @@ class Keeper {
   }
 
   roomMs() {
-    return this.watcher.clock.nowMs();
+    return this.poller.clock.nowMs();
   }
 
   isLive() {
-    return this.watcher.ageMs() <= this.options.staleS * 1000;
+    return this.poller.ageMs() <= this.options.staleS * 1000;
   }
 
   /**
@@ -83,7 +83,7 @@ class Keeper {
    */
   judge(asked) {
     const nowMs = this.roomMs();
-    const { state } = this.watcher;
+    const { state } = this.poller;
     const live = this.isLive();
     const { found, reason } = this.goodPass(this.shown(asked), this.expiryMs(state, live, nowMs), state);
     return found ? this.inside(found, asked, nowMs, live) : this.outside(asked, reason, state, live, nowMs);
@@ -94,7 +94,7 @@ class Keeper {
     const text = answers.handoverOf(asked.query);
     if (text === null || asked.method !== "GET") return null;
     const nowMs = this.roomMs();
-    const { state } = this.watcher;
+    const { state } = this.poller;
     let { found } = this.goodPass([text], nowMs, state);
     if (!found) return null;
     const kept = this.goodPass(answers.cookiesNamed(asked.cookie, this.cookies.pass), nowMs, state).found;
@@ -136,7 +136,7 @@ class Keeper {
         if (found === null) continue;
       }
       const { passId } = found.pass;
-      if (!this.courier.ended.has(passId) && !this.watcher.revoked.has(passId)) return { found, reason: null };
+      if (!this.sender.ended.has(passId) && !this.poller.revoked.has(passId)) return { found, reason: null };
       reason = "revoked";
     }
     return { found: null, reason };
@@ -144,7 +144,7 @@ class Keeper {
 
   /** @private The newer pass of who shows an expired one: her renewal was answered after she left. */
   renewedOf(pass) {
-    const newer = this.courier.passOf(pass);
+    const newer = this.sender.passOf(pass);
     return newer !== null && newer.pass.expiresAtMs > this.roomMs() ? newer : null;
   }
 
@@ -154,17 +154,17 @@ class Keeper {
     const leftMs = pass.expiresAtMs - nowMs;
     const renewed = asked.pass !== text && !asked.cookie.includes(text); // by us, after she left
     const cookies = renewed ? [this.passCookie(text, asked.scheme)] : [];
-    if (!live || leftMs > this.renewBeforeMs(pass)) return verdict(pass, text, cookies);
-    const newer = this.courier.passOf(pass);
-    if (newer !== null) return verdict(newer.pass, newer.text, [this.passCookie(newer.text, asked.scheme)]);
-    if (this.renewsElsewhere(pass, asked.cookie)) return verdict(pass, text, cookies);
-    return verdict(pass, text, cookies, this.courier.askRenewal(pass, text));
+    if (!live || leftMs > this.renewBeforeMs(pass)) return decision(pass, text, cookies);
+    const newer = this.sender.passOf(pass);
+    if (newer !== null) return decision(newer.pass, newer.text, [this.passCookie(newer.text, asked.scheme)]);
+    if (this.renewsElsewhere(pass, asked.cookie)) return decision(pass, text, cookies);
+    return decision(pass, text, cookies, this.sender.askRenewal(pass, text));
   }
 
   /** @private The second half of a pass's life, or what the room says. */
   renewBeforeMs(pass) {
     const halfMs = (pass.expiresAtMs - pass.issuedAtMs) / 2;
-    const { state } = this.watcher;
+    const { state } = this.poller;
     const told = state && state.pass ? state.pass.renew_before * 1000 : halfMs;
     return Math.min(halfMs, told);
   }
@@ -182,20 +182,20 @@ class Keeper {
     if (asked.ambiguous ? !this.policy.letsPass(asked, null) : this.policy.needsPass(asked)) {
       return this.guarded(asked, reason, state, live, nowMs);
     }
-    return verdict(null, "");
+    return decision(null, "");
   }
 
   /** @private */
   guarded(asked, reason, state, live, nowMs) {
-    const unheard = state === null && this.watcher.failures === 0; // not heard of it yet
+    const unheard = state === null && this.poller.failures === 0; // not heard of it yet
     const failMode = state === null ? this.options.failMode : state.fail_mode;
     const passthrough = state !== null && state.mode === "passthrough";
     if (live || unheard) {
-      if (passthrough) return verdict(null, "");
+      if (passthrough) return decision(null, "");
       const poll = (state && state.poll) || POLL;
       return this.refuse(reason, answers.refused(asked, this.where, reason, poll));
     }
-    if (failMode === "last_known" && passthrough) return verdict(null, "");
+    if (failMode === "last_known" && passthrough) return decision(null, "");
     if (failMode === "open") return this.open(asked, state, nowMs);
     return this.refuse("unreachable", answers.unreachable(asked, this.where, RETRY_S));
   }
@@ -203,16 +203,16 @@ class Keeper {
   /** @private The fail mode "open": newcomers up to a rate; who was let in stays for a while. */
   open(asked, state, nowMs) {
     const shown = answers.cookiesNamed(asked.cookie, this.cookies.open).slice(0, PASSES_TRIED_MAX);
-    if (shown.some((text) => this.wasLetIn(text, nowMs))) return verdict(null, "");
+    if (shown.some((text) => this.wasLetIn(text, nowMs))) return decision(null, "");
     const rate = (state && state.open_rate_max) || this.options.openRateMax;
-    if (!this.bucket.take(rate, this.watcher.clock.monotonicMs())) {
+    if (!this.bucket.take(rate, this.poller.clock.monotonicMs())) {
       return this.refuse("unreachable", answers.unreachable(asked, this.where, RETRY_S));
     }
     this.count("opened");
     const since = Buffer.alloc(8);
     since.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(nowMs))));
     const text = Buffer.concat([since, this.openMac(since)]).toString("base64url");
-    return verdict(null, "", [answers.cookieOf(this.cookies.open, text, asked.scheme === "https", OPEN_S)]);
+    return decision(null, "", [answers.cookieOf(this.cookies.open, text, asked.scheme === "https", OPEN_S)]);
   }
 
   /** @private */
@@ -244,17 +244,17 @@ class Keeper {
   }
 
   start() {
-    return this.watcher.start();
+    return this.poller.start();
   }
 
   close() {
-    this.watcher.stop();
-    this.courier.stop();
+    this.poller.stop();
+    this.sender.stop();
     this.origin.close();
   }
 }
 
-function verdict(pass, text, cookies = [], renewal = null) {
+function decision(pass, text, cookies = [], renewal = null) {
   return { answer: null, pass, text, cookies, renewal };
 }
 
@@ -304,4 +304,4 @@ function absolute(url, name) {
   return String(url);
 }
 
-module.exports = { Bucket, Keeper };
+module.exports = { Bucket, GateCore };
