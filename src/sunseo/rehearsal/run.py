@@ -19,14 +19,11 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from sunseo.core.outputs import write_outputs
 from sunseo.rehearsal.attempt import (
     COULD_NOT,
     Environment,
     attempt,
-    json_writers,
-    page_writers,
-    say_unwritten,
+    deliver,
     stop_on_signals,
 )
 from sunseo.rehearsal.driver import DriverPlan
@@ -71,24 +68,19 @@ def run_rehearsal(options: Options, where: RunEnvironment) -> int:
         return _rehearse(options, where, folder, Terminal(console, options))
 
     def finish(result: Result) -> int:
-        failed = _write(result, where)
-        Terminal(console, options).conclude(result, where.report)
-        if say_unwritten(console, failed):
-            return COULD_NOT
+        unwritten = deliver(
+            result,
+            where,
+            console,
+            table=Terminal(console, options).conclude,
+            page=write_report,
+            more=[partial(write_incidents, file, result) for file in where.incident],
+        )
         if where.requires_complete and result.standing == "partly":
             return COULD_NOT
-        return result.exit_code
+        return unwritten or result.exit_code
 
     return attempt(console, "rehearsal", where.data, play, finish)
-
-
-def _write(result: Result, where: RunEnvironment) -> list[str]:
-    """Write and print the results; returns what could not be, a line each."""
-    return write_outputs(
-        *json_writers(result, where.json, as_json=where.as_json),
-        *page_writers(write_report, where.report, result),
-        *(partial(write_incidents, file, result) for file in where.incident),
-    )
 
 
 async def _rehearse(

@@ -26,7 +26,7 @@ from sunseo.rehearsal.observe.histogram import merged, quantiles_ms
 from sunseo.rehearsal.observe.ledger import Record
 from sunseo.rehearsal.observe.observer import Observer, Sample
 from sunseo.rehearsal.observe.processes import Groups
-from sunseo.rehearsal.observe.readings import overall
+from sunseo.rehearsal.observe.readings import connections_max, overall
 from sunseo.rehearsal.observe.stored import StoredPass, read_passes
 from sunseo.rehearsal.report.result import Options
 from sunseo.rehearsal.run import DRIVERS_START_S, driver_plans
@@ -135,7 +135,6 @@ class Prober:
         answered = sum(sum(counts.values()) for counts in latencies.values())
         if not answered:
             broken.append("nobody was answered in the time that counts")
-        connections = [s.connections for s in samples if s.connections is not None]
         return Probe(
             rate=round(rate, 2),
             came=round(came, 2),
@@ -144,7 +143,7 @@ class Prober:
             requests_per_s=round(answered / (span[1] - span[0]), 1),
             p99_ms={name: quantiles_ms(counts, 0.99)[0] for name, counts in latencies.items()},
             late_p99_ms=late_p99_ms,
-            connections=max(connections, default=None),
+            connections=connections_max(samples),
             reading=reading,
             laws=laws_of(samples, passes, span, zero_at),
         )

@@ -16,13 +16,10 @@ from typing import Any
 
 from rich.console import Console
 
-from sunseo.core.outputs import write_outputs
 from sunseo.rehearsal.attempt import (
     Environment,
     attempt,
-    json_writers,
-    page_writers,
-    say_unwritten,
+    deliver,
     stop_on_signals,
 )
 from sunseo.rehearsal.capacity.advice import advise
@@ -49,12 +46,8 @@ def run_capacity(options: Options, terms: SearchTerms, where: Environment) -> in
         return _search(options, terms, where, folder, screen)
 
     def finish(capacity: CapacityResult) -> int:
-        failed = write_outputs(
-            *json_writers(capacity, where.json, as_json=where.as_json),
-            *page_writers(write_page, where.report, capacity),
-        )
-        screen.conclude(capacity, where.report)
-        return say_unwritten(console, failed) or capacity.exit_code
+        unwritten = deliver(capacity, where, console, table=screen.conclude, page=write_page)
+        return unwritten or capacity.exit_code
 
     return attempt(console, "search", where.data, play, finish)
 

@@ -121,8 +121,10 @@ def stage(
     Without one it prints the variables that a script wants, and a server of our own stays until
     Ctrl-C. Exit codes are those of a rehearsal, and 1 as well if only the tool itself has failed.
     """
+    from sunseo.rehearsal.attempt import (  # noqa: PLC0415 - see above
+        ResultFiles,
+    )
     from sunseo.rehearsal.export.run import (  # noqa: PLC0415 - see above
-        OutputFiles,
         run_stage,
     )
     from sunseo.rehearsal.export.staging import (  # noqa: PLC0415 - see above
@@ -154,7 +156,8 @@ def stage(
         database_url=database_url,
         data=data,
     )
-    raise typer.Exit(run_stage(options, show, OutputFiles(json_file, as_json, report)))
+    files = ResultFiles(json=json_file, as_json=as_json, report=report)
+    raise typer.Exit(run_stage(options, show, files))
 
 
 def judge(
@@ -170,13 +173,16 @@ def judge(
 
     Exit code 0 if everything held, 1 if something did not, 2 if it could not be judged to its end.
     """
+    from sunseo.rehearsal.attempt import (  # noqa: PLC0415 - see above
+        ResultFiles,
+    )
     from sunseo.rehearsal.export.run import (  # noqa: PLC0415 - see above
-        OutputFiles,
         run_judge,
     )
 
     _check(json=json_file, report=report)
-    raise typer.Exit(run_judge(staged, told, database_url, OutputFiles(json_file, as_json, report)))
+    files = ResultFiles(json=json_file, as_json=as_json, report=report)
+    raise typer.Exit(run_judge(staged, told, database_url, files))
 
 
 def _options(name: str, *, seed: int | None, **given: Any) -> "Options":

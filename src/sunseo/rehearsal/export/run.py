@@ -4,21 +4,19 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from rich.console import Console
 
-from sunseo.core.outputs import write_outputs
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.rehearsal.attempt import (
     BROKEN,
     COULD_NOT,
     GOOD,
+    ResultFiles,
     attempt,
-    json_writers,
-    page_writers,
-    say_unwritten,
+    deliver,
 )
 from sunseo.rehearsal.export.judging import Observed, conclude_log
 from sunseo.rehearsal.export.log import LogError
@@ -31,15 +29,7 @@ from sunseo.rehearsal.report.terminal import Terminal
 from sunseo.rehearsal.target.target import ORGANISATION, open_engine, open_target, read_sale
 
 
-class OutputFiles(NamedTuple):
-    """Files for what came of it, if any, and whether it is printed as JSON."""
-
-    json: Path | None
-    as_json: bool
-    report: Path | None
-
-
-def run_stage(options: Options, show: StageOptions, results: OutputFiles) -> int:
+def run_stage(options: Options, show: StageOptions, results: ResultFiles) -> int:
     """Set the scene, play and judge where there is a tool; returns the exit code."""
     # What a shell is to read goes to standard output alone.
     console = Console(stderr=not show.command or results.as_json)
@@ -59,7 +49,7 @@ def run_stage(options: Options, show: StageOptions, results: OutputFiles) -> int
     return attempt(console, "rehearsal", show.data, play, finish)
 
 
-def run_judge(file: Path, told: Path, database_url: str | None, results: OutputFiles) -> int:
+def run_judge(file: Path, told: Path, database_url: str | None, results: ResultFiles) -> int:
     """Judge what another tool's crowd has left; returns the exit code."""
     console = Console(stderr=results.as_json)
     try:
@@ -106,11 +96,5 @@ async def _judge(staged: Staged, told: Path, database_url: str | None) -> Result
     return conclude_log(staged, told, Observed(samples, 0, stored, report))
 
 
-def _show(result: Result, terminal: Terminal, results: OutputFiles) -> int:
-    """Write and show it; returns an exit code, 0 unless something could not be written."""
-    failed = write_outputs(
-        *json_writers(result, results.json, as_json=results.as_json),
-        *page_writers(write_report, results.report, result),
-    )
-    terminal.conclude(result, results.report)
-    return say_unwritten(terminal.console, failed)
+def _show(result: Result, terminal: Terminal, results: ResultFiles) -> int:
+    return deliver(result, results, terminal.console, table=terminal.conclude, page=write_report)

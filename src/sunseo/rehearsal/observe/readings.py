@@ -61,6 +61,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 LANE_KINDS = ("inventory", "room")
 
 
+def connections_max(samples: Sequence[Sample]) -> int | None:
+    """The most connections to PostgreSQL at one look; none where nobody could see them."""
+    seen = [sample.connections for sample in samples if sample.connections is not None]
+    return max(seen, default=None)
+
+
 def readings_of(samples: Sequence[Sample]) -> list[Reading]:
     return [_between(before, after) for before, after in pairwise(samples)]
 

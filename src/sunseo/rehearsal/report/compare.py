@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.observe.readings import connections_max
 from sunseo.rehearsal.verdict.fairness import Fairness
 from sunseo.rehearsal.verdict.judge import Check
 from sunseo.rehearsal.verdict.slo import SloResult
@@ -222,9 +223,8 @@ def _figures(one: Compared) -> Iterator[tuple[str, str, str, Good, float | None]
         yield "p99", operation, "ms", "low", latency.p99
     if one.fairness is not None and one.fairness.pairs:
         yield "tau", "", "tau", "high", one.fairness.tau
-    connections = [s.connections for s in one.samples if s.connections is not None]
-    if connections:
-        yield "connections", "", "", "low", max(connections)
+    if (connections := connections_max(one.samples)) is not None:
+        yield "connections", "", "", "low", connections
     for group in ("server", "database"):
         if any(group in sample.uses for sample in one.samples):
             yield "cpu", group, "s", "low", _cpu_s(one.samples, group)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sunseo.rehearsal.observe.readings import connections_max
 from sunseo.rehearsal.report.compare import NOISE, Change, Comparison
 from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.report.slowest import SlowMoment
@@ -32,9 +33,8 @@ def tiles(result: Result, say: Say) -> list[tuple[str, str]]:
         for operation in ("hold", "page")
         if (latency := result.latencies.get(operation)) is not None
     ]
-    connections = [s.connections for s in result.samples if s.connections is not None]
-    if connections:
-        shown.append(("connections", f"{max(connections):,}"))
+    if (connections := connections_max(result.samples)) is not None:
+        shown.append(("connections", f"{connections:,}"))
     return [(say(f"tile.{name}"), value) for name, value in shown]
 
 

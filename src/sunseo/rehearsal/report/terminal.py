@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sunseo.rehearsal.driver import Progress
 from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.observe.readings import connections_max
 from sunseo.rehearsal.report.compare import Comparison
 from sunseo.rehearsal.report.findings import change_row, changed, slow_moments
 from sunseo.rehearsal.report.live.view import LiveView
@@ -193,9 +194,8 @@ def _rows(result: Result) -> list[tuple[str, str]]:
     rows += _waited(result.waits)
     if result.fairness is not None and result.fairness.pairs:
         rows.append(("Kendall's tau of entering", f"{result.fairness.tau:.3f}"))
-    connections = [s.connections for s in result.samples if s.connections is not None]
-    if connections:
-        rows.append(("Connections to PostgreSQL, at most", f"{max(connections)}"))
+    if (connections := connections_max(result.samples)) is not None:
+        rows.append(("Connections to PostgreSQL, at most", f"{connections}"))
     rows.append(
         (
             "Driver late: p50 / p99",
