@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from sunseo.core.clock import from_millis
 from sunseo.core.later import Later, LaterOutcome
 from sunseo.engine.applying import LaneLimits
 from sunseo.engine.lane import Lane
@@ -25,7 +26,7 @@ from sunseo.room.line.commands import (
 )
 from sunseo.room.line.lanes import RoomLanes, RoomStore
 from sunseo.room.postgres.batch import RoomFlush
-from sunseo.room.postgres.load import QUERIES, instant_of
+from sunseo.room.postgres.load import QUERIES
 from sunseo.room.setup.settings import RoomSettings
 from tests.paper_line import START_MS
 from tests.store.cutting_proxy import cutting_proxy
@@ -63,7 +64,7 @@ class PostgresPremises:
     def let_time_pass(self, seconds: float) -> None:
         self._now_ms += round(seconds * 1000)
         for connection in self._connections:
-            connection.stands_at = instant_of(self._now_ms)
+            connection.stands_at = from_millis(self._now_ms)
 
     async def begin_epoch(self, room: RoomKey) -> None:
         await self.lobby.rows(
@@ -305,4 +306,4 @@ async def test_a_clock_is_read_after_the_lock(premises: PostgresPremises) -> Non
             answer = (await second)[0]
 
     assert answer.place is not None
-    assert instant_of(answer.place.issued_at_ms) > released_at - timedelta(milliseconds=1)
+    assert from_millis(answer.place.issued_at_ms) > released_at - timedelta(milliseconds=1)

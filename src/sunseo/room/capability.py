@@ -42,6 +42,7 @@ from sunseo.room.setup.setup_routes import room_setup_endpoints
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.metrics import Metrics
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.endpoint import Endpoint
 from sunseo.web.raw import RawAnswer
 
@@ -121,9 +122,9 @@ class RoomCapability:
         self._lanes = RoomLanes(lanes)
         self.store = CountingStore(self._lanes)
         self._turnstile = _turnstile(settings)
+        self._addresses = ClientAddresses(TrustedProxies.named(settings.trusted_proxies))
         self.admission = Admission(
             self._challenges(),
-            TrustedProxies.named(settings.trusted_proxies),
             fails=settings.challenge_fails,
             on_unverified=lambda kind: metrics.room_challenges_unverified.labels(kind).inc(),
         )
@@ -166,7 +167,7 @@ class RoomCapability:
             *revoking_endpoints(Revoking(self.store, self.board, self._cold, organisation)),
             *signal_endpoints(Signals(self._cold, organisation)),
             *state_endpoints(self.board),
-            *room_endpoints(self.service),
+            *room_endpoints(self.service, self._addresses),
             *draw_endpoints(self._draws),
             *challenge_endpoints(self.board, self.keys, self.admission),
         ]
@@ -174,7 +175,7 @@ class RoomCapability:
     def pages(self, persons: Persons, guests: GuestIssuer) -> list[Endpoint]:
         """The waiting pages, which open guest sessions by themselves."""
         reception = Reception(self.keys, persons, guests, self._settings.guest_session_s)
-        return page_endpoints(self.service, self.board, self.admission, reception)
+        return page_endpoints(self.service, self.board, self.admission, self._addresses, reception)
 
     def turns(self) -> list[BackgroundTurn]:
         """What is to be repeated while the worker runs."""

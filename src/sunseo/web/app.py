@@ -18,22 +18,14 @@ import msgspec
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from sunseo.core.outcome import Refusal
 from sunseo.telemetry.logs import Logs, RequestLine, now
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.adapter import Adapter, Rendered
 from sunseo.web.authentication import Authentication
 from sunseo.web.cors import CROSS_ORIGIN_HEADERS, preflight_headers
 from sunseo.web.description.descriptions import describe
-from sunseo.web.endpoint import (
-    Answer,
-    Call,
-    Endpoint,
-    Header,
-    LaneHandler,
-    Record,
-    Refusal,
-    Urgency,
-)
+from sunseo.web.endpoint import Answer, Call, Endpoint, Header, LaneHandler, Record, Urgency
 from sunseo.web.input.paths import PathTable
 from sunseo.web.input.requests import refuse_odd_headers, request_id_of
 from sunseo.web.limits import ClientGoneError, InFlightLimiter, Limits

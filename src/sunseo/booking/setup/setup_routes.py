@@ -15,10 +15,11 @@ from sunseo.booking.setup.sale_list import sale_list_endpoint
 from sunseo.booking.setup.setup import QUERIES, SETUP_OUTCOMES, Setup, SetupOutcome
 from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.clock import Monotonic
+from sunseo.core.fields import Number32
+from sunseo.core.outcome import Refusal
 from sunseo.operators.effects import EffectAnswer
 from sunseo.web.documents import UNCHANGED, Document, Shelf, Version, document_of
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
-from sunseo.web.input.fields import Number32
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply, Urgency
 
 OFFER_S = 60  # then a sale is read again, be it only for the database's clock
 OFFERS_BYTES_MAX = 16 * 1024 * 1024

@@ -7,11 +7,11 @@ not on the board.
 from typing import Any
 
 from sunseo.core.later import LaterOutcome
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.outcome import Kind, Outcome, Refusal
 from sunseo.room.board.board import RoomBoard
 from sunseo.room.board.state import STATE_HEADERS, SignedState
 from sunseo.web.documents import UNCHANGED
-from sunseo.web.endpoint import Answer, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Call, Endpoint, Reply
 
 
 class StateOutcome(Outcome):

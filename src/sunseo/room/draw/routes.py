@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from sunseo.core.outcome import Refusal
 from sunseo.operators.effects import EffectAnswer
 from sunseo.room.draw.bodies import (
     DrawQuery,
@@ -18,17 +19,7 @@ from sunseo.room.draw.outcomes import DRAW_OUTCOMES, DrawOutcome
 from sunseo.room.draw.published import PublishedDraws
 from sunseo.room.draw.store import DrawStore
 from sunseo.web.documents import UNCHANGED, is_known
-from sunseo.web.endpoint import (
-    Answer,
-    Auth,
-    BodyStream,
-    Call,
-    Endpoint,
-    Handler,
-    Refusal,
-    Reply,
-    Urgency,
-)
+from sunseo.web.endpoint import Answer, Auth, BodyStream, Call, Endpoint, Handler, Reply, Urgency
 
 STATUS_MAX_AGE_S = 2  # it counts on while people register; a cache may stand in front
 

@@ -4,11 +4,11 @@ from math import isfinite
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.outcome import Kind, Outcome, Refusal
 from sunseo.room.pacing.health import ratio
 from sunseo.room.postgres.cold import QUERIES
 from sunseo.room.setup.setup_bodies import Signal, SignalTaken
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply
 
 SOURCES_MAX = 32  # of one room
 SILENT_S = 3600.0  # after which a source's name is free again

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.core.later import LaterOutcome
-from sunseo.core.outcome import Outcome
+from sunseo.core.outcome import Outcome, Refusal
 from sunseo.operators import audit
 from sunseo.operators.effects import once
 from sunseo.postgres.clock import read_clock
@@ -19,7 +19,7 @@ from sunseo.room.board.board import RoomBoard, RoomView
 from sunseo.room.line.commands import EndPassOutcome, Revoke
 from sunseo.room.line.lanes import RoomStore
 from sunseo.room.setup.setup import OPERATOR_ISSUER
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply
 
 
 class RevokePass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

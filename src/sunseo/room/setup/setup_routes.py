@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sunseo.core.outcome import Refusal
 from sunseo.operators.effects import EffectAnswer
 from sunseo.passes.keys import GateKeys, KeyRing
 from sunseo.room.board.board import RoomBoard, decode_shown, shown_draw
@@ -26,7 +27,7 @@ from sunseo.room.setup.setup_bodies import (
     RoomReset,
     UnreadableRoom,
 )
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply, Urgency
 
 ROOMS_MAX = 1000  # that one answer lists
 READ_OUTCOMES = (RoomSetupOutcome.UNKNOWN_ROOM, RoomSetupOutcome.ROOM_UNREADABLE)
