@@ -44,6 +44,7 @@ from sunseo.identity.operator_keys import OperatorKeys
 from sunseo.identity.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
 from sunseo.journal.log_sink import LogSink
 from sunseo.journal.tail import JournalTail
+from sunseo.operators.command import OperatorCommands
 from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.address.existing import place_of
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
@@ -111,6 +112,7 @@ class Worker:
         self._urgent_engine = create_cold_engine(
             plan.dsn, size=URGENT_CONNECTIONS, statement_timeout_s=URGENT_STATEMENT_S
         )
+        self._commands = OperatorCommands(self._engine, self._organisation, self._urgent_engine)
         self._tail_connection = self._connection()
         self._lane_connections = [
             (self._pipeline(), self._pipeline(lock_timeout_s=BLOCKED_TRY_S))
@@ -138,7 +140,7 @@ class Worker:
             plan.secret,
             metrics,
             cold=self._engine,
-            urgent=self._urgent_engine,
+            commands=self._commands,
             engine=self._room_engine,
             lanes=[self._room_lane(*held) for held in enumerate(self._room_connections)],
             waits=self._waits,
@@ -192,7 +194,7 @@ class Worker:
         return [
             *guest_endpoints(organisation, guests),
             *setup_endpoints(
-                Setup(self._engine, organisation, self._urgent_engine),
+                Setup(self._commands),
                 self._engine,
                 organisation,
                 self._board,

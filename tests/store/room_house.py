@@ -11,7 +11,7 @@ from sunseo.engine.entry import Answer
 from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys
 from sunseo.identity.persons import Persons
-from sunseo.operators.effects import EffectAnswer
+from sunseo.operators.command import By, EffectAnswer, OperatorCommands
 from sunseo.passes.keys import KeyRing
 from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.pool import create_cold_engine
@@ -27,6 +27,7 @@ from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
 from sunseo.web.limits import Limits
 from sunseo.web.raw import RawAnswer
+from tests.effects import result_of
 
 ORGANISATION = 1
 KEYS = KeyRing(ORGANISATION, {0: b"a secret that only the tests know"}, 0)
@@ -39,7 +40,9 @@ class House:
         self.dsn = dsn
         self.engine = create_cold_engine(dsn, size=8)
         self.sales: set[int] = set()
-        self.setup = RoomSetup(self.engine, ORGANISATION, self._sale_exists)
+        self.setup = RoomSetup(
+            self.engine, OperatorCommands(self.engine, ORGANISATION), self._sale_exists
+        )
         self.answers: dict[str, RawAnswer] = {}
         self.changed: list[RoomView] = []
         self.board = self.another_board(self.answers)
@@ -61,12 +64,12 @@ class House:
         if sale is not None:
             self.sales.add(sale)
         body = msgspec.convert({"name": "Room", "sale": sale, "settings": settings}, NewRoom)
-        room: int = done(await self.setup.create("op", next(self._keys), body))["room"]
+        room: int = done(await self.setup.create(By("op", next(self._keys)), body))["room"]
         return room
 
     async def change(self, room: int, **settings: Any) -> None:
         body = msgspec.convert({"settings": settings}, RoomChange)
-        done(await self.setup.change("op", next(self._keys), room, body))
+        done(await self.setup.change(By("op", next(self._keys)), room, body))
 
     async def ask(self, *commands: RoomCommand) -> list[Any]:
         return list(await self._flush(commands))
@@ -146,5 +149,5 @@ async def _no_operator(_key_id: str) -> bytes | None:
 
 def done(answer: EffectAnswer) -> dict[str, Any]:
     assert answer.outcome.kind.is_success, answer
-    assert answer.result is not None
-    return answer.result
+    assert result_of(answer) is not None
+    return result_of(answer)

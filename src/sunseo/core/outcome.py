@@ -71,3 +71,13 @@ class Refusal(msgspec.Struct, frozen=True):
     detail: str | None = None
     extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
     retry_after_s: int | None = None
+
+
+class RefusedError(Exception):
+    """Raised inside of a transaction to undo it, or below a handler, to be answered a refusal."""
+
+    def __init__(
+        self, outcome: Outcome, detail: str | None = None, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(detail or outcome.sentence)
+        self.refusal = Refusal(outcome, detail, extra or {})

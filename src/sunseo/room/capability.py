@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.core.clock import Instant
 from sunseo.core.networks import TrustedProxies
 from sunseo.identity.persons import GuestIssuer, Persons
+from sunseo.operators.command import OperatorCommands
 from sunseo.passes.keys import KeyRing
 from sunseo.room.admission.admission import Admission
 from sunseo.room.admission.altcha import Altcha
@@ -74,7 +75,7 @@ class RoomCapability:
 
     Args:
         cold: for operators, shared with the rest of the house.
-        urgent: for operators who stop a room or let it go on.
+        commands: of operators.
         engine: of the board and the leader alone.
         lanes: of joining and entering.
         waits: of all lanes whose waiting tells how this worker fares.
@@ -94,7 +95,7 @@ class RoomCapability:
         metrics: Metrics,
         *,
         cold: AsyncEngine,
-        urgent: AsyncEngine,
+        commands: OperatorCommands,
         engine: AsyncEngine,
         lanes: list[RoomLane],
         waits: list[WaitWatch],
@@ -136,8 +137,9 @@ class RoomCapability:
             organisation,
             nonce_window_s=settings.nonce_window_s,
         )
-        self._draws = DrawStore(cold, organisation)
-        self._setup = RoomSetup(cold, organisation, outside.sale_exists, urgent)
+        self._commands = commands
+        self._draws = DrawStore(cold, commands)
+        self._setup = RoomSetup(cold, commands, outside.sale_exists)
         leader = uuid4()
         self._worker_health = WorkerHealth(
             cold, organisation, name=leader.hex[:8], waits=waits, tally=tally
@@ -164,7 +166,7 @@ class RoomCapability:
         organisation = self._settings.organisation
         return [
             *room_setup_endpoints(self._setup, self._cold, organisation, self.keys, self.board),
-            *revoking_endpoints(Revoking(self.store, self.board, self._cold, organisation)),
+            *revoking_endpoints(Revoking(self.store, self.board, self._commands)),
             *signal_endpoints(Signals(self._cold, organisation)),
             *state_endpoints(self.board),
             *room_endpoints(self.service, self._addresses),

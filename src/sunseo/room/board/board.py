@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.clock import Instant
 from sunseo.core.later import LaterOutcome
+from sunseo.core.outcome import RefusedError
 from sunseo.passes.keys import KeyRing
 from sunseo.room.board.halted import halted_of
 from sunseo.room.board.state import (
@@ -47,7 +48,6 @@ from sunseo.room.postgres.stored import read_settings
 from sunseo.room.setup.schedule import Phase, Situation, phase_at
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.aside import SetAside
-from sunseo.web.problems import ProblemError, type_of
 from sunseo.web.raw import RawAnswer
 
 SOON = timedelta(seconds=10)  # many ticks: a room that is about to change is read with each
@@ -66,11 +66,11 @@ class BoardNotReadError(ConnectionError):
     """PostgreSQL has not told the rooms since this worker began; ask again."""
 
 
-class RoomUnreadableError(ProblemError):
-    """The room exists, and is set aside; whoever asks over HTTP is answered by this."""
+class RoomUnreadableError(RefusedError):
+    """The room exists, and is set aside; whoever asks is answered by this."""
 
     def __init__(self, room: int) -> None:
-        super().__init__(type_of(LaterOutcome.UNREADABLE), room=room)
+        super().__init__(LaterOutcome.UNREADABLE, extra={"room": room})
         self.room = room
 
 

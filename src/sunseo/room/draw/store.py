@@ -17,13 +17,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.core.clock import Instant
-from sunseo.core.ids import Person, effect_id, request_digest
+from sunseo.core.fields import FieldError
+from sunseo.core.outcome import RefusedError
 from sunseo.core.signing import pads_of
-from sunseo.operators.effects import EffectAnswer, Refused, Work, once
+from sunseo.operators.command import By, EffectAnswer, OperatorCommands
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.file import DrawHeader, header_line, moment_text
 from sunseo.room.draw.locked import (
@@ -38,41 +38,40 @@ from sunseo.room.draw.locked import (
 )
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import commitment_of, keeper_of, seed_of
-from sunseo.web.problems import INVALID_FIELD, ProblemError
 
-OPERATOR_ISSUER = "sunseo:operator"
 LONG_STATEMENT_MS = 600_000  # millions of places are written in one statement
 
 
 class DrawStore:
     """Draws of one organisation's rooms, by one process."""
 
-    def __init__(self, engine: AsyncEngine, organisation: int) -> None:
+    def __init__(self, engine: AsyncEngine, commands: OperatorCommands) -> None:
         self._engine = engine
-        self._organisation = organisation
+        self._commands = commands
+        self._organisation = commands.organisation
         self._reveals: set[asyncio.Task[EffectAnswer]] = set()
 
-    async def commit(self, operator: str, key: str, room: int, body: NewCommitment) -> EffectAnswer:
+    async def commit(self, by: By, room: int, body: NewCommitment) -> EffectAnswer:
         """Keep a commitment. It should come before anybody registers; the log tells if not."""
         commitment = commitment_in(body)
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             locked = await self._lock(connection, room)
             _refuse_commitment(locked)
-            state, promised = await write_commitment(connection, locked, operator, commitment)
+            state, promised = await write_commitment(connection, locked, by.operator, commitment)
             return _step(locked, state) | {"commitment": promised}
 
-        return await self._once((operator, key), f"commit_draw {room}", body, work)
+        return await self._commands.once(by, f"commit_draw {room}", body, work)
 
-    async def seal(self, operator: str, key: str, room: int) -> EffectAnswer:
+    async def seal(self, by: By, room: int) -> EffectAnswer:
         """End registration and hash the list."""
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             locked = await self._lock(connection, room)
             if locked.draw is None:
-                raise Refused(DrawOutcome.NOT_COMMITTED)
+                raise RefusedError(DrawOutcome.NOT_COMMITTED)
             if locked.draw.sealed_at is not None:
-                raise Refused(DrawOutcome.ALREADY_SEALED)
+                raise RefusedError(DrawOutcome.ALREADY_SEALED)
             await self._allow_long_statements(connection)
             list_hash, total = await self._hash_list(connection, locked)
             entry = locked.entry("sealed", entrants=total, list_hash=list_hash.hex())
@@ -86,13 +85,13 @@ class DrawStore:
                     "entry": encode_entry(entry),
                 },
             )
-            await record_step(connection, locked, operator, "seal_draw", entry)
+            await record_step(connection, locked, by.operator, "seal_draw", entry)
             return _step(locked, "sealed", total, list_hash)
 
         await self._end_registration(room)
-        return await self._to_its_end(self._once((operator, key), f"seal_draw {room}", None, work))
+        return await self._to_its_end(self._commands.once(by, f"seal_draw {room}", None, work))
 
-    async def withhold(self, operator: str, key: str, room: int, body: Withholding) -> EffectAnswer:
+    async def withhold(self, by: By, room: int, body: Withholding) -> EffectAnswer:
         """Log that the secret did not come. It is still taken if it comes later."""
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -102,12 +101,12 @@ class DrawStore:
             await connection.execute(
                 QUERIES["withhold_draw"], locked.where | {"entry": encode_entry(entry)}
             )
-            await record_step(connection, locked, operator, "withhold_draw", entry)
+            await record_step(connection, locked, by.operator, "withhold_draw", entry)
             return _step(locked, "withheld", draw.entrants, draw.list_hash)
 
-        return await self._once((operator, key), f"withhold_draw {room}", body, work)
+        return await self._commands.once(by, f"withhold_draw {room}", body, work)
 
-    async def reveal(self, operator: str, key: str, room: int, body: Reveal) -> EffectAnswer:
+    async def reveal(self, by: By, room: int, body: Reveal) -> EffectAnswer:
         """Take the secret, or the one that the server keeps, and turn the list into places."""
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -115,10 +114,10 @@ class DrawStore:
             draw = _sealed(locked)
             secret = await _secret_in(connection, locked, body)
             if commitment_of(secret) != draw.commitment:
-                raise Refused(DrawOutcome.WRONG_SECRET)
+                raise RefusedError(DrawOutcome.WRONG_SECRET)
             await self._allow_long_statements(connection)
             if await self._hash_list(connection, locked) != (draw.list_hash, draw.entrants):
-                raise Refused(DrawOutcome.LIST_CHANGED)
+                raise RefusedError(DrawOutcome.LIST_CHANGED)
             await self._give_numbers(connection, locked, secret)
             await connection.execute(QUERIES["drop_secret"], locked.where)
             entry = locked.entry("revealed")
@@ -126,12 +125,10 @@ class DrawStore:
                 QUERIES["reveal_draw"],
                 locked.where | {"now": locked.now, "secret": secret, "entry": encode_entry(entry)},
             )
-            await record_step(connection, locked, operator, "reveal_draw", entry)
+            await record_step(connection, locked, by.operator, "reveal_draw", entry)
             return _step(locked, "revealed", draw.entrants, draw.list_hash)
 
-        return await self._to_its_end(
-            self._once((operator, key), f"reveal_draw {room}", body, work)
-        )
+        return await self._to_its_end(self._commands.once(by, f"reveal_draw {room}", body, work))
 
     async def promise(self, room: int, actor: str) -> None:
         """Have the server keep the secret of a draw that nobody has committed to."""
@@ -237,14 +234,6 @@ class DrawStore:
         task.add_done_callback(self._reveals.discard)
         return await asyncio.shield(task)
 
-    async def _once(
-        self, by: tuple[str, str], action: str, body: msgspec.Struct | None, work: Work
-    ) -> EffectAnswer:
-        operator, key = by
-        person = Person.named(self._organisation, OPERATOR_ISSUER, operator)
-        effect = effect_id(person, 0, action, key)
-        return await once(self._engine, self._organisation, effect, request_digest(body), work)
-
 
 def _refuse_commitment(locked: LockedDraw) -> None:
     """A commitment stands once others have relied on it: until it is withheld."""
@@ -253,7 +242,7 @@ def _refuse_commitment(locked: LockedDraw) -> None:
         return
     if draw.state == "committed" and locked.registered == 0:
         return
-    raise Refused(
+    raise RefusedError(
         DrawOutcome.ALREADY_REVEALED if draw.state == "revealed" else DrawOutcome.COMMITMENT_STANDS
     )
 
@@ -262,14 +251,13 @@ def commitment_in(body: NewCommitment) -> Commitment:
     """What an operator promises: a hash that somebody sent, or a secret of the server's own.
 
     Raises:
-        ProblemError: a part of a promise is missing.
+        FieldError: a part of a promise is missing.
     """
     if body.commitment is not None and body.committer is not None and body.independent is not None:
         return Commitment(body.committer, body.independent, bytes.fromhex(body.commitment))
     missing = [name for name in body.__struct_fields__ if getattr(body, name) is None]
     if len(missing) < len(body.__struct_fields__):
-        raise ProblemError(
-            INVALID_FIELD,
+        raise FieldError(
             f"A commitment stands with who made it: {missing[0]} is missing.",
             field=missing[0],
             expected="commitment, committer and independent together, or none of them",
@@ -281,14 +269,14 @@ async def _secret_in(connection: AsyncConnection, locked: LockedDraw, body: Reve
     """The secret that was sent, or else the one that the server keeps.
 
     Raises:
-        Refused: none was sent, and somebody else keeps it.
+        RefusedError: none was sent, and somebody else keeps it.
     """
     if body.secret is not None:
         return bytes.fromhex(body.secret)
     kept = await connection.execute(QUERIES["read_secret"], locked.where)
     secret: bytes | None = kept.scalar_one_or_none()
     if secret is None:
-        raise Refused(DrawOutcome.SECRET_ELSEWHERE, f"It is kept by {locked.draw.committer}.")
+        raise RefusedError(DrawOutcome.SECRET_ELSEWHERE, f"It is kept by {locked.draw.committer}.")
     return secret
 
 
@@ -296,15 +284,15 @@ def _sealed(locked: LockedDraw) -> Any:
     """The draw of a room, sealed and waiting for its secret.
 
     Raises:
-        Refused: it is not, or not any more.
+        RefusedError: it is not, or not any more.
     """
     draw = locked.draw
     if draw is None:
-        raise Refused(DrawOutcome.NOT_COMMITTED)
+        raise RefusedError(DrawOutcome.NOT_COMMITTED)
     if draw.state == "committed":
-        raise Refused(DrawOutcome.NOT_SEALED)
+        raise RefusedError(DrawOutcome.NOT_SEALED)
     if draw.state == "revealed":
-        raise Refused(DrawOutcome.ALREADY_REVEALED)
+        raise RefusedError(DrawOutcome.ALREADY_REVEALED)
     return draw
 
 

@@ -17,20 +17,15 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.core.clock import Instant
-from sunseo.core.ids import Person, effect_id, request_digest
-from sunseo.core.outcome import Kind, Outcome
-from sunseo.operators import audit
-from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work, once
-from sunseo.postgres.clock import read_clock
+from sunseo.core.fields import FieldError
+from sunseo.core.outcome import Kind, Outcome, Refusal, RefusedError
+from sunseo.operators.command import By, Effect, EffectAnswer, EffectOutcome, OperatorCommands
 from sunseo.room.draw.locked import promise_draw
 from sunseo.room.postgres.cold import QUERIES
 from sunseo.room.postgres.stored import UnreadableSettingsError, mended_settings, read_settings
 from sunseo.room.setup.fixed import StageFacts, may_be_refused, refuse_change, stage_of
 from sunseo.room.setup.settings import RoomSettings, changed_settings, encode_settings
 from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, told
-from sunseo.web.problems import INVALID_FIELD, ProblemError
-
-OPERATOR_ISSUER = "sunseo:operator"
 
 
 @unique
@@ -70,24 +65,23 @@ class RoomSetup:
 
     Args:
         sale_exists: whether the organisation has such a sale.
-        urgent: of what cannot wait until others are done: to pause, to go on, to close.
+        commands: with an urgent way for what cannot wait: to pause, to go on, to close.
     """
 
     def __init__(
         self,
         engine: AsyncEngine,
-        organisation: int,
+        commands: OperatorCommands,
         sale_exists: SaleExists,
-        urgent: AsyncEngine | None = None,
     ) -> None:
         self._engine = engine
-        self._organisation = organisation
+        self._commands = commands
+        self._organisation = commands.organisation
         self._sale_exists = sale_exists
-        self._urgent = urgent or engine
 
-    async def create(self, operator: str, key: str, body: NewRoom) -> EffectAnswer:
+    async def create(self, by: By, body: NewRoom) -> EffectAnswer:
         if body.sale is not None and not await self._sale_exists(body.sale):
-            return EffectAnswer(RoomSetupOutcome.UNKNOWN_ROOM_SALE)
+            return Refusal(RoomSetupOutcome.UNKNOWN_ROOM_SALE)
         changes = told(body.settings)
         if body.sale is not None:  # a sale sells to persons
             changes.setdefault("holders", "persons")
@@ -97,13 +91,13 @@ class RoomSetup:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             room = await self._insert(connection, body, settings, changes)
             details = {"room": room, "name": body.name, "settings": _plain(changes)}
-            await self._record(connection, operator, "create_room", body.sale, details)
-            await self._promise(connection, operator, room, settings)
+            await self._commands.record(connection, by.operator, "create_room", body.sale, details)
+            await self._promise(connection, by.operator, room, settings)
             return {"room": room, "version": 1}
 
-        return await self._once((operator, key), "create_room", body, work)
+        return await self._commands.once(by, "create_room", body, work)
 
-    async def change(self, operator: str, key: str, room: int, body: RoomChange) -> EffectAnswer:
+    async def change(self, by: By, room: int, body: RoomChange) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             changes = told(body.settings)
             locked = await self.lock(connection, room, changes)
@@ -113,22 +107,24 @@ class RoomSetup:
             await self._refuse_fixed(connection, locked, settings)
             version = await self._write(connection, locked, name, settings, changes)
             details = {"room": room, "name": name, "settings": _plain(changes)}
-            await self._record(connection, operator, "change_room", locked.sale, details)
-            await self._promise(connection, operator, room, settings)
+            await self._commands.record(
+                connection, by.operator, "change_room", locked.sale, details
+            )
+            await self._promise(connection, by.operator, room, settings)
             return {"room": room, "version": version}
 
-        return await self._once((operator, key), f"change_room {room}", body, work)
+        return await self._commands.once(by, f"change_room {room}", body, work)
 
-    async def pause(self, operator: str, key: str, room: int) -> EffectAnswer:
-        return await self._settle((operator, key), room, "pause_room", _paused)
+    async def pause(self, by: By, room: int) -> EffectAnswer:
+        return await self._settle(by, room, "pause_room", _paused)
 
-    async def resume(self, operator: str, key: str, room: int) -> EffectAnswer:
-        return await self._settle((operator, key), room, "resume_room", _resumed)
+    async def resume(self, by: By, room: int) -> EffectAnswer:
+        return await self._settle(by, room, "resume_room", _resumed)
 
-    async def close(self, operator: str, key: str, room: int) -> EffectAnswer:
-        return await self._settle((operator, key), room, "close_room", _closed)
+    async def close(self, by: By, room: int) -> EffectAnswer:
+        return await self._settle(by, room, "close_room", _closed)
 
-    async def reset(self, operator: str, key: str, room: int, body: ResetRoom) -> EffectAnswer:
+    async def reset(self, by: By, room: int, body: ResetRoom) -> EffectAnswer:
         """Begin a new epoch, which makes all places and passes of the old one void."""
         if body.dry_run:
             return await self._try_reset(room, body)
@@ -138,20 +134,22 @@ class RoomSetup:
             where = self._where(room)
             line = (await connection.execute(QUERIES["lock_line"], where)).one()
             if line.epoch != body.epoch:
-                raise Refused(RoomSetupOutcome.EPOCH_OVER, f"The room is in epoch {line.epoch}.")
+                raise RefusedError(
+                    RoomSetupOutcome.EPOCH_OVER, f"The room is in epoch {line.epoch}."
+                )
             await connection.execute(
                 QUERIES["reset_line"], where | {"capacity": locked.settings.capacity}
             )
             await connection.execute(QUERIES["raise_room_version"], where)
             void = {"room": room, "places": line.issued, "passes": line.live}
             epoch = line.epoch + 1
-            await self._record(
-                connection, operator, "reset_room", locked.sale, void | {"epoch": epoch}
+            await self._commands.record(
+                connection, by.operator, "reset_room", locked.sale, void | {"epoch": epoch}
             )
-            await self._promise(connection, operator, room, locked.settings)
+            await self._promise(connection, by.operator, room, locked.settings)
             return void | {"epoch": epoch, "done": True}
 
-        return await self._once((operator, key), f"reset_room {room}", body, work)
+        return await self._commands.once(by, f"reset_room {room}", body, work)
 
     async def lock(
         self, connection: AsyncConnection, room: int, mending: dict[str, Any] | None = None
@@ -159,11 +157,11 @@ class RoomSetup:
         """Lock a room's row; what cannot be read of its settings, `mending` may replace.
 
         Raises:
-            Refused: there is no such room, or it cannot be read.
+            RefusedError: there is no such room, or it cannot be read.
         """
         row = (await connection.execute(QUERIES["lock_room"], self._where(room))).first()
         if row is None:
-            raise Refused(RoomSetupOutcome.UNKNOWN_ROOM)
+            raise RefusedError(RoomSetupOutcome.UNKNOWN_ROOM)
         settings = _settings_of(row, mending or {})
         return LockedRoom(row.room, row.name, row.sale, row.version, settings, row.now)
 
@@ -174,17 +172,17 @@ class RoomSetup:
         if settings.mode == "random":
             await promise_draw(connection, self._organisation, room, operator)
 
-    async def _settle(
-        self, by: tuple[str, str], room: int, action: str, change: Change
-    ) -> EffectAnswer:
+    async def _settle(self, by: By, room: int, action: str, change: Change) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             locked = await self.lock(connection, room)
             settings = change(locked.settings, locked.now)
             version = await self._write(connection, locked, locked.name, settings, {})
-            await self._record(connection, by[0], action, locked.sale, {"room": room})
+            await self._commands.record(
+                connection, by.operator, action, locked.sale, {"room": room}
+            )
             return {"room": room, "version": version}
 
-        return await self._once(by, f"{action} {room}", None, work, engine=self._urgent)
+        return await self._commands.once(by, f"{action} {room}", None, work, urgent=True)
 
     async def _refuse_fixed(
         self, connection: AsyncConnection, locked: LockedRoom, settings: RoomSettings
@@ -192,7 +190,7 @@ class RoomSetup:
         """See that people in line keep what they were promised.
 
         Raises:
-            Refused: a setting that they rely on would change.
+            RefusedError: a setting that they rely on would change.
         """
         if not may_be_refused(locked.settings, settings):
             return
@@ -202,7 +200,7 @@ class RoomSetup:
         standing = StageFacts(line.issued, line.entrants, line.sealed, draw.scalar_one_or_none())
         refusal = refuse_change(locked.settings, settings, stage_of(standing))
         if refusal is not None:
-            raise Refused(RoomSetupOutcome.SETTING_FIXED, f"{refusal.why} {refusal.instead}")
+            raise RefusedError(RoomSetupOutcome.SETTING_FIXED, f"{refusal.why} {refusal.instead}")
 
     async def _insert(
         self,
@@ -222,7 +220,7 @@ class RoomSetup:
         )
         row = added.one_or_none()
         if row is None:
-            raise Refused(RoomSetupOutcome.SALE_HAS_ROOM)
+            raise RefusedError(RoomSetupOutcome.SALE_HAS_ROOM)
         refuse_unreadable(row, changes)
         room: int = row.room
         await connection.execute(
@@ -260,44 +258,12 @@ class RoomSetup:
             )
             row = found.first()
         if row is None:
-            return EffectAnswer(RoomSetupOutcome.UNKNOWN_ROOM)
+            return Refusal(RoomSetupOutcome.UNKNOWN_ROOM)
         if row.epoch != body.epoch:
             detail = f"The room is in epoch {row.epoch}."
-            return EffectAnswer(RoomSetupOutcome.EPOCH_OVER, detail=detail)
+            return Refusal(RoomSetupOutcome.EPOCH_OVER, detail=detail)
         void = {"room": room, "places": row.issued, "passes": row.live}
-        return EffectAnswer(EffectOutcome.DONE, void | {"epoch": row.epoch, "done": False})
-
-    async def _once(
-        self,
-        by: tuple[str, str],
-        action: str,
-        body: msgspec.Struct | None,
-        work: Work,
-        *,
-        engine: AsyncEngine | None = None,
-    ) -> EffectAnswer:
-        operator, key = by
-        person = Person.named(self._organisation, OPERATOR_ISSUER, operator)
-        effect, digest = effect_id(person, 0, action, key), request_digest(body)
-        return await once(engine or self._engine, self._organisation, effect, digest, work)
-
-    async def _record(
-        self,
-        connection: AsyncConnection,
-        operator: str,
-        action: str,
-        sale: int | None,
-        details: dict[str, Any],
-    ) -> None:
-        await audit.append(
-            connection,
-            self._organisation,
-            actor=operator,
-            action=action,
-            sale=sale,
-            details=details,
-            now=await read_clock(connection),
-        )
+        return Effect(EffectOutcome.DONE, void | {"epoch": row.epoch, "done": False})
 
     def _where(self, room: int) -> dict[str, Any]:
         return {"organisation": self._organisation, "room": room}
@@ -307,14 +273,13 @@ def changed(settings: RoomSettings, changes: dict[str, Any]) -> RoomSettings:
     """Settings with some fields changed.
 
     Raises:
-        ProblemError: a value contradicts another.
+        FieldError: a value contradicts another.
     """
     try:
         return changed_settings(settings, changes)
     except ValueError as error:
         rule = str(error)
-        raise ProblemError(
-            INVALID_FIELD,
+        raise FieldError(
             f"Of the settings, {rule}.",
             field=f"settings.{_at_fault(rule, changes)}",
             expected=rule,
@@ -331,14 +296,13 @@ def refuse_unreadable(row: Any, changes: dict[str, Any]) -> None:
     """Read settings back as they stand in the row, before they are committed.
 
     Raises:
-        ProblemError: nobody could read them; the field is one of those that were sent.
+        FieldError: nobody could read them; the field is one of those that were sent.
     """
     try:
         read_settings(row.settings, row.now)
     except UnreadableSettingsError as error:
         field = error.field if error.field != "settings" else _only(changes)
-        raise ProblemError(
-            INVALID_FIELD,
+        raise FieldError(
             f"Settings would be stored that cannot be read: {error}.",
             field=field,
             expected="a setting that can be read back",
@@ -349,7 +313,7 @@ def _settings_of(row: Any, mending: dict[str, Any]) -> RoomSettings:
     """The settings of a locked row.
 
     Raises:
-        Refused: they cannot be read, not even with what is sent to mend them.
+        RefusedError: they cannot be read, not even with what is sent to mend them.
     """
     try:
         return read_settings(row.settings, row.now)
@@ -364,7 +328,7 @@ def _settings_of(row: Any, mending: dict[str, Any]) -> RoomSettings:
         mended = mended_settings(row.settings, mending, row.now)
     except UnreadableSettingsError as error:
         detail = f"{error}. Send this setting anew, or null for its default."
-        raise Refused(RoomSetupOutcome.ROOM_UNREADABLE, detail) from None
+        raise RefusedError(RoomSetupOutcome.ROOM_UNREADABLE, detail) from None
     return msgspec.structs.replace(mended, **UNLIKELY)
 
 
@@ -377,11 +341,10 @@ def refuse_strangers(sale: int | None, settings: RoomSettings) -> None:
     """See that nobody queues up for a sale in which her pass could book nothing.
 
     Raises:
-        ProblemError: the room is a sale's, and takes holders who are no persons.
+        FieldError: the room is a sale's, and takes holders who are no persons.
     """
     if sale is not None and settings.holders == "anyone":
-        raise ProblemError(
-            INVALID_FIELD,
+        raise FieldError(
             "A sale sells to persons, so that a pass of anyone else would be worth nothing.",
             field="settings.holders",
             expected="persons or accounts in the room of a sale",
