@@ -14,11 +14,11 @@ from sunseo.core.later import LaterOutcome
 from sunseo.room.board.board import RoomUnreadableError
 from sunseo.room.line.commands import Join
 from sunseo.room.pacing.controller import Controller
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
 from sunseo.room.setup import setup as room_setup
 from sunseo.room.setup.setup import RoomSetupOutcome
 from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, RoomList
 from sunseo.room.setup.setup_routes import RoomReads
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.web.input.bodies import BodyReader
 from sunseo.web.problems import INVALID_FIELD, ProblemError

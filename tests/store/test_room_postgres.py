@@ -24,8 +24,9 @@ from sunseo.room.line.commands import (
     pass_id_of,
 )
 from sunseo.room.line.lanes import RoomLanes, RoomStore
+from sunseo.room.line.line import instant_of
 from sunseo.room.postgres.batch import RoomFlush
-from sunseo.room.postgres.load import QUERIES, instant_of
+from sunseo.room.postgres.load import QUERIES
 from sunseo.room.setup.settings import RoomSettings
 from tests.paper_line import START_MS
 from tests.store.cutting_proxy import cutting_proxy

@@ -23,10 +23,10 @@ from sunseo.postgres.errors import fault_of, outage_of
 from sunseo.room.admission.admission import Admission
 from sunseo.room.board.state import Shown, ShownSpeed
 from sunseo.room.line.lanes import RoomLanes
+from sunseo.room.line.line import instant_of
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
 from sunseo.room.postgres.batch import RoomFlush
-from sunseo.room.postgres.load import instant_of
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs

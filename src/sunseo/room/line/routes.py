@@ -27,10 +27,9 @@ from sunseo.room.line.bodies import (
 )
 from sunseo.room.line.commands import EndPassOutcome, EnterOutcome, JoinOutcome, RenewOutcome
 from sunseo.room.line.lanes import StoreAnswer
-from sunseo.room.line.line import SECOND_MS, LinePass, RoomTerms
+from sunseo.room.line.line import SECOND_MS, LinePass, RoomTerms, instant_of
 from sunseo.room.line.rules import RoomAnswer
 from sunseo.room.line.service import HolderOutcome, RoomService
-from sunseo.room.postgres.load import instant_of
 from sunseo.web.endpoint import Answer as WebAnswer
 from sunseo.web.endpoint import Auth, Call, Endpoint, Header, Refusal, Reply, Urgency
 

@@ -37,8 +37,7 @@ from sunseo.room.line.commands import (
     pass_id_of,
 )
 from sunseo.room.line.lanes import RoomStore, StoreAnswer
-from sunseo.room.line.line import SECOND_MS, LineEntrant, LinePass, LinePlace
-from sunseo.room.postgres.load import millis_of
+from sunseo.room.line.line import SECOND_MS, LineEntrant, LinePass, LinePlace, millis_of
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.web.endpoint import Call, Refusal
 

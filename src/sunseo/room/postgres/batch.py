@@ -15,11 +15,11 @@ from sunseo.core.clock import Instant
 from sunseo.core.later import LaterOutcome
 from sunseo.postgres.connection import LaneConnection
 from sunseo.room.line.commands import RoomCommand
-from sunseo.room.line.line import Line
+from sunseo.room.line.line import Line, millis_of
 from sunseo.room.line.rules import RoomAnswer, decide
-from sunseo.room.postgres.load import LineLoader, millis_of
+from sunseo.room.postgres.load import LineLoader
 from sunseo.room.postgres.save import save
-from sunseo.room.postgres.stored import UnreadableSettingsError
+from sunseo.room.setup.stored import UnreadableSettingsError
 
 
 class RoomFlush:

@@ -6,7 +6,6 @@ version of them.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -25,15 +24,21 @@ from sunseo.room.line.commands import (
     RoomKey,
     number_of,
 )
-from sunseo.room.line.line import Line, LineEntrant, LinePass, LinePlace, PassState, RoomTerms
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
+from sunseo.room.line.line import (
+    Line,
+    LineEntrant,
+    LinePass,
+    LinePlace,
+    PassState,
+    RoomTerms,
+    millis_of,
+)
 from sunseo.room.setup.schedule import phase_at, takes_joins
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
 
 QUERIES = load_queries("sunseo.room.postgres")
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 UNKNOWN_VERSION = 0  # versions count from one
 ROOMS_KEPT_MAX = 10_000  # settings kept at once; then all are read again
 NUMBER_MAX = 2**63 - 1  # a token has room for more, and a gate's key could sign that
@@ -99,15 +104,6 @@ class _Found(msgspec.Struct):
                 self.due.append(row)
             case "number":
                 self.numbers.append(row)
-
-
-def millis_of(instant: Instant) -> int:
-    """Whole milliseconds since 1970, exact: a token's time and the stored one are the same."""
-    return (instant - EPOCH) // MILLISECOND
-
-
-def instant_of(millis: int) -> Instant:
-    return EPOCH + millis * MILLISECOND
 
 
 class LineLoader:

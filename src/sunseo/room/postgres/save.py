@@ -6,8 +6,8 @@ from uuid import UUID
 import msgspec
 
 from sunseo.postgres.connection import Transaction
-from sunseo.room.line.line import Line, LinePass, LinePlace, PassState
-from sunseo.room.postgres.load import QUERIES, instant_of
+from sunseo.room.line.line import Line, LinePass, LinePlace, PassState, instant_of
+from sunseo.room.postgres.load import QUERIES
 
 _encode = msgspec.json.Encoder().encode
 

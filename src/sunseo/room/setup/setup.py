@@ -24,10 +24,10 @@ from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work,
 from sunseo.postgres.clock import read_clock
 from sunseo.room.draw.locked import promise_draw
 from sunseo.room.postgres.cold import QUERIES
-from sunseo.room.postgres.stored import UnreadableSettingsError, mended_settings, read_settings
 from sunseo.room.setup.fixed import StageFacts, may_be_refused, refuse_change, stage_of
 from sunseo.room.setup.settings import RoomSettings, changed_settings, encode_settings
 from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, told
+from sunseo.room.setup.stored import UnreadableSettingsError, mended_settings, read_settings
 from sunseo.web.problems import INVALID_FIELD, ProblemError
 
 OPERATOR_ISSUER = "sunseo:operator"

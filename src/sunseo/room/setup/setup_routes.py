@@ -11,7 +11,6 @@ from sunseo.room.board.board import RoomBoard, decode_shown, shown_draw
 from sunseo.room.board.halted import halted_of
 from sunseo.room.board.state import Shown
 from sunseo.room.postgres.cold import QUERIES
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
 from sunseo.room.setup.schedule import phase_at
 from sunseo.room.setup.setup import ROOM_SETUP_OUTCOMES, RoomSetup, RoomSetupOutcome
 from sunseo.room.setup.setup_bodies import (
@@ -26,6 +25,7 @@ from sunseo.room.setup.setup_bodies import (
     RoomReset,
     UnreadableRoom,
 )
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
 
 ROOMS_MAX = 1000  # that one answer lists
