@@ -13,11 +13,10 @@ from sunseo.invariants.verify import verify
 from sunseo.operators.effects import EffectAnswer
 from sunseo.room.draw.bodies import NewCommitment, Reveal
 from sunseo.room.draw.rules import commitment_of
-from sunseo.room.draw.store import DrawStore
 from sunseo.room.line.commands import Join
+from sunseo.room.setup.changes import RoomSetupOutcome
 from sunseo.room.setup.fixed import MODES, Stage
 from sunseo.room.setup.settings import Mode
-from sunseo.room.setup.setup import RoomSetupOutcome
 from sunseo.room.setup.setup_bodies import ResetRoom, RoomChange
 from tests.store.room_house import ORGANISATION, House, done
 
@@ -39,7 +38,7 @@ class Draws:
     """The steps of draws, each under a key of its own."""
 
     def __init__(self, house: House) -> None:
-        self._store = DrawStore(house.engine, ORGANISATION)
+        self._store = house.store.draws
 
     async def take(self, step: str, room: int) -> EffectAnswer:
         key = uuid4().hex

@@ -36,9 +36,10 @@ from sunseo.room.line.commands import (
     Revoke,
     pass_id_of,
 )
-from sunseo.room.line.lanes import RoomStore, StoreAnswer
+from sunseo.room.line.lanes import StoreAnswer
 from sunseo.room.line.line import SECOND_MS, LineEntrant, LinePass, LinePlace, millis_of
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.store import LineStore
 from sunseo.web.endpoint import Call, Refusal
 
 MINUTE_S = 60
@@ -91,7 +92,7 @@ class RoomService:
     """One organisation's, in one process.
 
     Args:
-        store: decides and keeps.
+        lines: decide and keep.
         rooms: the board; a room that was made a moment ago may not be on it yet.
         keys: open and seal tokens.
         admission: limits and challenges before the line.
@@ -101,7 +102,7 @@ class RoomService:
 
     def __init__(
         self,
-        store: RoomStore,
+        lines: LineStore,
         rooms: Rooms,
         keys: KeyRing,
         admission: Admission,
@@ -110,7 +111,7 @@ class RoomService:
         nonce_window_s: int = NONCE_WINDOW_S,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._lines = lines
         self._rooms = rooms
         self._keys = keys
         self._admission = admission
@@ -157,7 +158,7 @@ class RoomService:
         )
         if refusal := await self._admission.admit(request):
             return refusal
-        answer = await self._store.submit(
+        answer = await self._lines.submit(
             Join(
                 room=(self._organisation, room),
                 holder=holder,
@@ -183,7 +184,7 @@ class RoomService:
         new_pass = pass_id_of(place.number, random)
         key = self._organisation, room
         command = Enter(key, place.epoch, place.number, place.holder, new_pass)
-        return PassAnswer(place, await self._store.submit(command))
+        return PassAnswer(place, await self._lines.submit(command))
 
     async def renew(self, room: int, token: str) -> PassAnswer | Refusal:
         """Give a pass its full time again; whoever has it may ask."""
@@ -192,7 +193,7 @@ class RoomService:
             return shown
         key = self._organisation, room
         command = Renew(key, shown.epoch, shown.pass_id, shown.renewal)
-        return PassAnswer(shown, await self._store.submit(command))
+        return PassAnswer(shown, await self._lines.submit(command))
 
     async def leave(
         self, room: int, token: str, *, revoke: bool = False
@@ -203,7 +204,7 @@ class RoomService:
             return shown
         key = self._organisation, room
         end = Revoke if revoke else Leave
-        return await self._store.submit(end(key, shown.epoch, shown.pass_id))
+        return await self._lines.submit(end(key, shown.epoch, shown.pass_id))
 
     async def complete_by(self, room: int, token: str) -> Answer[StoreAnswer] | Refusal:
         shown = _opened(self._keys.open_pass, token, room)
@@ -212,7 +213,7 @@ class RoomService:
     async def complete(self, shown: Pass) -> Answer[StoreAnswer]:
         """End a verified pass because what its holder came for is done."""
         key = self._organisation, shown.room
-        return await self._store.submit(Complete(key, shown.epoch, shown.pass_id))
+        return await self._lines.submit(Complete(key, shown.epoch, shown.pass_id))
 
     def admission_of(self, token: str, room: int) -> Pass:
         """Verify a pass as a gate does: by its signature, and by what the board knows.
