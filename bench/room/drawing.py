@@ -32,7 +32,7 @@ from sunseo.room.draw.rules import (
     seal,
     seed_of,
 )
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.postgres.draws import PostgresDraws
 
 DRAW_S = 8.0
 VERIFY_S = 60.0
@@ -156,7 +156,7 @@ async def time_server(bench: Bench, named: str) -> list[Figure]:
         await conn.execute(REGISTERED, ROOM, bench.entrants)
     engine = create_cold_engine(url)
     try:
-        draws = DrawStore(engine, OperatorCommands(engine, ORGANISATION))
+        draws = PostgresDraws(engine, OperatorCommands(engine, ORGANISATION))
         secret = new_secret()
         commitment = NewCommitment(commitment_of(secret).hex(), "the benchmark", independent=False)
         _done(await draws.commit(By(OPERATOR, "commit"), ROOM, commitment))

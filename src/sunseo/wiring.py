@@ -54,10 +54,11 @@ from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.postgres.readiness import hindrance_of
 from sunseo.room.capability import RoomCapability, SaleSource
-from sunseo.room.line.lanes import RoomLane
+from sunseo.room.line.lanes import RoomLane, RoomLanes
 from sunseo.room.pacing.controller import RemainingStock
 from sunseo.room.pacing.health import AnswerTally, WaitWatch
 from sunseo.room.postgres.batch import RoomFlush
+from sunseo.room.postgres.store import postgres_store
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.logs import Logs
@@ -135,14 +136,21 @@ class Worker:
             plan.dsn, size=ROOM_CONNECTIONS, statement_timeout_s=ROOM_STATEMENT_S
         )
         self._room_connections = [self._connection() for _ in range(plan.settings.room_lanes)]
+        room_lanes = RoomLanes(
+            [self._room_lane(*held) for held in enumerate(self._room_connections)]
+        )
         self._rooms = RoomCapability(
             plan.settings,
             plan.secret,
             metrics,
-            cold=self._engine,
-            commands=self._commands,
             engine=self._room_engine,
-            lanes=[self._room_lane(*held) for held in enumerate(self._room_connections)],
+            lanes=room_lanes,
+            store=postgres_store(
+                room_lanes,
+                cold=self._engine,
+                commands=self._commands,
+                rooms=self._room_engine,
+            ),
             waits=self._waits,
             tally=self._tally,
             outside=SaleSource(self._sale_exists, self._stock_of),

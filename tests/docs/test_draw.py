@@ -12,7 +12,7 @@ from sunseo.operators.command import OperatorCommands
 from sunseo.room.draw.command import draw
 from sunseo.room.draw.outcomes import DRAW_OUTCOMES
 from sunseo.room.draw.routes import draw_endpoints
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.postgres.draws import PostgresDraws
 from sunseo.web.endpoint import Endpoint
 from tests.docs.pages import ROOT, blocks_of, text_of
 
@@ -58,7 +58,7 @@ def test_outcome_of_a_draw_is_described(code: str) -> None:
 
 @pytest.mark.parametrize(
     "endpoint",
-    draw_endpoints(DrawStore(NO_DATABASE, OperatorCommands(NO_DATABASE, 1))),
+    draw_endpoints(PostgresDraws(NO_DATABASE, OperatorCommands(NO_DATABASE, 1))),
     ids=lambda endpoint: endpoint.name,
 )
 def test_endpoint_of_a_draw_is_described(endpoint: Endpoint) -> None:

@@ -12,8 +12,8 @@ from sunseo.operators.command import By, OperatorCommands
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import commitment_of
-from sunseo.room.draw.store import DrawStore
 from sunseo.room.line.commands import RoomKey
+from sunseo.room.postgres.draws import PostgresDraws
 from tests.store.lobby import ORGANISATION, Lobby
 
 SECRET = bytes(range(32))
@@ -27,7 +27,7 @@ class DrawnRoom:
         self.engine = engine
         self.key = key
         self.room = key[1]
-        self.store = DrawStore(engine, OperatorCommands(engine, ORGANISATION))
+        self.store = PostgresDraws(engine, OperatorCommands(engine, ORGANISATION))
         self._steps = 0
 
     async def commit(self, secret: bytes = SECRET, *, independent: bool = True) -> Outcome:

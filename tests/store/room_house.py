@@ -20,6 +20,7 @@ from sunseo.room.board.state_routes import state_endpoints
 from sunseo.room.line.commands import Enter, Join, Leave, RoomCommand, pass_id_of
 from sunseo.room.line.lanes import StoreAnswer
 from sunseo.room.postgres.batch import RoomFlush
+from sunseo.room.postgres.store import postgres_store
 from sunseo.room.setup.setup import RoomSetup
 from sunseo.room.setup.setup_bodies import NewRoom, RoomChange
 from sunseo.telemetry.logs import Logs
@@ -40,9 +41,13 @@ class House:
         self.dsn = dsn
         self.engine = create_cold_engine(dsn, size=8)
         self.sales: set[int] = set()
-        self.setup = RoomSetup(
-            self.engine, OperatorCommands(self.engine, ORGANISATION), self._sale_exists
+        self.store = postgres_store(
+            self,
+            cold=self.engine,
+            commands=OperatorCommands(self.engine, ORGANISATION),
+            rooms=self.engine,
         )
+        self.setup = RoomSetup(self.store.setup, self._sale_exists)
         self.answers: dict[str, RawAnswer] = {}
         self.changed: list[RoomView] = []
         self.board = self.another_board(self.answers)

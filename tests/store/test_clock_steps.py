@@ -187,7 +187,7 @@ async def test_a_signal_of_a_time_to_come_does_not_stay_fresh(house: House) -> N
         ORGANISATION,
         room,
     )
-    health = SiteHealth(house.engine, ORGANISATION)
+    health = SiteHealth(house.store.signals)
     await health.refresh()
     view = await house.looked(room)
     assert health.of(view) == pytest.approx(1 / 9)

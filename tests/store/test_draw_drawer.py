@@ -15,9 +15,9 @@ from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholdi
 from sunseo.room.draw.drawer import ACTOR, Drawer, DrawOverdueError
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import commitment_of
-from sunseo.room.draw.store import DrawStore
 from sunseo.room.line.commands import Join
 from sunseo.room.pacing.controller import Controller
+from sunseo.room.postgres.draws import PostgresDraws
 from sunseo.room.setup.setup_bodies import ResetRoom
 from tests.store.room_house import ORGANISATION, House, done
 
@@ -36,7 +36,7 @@ class Draws:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.store = DrawStore(house.engine, OperatorCommands(house.engine, ORGANISATION))
+        self.store = PostgresDraws(house.engine, OperatorCommands(house.engine, ORGANISATION))
         self.leader = Controller(
             house.engine, ORGANISATION, house.board, leader=uuid4(), lease_s=3600.0
         )

@@ -16,11 +16,11 @@ from sunseo.operators.command import By
 from sunseo.room.board.board import RoomUnreadableError
 from sunseo.room.line.commands import Join
 from sunseo.room.pacing.controller import Controller
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
-from sunseo.room.setup import setup as room_setup
-from sunseo.room.setup.setup import RoomSetupOutcome
+from sunseo.room.setup import changes
+from sunseo.room.setup.changes import RoomSetupOutcome
 from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, RoomList
 from sunseo.room.setup.setup_routes import RoomReads
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.web.input.bodies import BodyReader
 from sunseo.web.problems import INVALID_FIELD, ProblemError
@@ -57,7 +57,7 @@ async def everything(house: House) -> list[Any]:
 
 
 def reads(house: House) -> RoomReads:
-    return RoomReads(house.engine, ORGANISATION, KEYS)
+    return RoomReads(house.store.setup, KEYS)
 
 
 async def test_digits_of_other_scripts_are_refused_with_the_field() -> None:
@@ -87,7 +87,7 @@ async def test_what_cannot_be_read_back_is_not_stored(
             raise UnreadableSettingsError("settings", "no such thing")
         return read(stored, now)
 
-    monkeypatch.setattr(room_setup, "read_settings", failing)
+    monkeypatch.setattr(changes, "read_settings", failing)
     body = msgspec.convert({"name": "B", "settings": {"tau_s": 3.0}}, NewRoom)
     change = msgspec.convert({"settings": {"tau_s": 3.0}}, RoomChange)
     work = {

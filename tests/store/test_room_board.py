@@ -17,7 +17,7 @@ from sunseo.room.pacing.signals import Signals
 from sunseo.room.setup.setup_bodies import Signal
 from sunseo.telemetry.metrics import Metrics
 from tests.asgi import ask
-from tests.store.room_house import KEYS, ORGANISATION, House
+from tests.store.room_house import KEYS, House
 
 PASS = UUID("00000001-0000-4000-8000-000000000001")
 
@@ -234,18 +234,18 @@ async def test_the_worst_word_on_health_counts(house: House) -> None:
     """Outside signals and workers' own readings are compared as ratios; silence says nothing."""
     room = await house.room(health={"lane_wait_s": 0.1})
     view = await house.looked(room)
-    health = SiteHealth(house.engine, ORGANISATION)
+    health = SiteHealth(house.store.signals)
     await health.refresh()
     silent = health.of(view)
 
-    signals = Signals(house.engine, ORGANISATION)
+    signals = Signals(house.store.signals)
     await signals.take(room, Signal(source="gate", measured=0.5, target=1.0))
     await health.refresh()
     from_outside = health.of(view)
 
     watch, tally = WaitWatch(Metrics().lane("0")), AnswerTally()
     worker = WorkerHealth(
-        house.engine, ORGANISATION, name="w", waits=[watch], tally=tally, monotonic=lambda: 0.0
+        house.store.signals, name="w", waits=[watch], tally=tally, monotonic=lambda: 0.0
     )
     watch.waited(0.4)
     watch.waited(0.2)
@@ -264,7 +264,7 @@ async def test_a_worker_that_is_well_writes_nothing(house: House) -> None:
     """A row is written when there is something to say, and once more to take it back."""
     tally = AnswerTally()
     worker = WorkerHealth(
-        house.engine, ORGANISATION, name="w", waits=[], tally=tally, monotonic=lambda: 0.0
+        house.store.signals, name="w", waits=[], tally=tally, monotonic=lambda: 0.0
     )
     await worker.run_once()
     assert await house.rows("SELECT * FROM room_signals") == []

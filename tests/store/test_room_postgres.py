@@ -24,10 +24,11 @@ from sunseo.room.line.commands import (
     RoomKey,
     pass_id_of,
 )
-from sunseo.room.line.lanes import RoomLanes, RoomStore
+from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.postgres.batch import RoomFlush
 from sunseo.room.postgres.load import QUERIES
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.store import LineStore
 from tests.paper_line import START_MS
 from tests.store.cutting_proxy import cutting_proxy
 from tests.store.lobby import Lobby, TimedConnection
@@ -52,7 +53,7 @@ class PostgresPremises:
         self.lobby = Lobby(dsn)
         self._connections = [TimedConnection(dsn) for _ in range(WORKERS)]
         self._lanes = [lanes_on(connection) for connection in self._connections]
-        self.workers: list[RoomStore] = [*self._lanes]
+        self.workers: list[LineStore] = [*self._lanes]
         self._now_ms = START_MS
         self.let_time_pass(0)
         for lanes in self._lanes:
@@ -121,7 +122,7 @@ async def lanes(connection: LaneConnection) -> AsyncIterator[RoomLanes]:
         await connection.close()
 
 
-async def submit(store: RoomStore, *commands: RoomCommand) -> list[Any]:
+async def submit(store: LineStore, *commands: RoomCommand) -> list[Any]:
     return [answer.result for answer in await asyncio.gather(*map(store.submit, commands))]
 
 
@@ -271,7 +272,7 @@ async def test_batches_over_many_rooms_never_deadlock(premises: PostgresPremises
     """Two workers ask for the same rooms in opposite orders; lines are locked in one order."""
     rooms = [await premises.open_room(RoomSettings(capacity=400), serving=400) for _ in range(8)]
 
-    async def worker(store: RoomStore, some: list[RoomKey], first: int) -> Counter[str]:
+    async def worker(store: LineStore, some: list[RoomKey], first: int) -> Counter[str]:
         heard: Counter[str] = Counter()
         for turn in range(25):
             number = first + turn

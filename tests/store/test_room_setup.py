@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from sunseo.core.fields import FieldError
-from sunseo.operators.command import By, EffectOutcome, OperatorCommands
+from sunseo.operators.command import By, EffectOutcome
 from sunseo.room.line.commands import EndPassOutcome, pass_id_of
-from sunseo.room.pacing.signals import SOURCES_MAX, SignalOutcome, Signals
+from sunseo.room.pacing.signals import SOURCES_MAX, Signals
+from sunseo.room.setup.changes import RoomSetupOutcome
 from sunseo.room.setup.revoking import RevokePass, Revoking
-from sunseo.room.setup.setup import RoomSetupOutcome
 from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, Signal
+from sunseo.room.store import SignalOutcome
 from tests.effects import result_of
 from tests.store.room_house import ORGANISATION, House, done
 
@@ -196,7 +197,7 @@ async def test_every_change_is_audited(house: House) -> None:
 async def test_sources_of_signals_are_bounded(house: House) -> None:
     """A source's newest word replaces its last; one source too many is refused."""
     room = await house.room()
-    signals = Signals(house.engine, ORGANISATION)
+    signals = Signals(house.store.signals)
     for number in range(SOURCES_MAX):
         await signals.take(room, Signal(source=f"gate-{number}", measured=1.0, target=1.0))
 
@@ -224,7 +225,7 @@ async def test_a_revoked_pass_is_listed_and_audited_once(house: House) -> None:
     await house.rows("UPDATE room_lines SET serving = 1")
     assert await house.enter(room, 1, holder) == "ENTERED"
     await house.board.run_once()
-    revoking = Revoking(house, house.board, OperatorCommands(house.engine, ORGANISATION))
+    revoking = Revoking(house, house.board, house.store.setup, ORGANISATION)
     body = RevokePass(pass_id=pass_id_of(1, 1))
 
     outcomes = [await revoking.revoke(By("op", "key"), room, body) for _ in range(2)]

@@ -10,14 +10,13 @@ import msgspec
 import pytest
 
 from sunseo.invariants.verify import verify
-from sunseo.operators.command import By, EffectAnswer, OperatorCommands
+from sunseo.operators.command import By, EffectAnswer
 from sunseo.room.draw.bodies import NewCommitment, Reveal
 from sunseo.room.draw.rules import commitment_of
-from sunseo.room.draw.store import DrawStore
 from sunseo.room.line.commands import Join
+from sunseo.room.setup.changes import RoomSetupOutcome
 from sunseo.room.setup.fixed import MODES, Stage
 from sunseo.room.setup.settings import Mode
-from sunseo.room.setup.setup import RoomSetupOutcome
 from sunseo.room.setup.setup_bodies import ResetRoom, RoomChange
 from tests.effects import refusal_of
 from tests.store.room_house import ORGANISATION, House, done
@@ -40,7 +39,7 @@ class Draws:
     """The steps of draws, each under a key of its own."""
 
     def __init__(self, house: House) -> None:
-        self._store = DrawStore(house.engine, OperatorCommands(house.engine, ORGANISATION))
+        self._store = house.store.draws
 
     async def take(self, step: str, room: int) -> EffectAnswer:
         key = uuid4().hex

@@ -52,11 +52,23 @@ Work = Callable[[AsyncConnection], Awaitable[dict[str, Any]]]
 """What a command does in its transaction; a `RefusedError` undoes it."""
 
 
+class Order(NamedTuple):
+    """Who sent a command under which key; the digest tells whether the key was used for another."""
+
+    operator: str
+    key: str
+    digest: UUID
+
+
 class By(NamedTuple):
     """Who commands: an operator's key id, and the Idempotency-Key that she sent."""
 
     operator: str
     key: str
+
+    def order(self, body: msgspec.Struct | None = None) -> Order:
+        """Of what she sent."""
+        return Order(self.operator, self.key, request_digest(body))
 
 
 class OperatorCommands:
@@ -75,9 +87,8 @@ class OperatorCommands:
 
     async def once(
         self,
-        by: By,
+        by: Order,
         action: str,
-        body: msgspec.Struct | None,
         work: Work,
         *,
         sale: int = 0,
@@ -85,14 +96,14 @@ class OperatorCommands:
     ) -> EffectAnswer:
         """Run `work` in a transaction, unless this command was had before; its result is kept.
 
-        `action` is the command's verb, and with it whatever it is about that `body` does not say;
+        `action` is the command's verb, and with it whatever it is about beyond what was sent;
         `sale` is the one it concerns, or 0 where there is none.
         """
         person = Person.named(self.organisation, OPERATOR_ISSUER, by.operator)
         effect = effect_id(person, sale, action, by.key)
         try:
             async with (self._urgent if urgent else self._engine).begin() as connection:
-                return await self._claim(connection, effect, request_digest(body), work)
+                return await self._claim(connection, effect, by.digest, work)
         except RefusedError as refused:
             return refused.refusal
 

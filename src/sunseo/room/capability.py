@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.core.clock import Instant
 from sunseo.core.networks import TrustedProxies
 from sunseo.identity.persons import GuestIssuer, Persons
-from sunseo.operators.command import OperatorCommands
 from sunseo.passes.keys import KeyRing
 from sunseo.room.admission.admission import Admission
 from sunseo.room.admission.altcha import Altcha
@@ -24,12 +23,11 @@ from sunseo.room.admission.routes import challenge_endpoints
 from sunseo.room.board.board import RoomBoard, RoomView
 from sunseo.room.board.state_routes import state_endpoints
 from sunseo.room.board.streams import Streams
-from sunseo.room.counts import CountingStore, RoomReporter
+from sunseo.room.counts import CountingLines, RoomReporter
 from sunseo.room.draw.drawer import Drawer
 from sunseo.room.draw.routes import draw_endpoints
-from sunseo.room.draw.store import DrawStore
 from sunseo.room.line.expirer import PassExpirer
-from sunseo.room.line.lanes import RoomLane, RoomLanes
+from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
 from sunseo.room.pacing.controller import Controller, StepReport, StockOf
@@ -40,6 +38,7 @@ from sunseo.room.pages.visitor import Reception
 from sunseo.room.setup.revoking import Revoking, revoking_endpoints
 from sunseo.room.setup.setup import RoomSetup, SaleExists
 from sunseo.room.setup.setup_routes import room_setup_endpoints
+from sunseo.room.store import RoomStore
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.metrics import Metrics
@@ -74,10 +73,9 @@ class RoomCapability:
     """One organisation's rooms in one process.
 
     Args:
-        cold: for operators, shared with the rest of the house.
-        commands: of operators.
         engine: of the board and the leader alone.
-        lanes: of joining and entering.
+        lanes: of joining and entering, for as long as this runs.
+        store: keeps everything; its lines are the lanes.
         waits: of all lanes whose waiting tells how this worker fares.
         tally: of what this worker answers.
         aside: of what cannot be read.
@@ -94,10 +92,9 @@ class RoomCapability:
         secret: str,
         metrics: Metrics,
         *,
-        cold: AsyncEngine,
-        commands: OperatorCommands,
         engine: AsyncEngine,
-        lanes: list[RoomLane],
+        lanes: RoomLanes,
+        store: RoomStore,
         waits: list[WaitWatch],
         tally: AnswerTally,
         outside: SaleSource,
@@ -105,8 +102,7 @@ class RoomCapability:
         on_clock: Callable[[Instant], None] = lambda _now: None,
     ) -> None:
         self._settings = settings
-        self._cold = cold
-        self._engine = engine
+        self._store = store
         organisation = settings.organisation
         self.keys = key_ring(settings, secret)
         self.answers: dict[str, RawAnswer] = {}
@@ -120,8 +116,8 @@ class RoomCapability:
             aside=aside,
             on_clock=on_clock,
         )
-        self._lanes = RoomLanes(lanes)
-        self.store = CountingStore(self._lanes)
+        self._lanes = lanes
+        self._lines = CountingLines(store.lines)
         self._turnstile = _turnstile(settings)
         self._addresses = ClientAddresses(TrustedProxies.named(settings.trusted_proxies))
         self.admission = Admission(
@@ -130,21 +126,19 @@ class RoomCapability:
             on_unverified=lambda kind: metrics.room_challenges_unverified.labels(kind).inc(),
         )
         self.service = RoomService(
-            self.store,
+            self._lines,
             self.board,
             self.keys,
             self.admission,
             organisation,
             nonce_window_s=settings.nonce_window_s,
         )
-        self._commands = commands
-        self._draws = DrawStore(cold, commands)
-        self._setup = RoomSetup(cold, commands, outside.sale_exists)
+        self._setup = RoomSetup(store.setup, outside.sale_exists)
         leader = uuid4()
         self._worker_health = WorkerHealth(
-            cold, organisation, name=leader.hex[:8], waits=waits, tally=tally
+            store.signals, name=leader.hex[:8], waits=waits, tally=tally
         )
-        self._site_health = SiteHealth(engine, organisation)
+        self._site_health = SiteHealth(store.signals)
         self.controller = Controller(
             engine,
             organisation,
@@ -156,21 +150,23 @@ class RoomCapability:
             on_step=self._note_step,
             aside=aside,
         )
-        self._expirer = PassExpirer(engine, organisation, self.store, lambda: self.controller.leads)
-        self._drawer = Drawer(self._draws, self.board.views, lambda: self.controller.leads)
+        self._expirer = PassExpirer(
+            organisation, store.leader, self._lines, lambda: self.controller.leads
+        )
+        self._drawer = Drawer(store.draws, self.board.views, lambda: self.controller.leads)
         self._reporter = RoomReporter(
-            metrics, self.board, store=self.store, streams=self.streams, health=self._site_health
+            metrics, self.board, lines=self._lines, streams=self.streams, health=self._site_health
         )
 
     def endpoints(self) -> list[Endpoint]:
-        organisation = self._settings.organisation
+        store, organisation = self._store, self._settings.organisation
         return [
-            *room_setup_endpoints(self._setup, self._cold, organisation, self.keys, self.board),
-            *revoking_endpoints(Revoking(self.store, self.board, self._commands)),
-            *signal_endpoints(Signals(self._cold, organisation)),
+            *room_setup_endpoints(self._setup, store.setup, self.keys, self.board),
+            *revoking_endpoints(Revoking(self._lines, self.board, store.setup, organisation)),
+            *signal_endpoints(Signals(store.signals)),
             *state_endpoints(self.board),
             *room_endpoints(self.service, self._addresses),
-            *draw_endpoints(self._draws),
+            *draw_endpoints(store.draws),
             *challenge_endpoints(self.board, self.keys, self.admission),
         ]
 

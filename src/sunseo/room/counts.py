@@ -8,23 +8,24 @@ from sunseo.room.board.board import RoomBoard, RoomView
 from sunseo.room.board.halted import HALTED
 from sunseo.room.board.streams import Streams
 from sunseo.room.line.commands import RoomCommand
-from sunseo.room.line.lanes import RoomStore, StoreAnswer
+from sunseo.room.line.lanes import StoreAnswer
 from sunseo.room.pacing.controller import StepReport
 from sunseo.room.pacing.health import SiteHealth
+from sunseo.room.store import LineStore
 from sunseo.telemetry.metrics import Metrics
 
 HEALTH_SHOWN_MAX = 10.0  # ten times better than needed, or nobody measures: it is all the same
 
 
-class CountingStore:
-    """A store that counts its answers by command and outcome."""
+class CountingLines:
+    """A line store that counts its answers by command and outcome."""
 
-    def __init__(self, store: RoomStore) -> None:
-        self._store = store
+    def __init__(self, lines: LineStore) -> None:
+        self._lines = lines
         self._counts: Counter[tuple[str, str]] = Counter()
 
     async def submit(self, command: RoomCommand) -> Answer[StoreAnswer]:
-        answer = await self._store.submit(command)
+        answer = await self._lines.submit(command)
         self._counts[type(command).__name__, answer.result.outcome.name] += 1
         return answer
 
@@ -42,13 +43,13 @@ class RoomReporter:
         metrics: Metrics,
         board: RoomBoard,
         *,
-        store: CountingStore,
+        lines: CountingLines,
         streams: Streams,
         health: SiteHealth,
     ) -> None:
         self._metrics = metrics
         self._board = board
-        self._store = store
+        self._lines = lines
         self._streams = streams
         self._health = health
         self._polls = 0
@@ -63,7 +64,7 @@ class RoomReporter:
         self._metrics.room_step_lag_seconds.set(report.lag_s)
 
     async def run_once(self) -> bool:
-        for (command, outcome), count in self._store.take().items():
+        for (command, outcome), count in self._lines.take().items():
             self._metrics.room_commands.labels(snake(command), outcome.lower()).inc(count)
         polls = self._board.served
         self._metrics.room_polls.inc(polls - self._polls)

@@ -44,9 +44,9 @@ from sunseo.room.board.state import (
 )
 from sunseo.room.draw.rules import keeper_of
 from sunseo.room.postgres.cold import QUERIES
-from sunseo.room.postgres.stored import read_settings
 from sunseo.room.setup.schedule import Phase, Situation, phase_at
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.setup.stored import read_settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.web.raw import RawAnswer
 

@@ -18,7 +18,7 @@ from sunseo.room.board.board import RoomView
 from sunseo.room.board.halted import has_list
 from sunseo.room.draw.bodies import Reveal
 from sunseo.room.draw.outcomes import DrawOutcome
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.store import DrawStore
 
 ACTOR = "sunseo"  # in the audit log, in place of an operator
 DRAWING_PHASES = ("open", "draining")

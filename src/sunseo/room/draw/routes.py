@@ -15,7 +15,7 @@ from sunseo.room.draw.bodies import (
 from sunseo.room.draw.file import MEDIA_TYPE
 from sunseo.room.draw.outcomes import DRAW_OUTCOMES, DrawOutcome
 from sunseo.room.draw.published import PublishedDraws
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.store import DrawStore
 from sunseo.web.documents import UNCHANGED, is_known
 from sunseo.web.endpoint import Answer, Auth, BodyStream, Call, Endpoint, Handler, Reply, Urgency
 

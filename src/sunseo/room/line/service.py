@@ -51,10 +51,11 @@ from sunseo.room.line.commands import (
     Revoke,
     pass_id_of,
 )
-from sunseo.room.line.lanes import RoomStore, StoreAnswer
+from sunseo.room.line.lanes import StoreAnswer
 from sunseo.room.line.line import SECOND_MS, LineEntrant, LinePass, LinePlace, RoomTerms
 from sunseo.room.line.rules import RoomAnswer
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.store import LineStore
 
 MINUTE_S = 60
 NONCE_WINDOW_S = 900
@@ -108,7 +109,7 @@ class RoomService:
     """One organisation's, in one process.
 
     Args:
-        store: decides and keeps.
+        lines: decide and keep.
         rooms: the board; a room that was made a moment ago may not be on it yet.
         keys: open and seal tokens.
         admission: limits and challenges before the line.
@@ -118,7 +119,7 @@ class RoomService:
 
     def __init__(
         self,
-        store: RoomStore,
+        lines: LineStore,
         rooms: Rooms,
         keys: KeyRing,
         admission: Admission,
@@ -127,7 +128,7 @@ class RoomService:
         nonce_window_s: int = NONCE_WINDOW_S,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._lines = lines
         self._rooms = rooms
         self._keys = keys
         self._admission = admission
@@ -184,7 +185,7 @@ class RoomService:
         )
         if refusal := await self._admission.admit(request):
             return _unasked(refusal)
-        answer = await self._store.submit(
+        answer = await self._lines.submit(
             Join(
                 room=(self._organisation, room),
                 holder=request.holder,
@@ -210,7 +211,7 @@ class RoomService:
         new_pass = pass_id_of(place.number, random)
         key = self._organisation, room
         command = Enter(key, place.epoch, place.number, place.holder, new_pass)
-        answer = await self._store.submit(command)
+        answer = await self._lines.submit(command)
         return _with(answer, self._entered(place, answer.result))
 
     async def renew(self, room: int, token: str) -> Answer[RenewAnswer]:
@@ -220,7 +221,7 @@ class RoomService:
             return _unasked(shown)
         key = self._organisation, room
         command = Renew(key, shown.epoch, shown.pass_id, shown.renewal)
-        answer = await self._store.submit(command)
+        answer = await self._lines.submit(command)
         result = answer.result
         if not isinstance(result, RoomAnswer) or result.held is None or result.terms is None:
             return _with(answer, Refusal(result.outcome))
@@ -261,7 +262,7 @@ class RoomService:
 
     async def _submit_end(self, end: type[_End], shown: Pass) -> Answer[EndAnswer]:
         key = self._organisation, shown.room
-        answer = await self._store.submit(end(key, shown.epoch, shown.pass_id))
+        answer = await self._lines.submit(end(key, shown.epoch, shown.pass_id))
         outcome = answer.result.outcome
         ended = Ended(outcome) if outcome.kind.is_success else Refusal(outcome)
         return _with(answer, ended)

@@ -19,7 +19,7 @@ from sunseo.room.line.line import Line
 from sunseo.room.line.rules import RoomAnswer, decide
 from sunseo.room.postgres.load import LineLoader
 from sunseo.room.postgres.save import save
-from sunseo.room.postgres.stored import UnreadableSettingsError
+from sunseo.room.setup.stored import UnreadableSettingsError
 
 
 class RoomFlush:

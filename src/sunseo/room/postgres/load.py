@@ -24,10 +24,17 @@ from sunseo.room.line.commands import (
     RoomKey,
     number_of,
 )
-from sunseo.room.line.line import Line, LineEntrant, LinePass, LinePlace, PassState, RoomTerms
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
+from sunseo.room.line.line import (
+    Line,
+    LineEntrant,
+    LinePass,
+    LinePlace,
+    PassState,
+    RoomTerms,
+)
 from sunseo.room.setup.schedule import phase_at, takes_joins
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
 
 QUERIES = load_queries("sunseo.room.postgres")
 

@@ -7,15 +7,14 @@ On failure  The pass is revoked first and the audit entry written then; a retry 
 from uuid import UUID
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Outcome, Refusal
-from sunseo.operators.command import By, OperatorCommands
+from sunseo.operators.command import By
 from sunseo.operators.replies import by_of
-from sunseo.room.board.board import RoomBoard, RoomView
+from sunseo.room.board.board import RoomBoard
 from sunseo.room.line.commands import EndPassOutcome, Revoke
-from sunseo.room.line.lanes import RoomStore
+from sunseo.room.store import LineStore, SetupStore
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply
 
 
@@ -35,32 +34,24 @@ class PassRevoked(msgspec.Struct, frozen=True):
 class Revoking:
     """Revokes passes; one organisation's, in one process."""
 
-    def __init__(self, store: RoomStore, board: RoomBoard, commands: OperatorCommands) -> None:
-        self._store = store
+    def __init__(
+        self, lines: LineStore, board: RoomBoard, setup: SetupStore, organisation: int
+    ) -> None:
+        self._lines = lines
         self._board = board
-        self._commands = commands
+        self._setup = setup
+        self._organisation = organisation
 
     async def revoke(self, by: By, room: int, body: RevokePass) -> Outcome:
         """Take a pass of the present epoch away, in all its renewals."""
         view = self._board.look(room)
         if view is None:
             return EndPassOutcome.UNKNOWN_ROOM
-        command = Revoke((self._commands.organisation, room), view.epoch, body.pass_id)
-        outcome = (await self._store.submit(command)).result.outcome
+        command = Revoke((self._organisation, room), view.epoch, body.pass_id)
+        outcome = (await self._lines.submit(command)).result.outcome
         if outcome.kind.is_success or outcome is EndPassOutcome.PASS_REVOKED:
-            await self._record(by, view, body)
+            await self._setup.note_revoked(by.order(body), room, view.sale, body.pass_id)
         return outcome
-
-    async def _record(self, by: By, view: RoomView, body: RevokePass) -> None:
-        """Write the audit entry, once a key."""
-        room = view.room
-        details = {"room": room, "pass_id": str(body.pass_id)}
-
-        async def work(connection: AsyncConnection) -> dict[str, str]:
-            await self._commands.record(connection, by.operator, "revoke_pass", view.sale, details)
-            return {}
-
-        await self._commands.once(by, f"revoke_pass {room} {body.pass_id}", body, work)
 
 
 def revoking_endpoints(revoking: Revoking) -> list[Endpoint]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.outcome import Refusal
 from sunseo.operators.replies import by_of, reply
@@ -11,10 +10,9 @@ from sunseo.passes.keys import GateKeys, KeyRing
 from sunseo.room.board.board import RoomBoard, decode_shown, shown_draw
 from sunseo.room.board.halted import halted_of
 from sunseo.room.board.state import Shown
-from sunseo.room.postgres.cold import QUERIES
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
+from sunseo.room.setup.changes import ROOM_SETUP_OUTCOMES, RoomSetupOutcome
 from sunseo.room.setup.schedule import phase_at
-from sunseo.room.setup.setup import ROOM_SETUP_OUTCOMES, RoomSetup, RoomSetupOutcome
+from sunseo.room.setup.setup import RoomSetup
 from sunseo.room.setup.setup_bodies import (
     LineBody,
     NewRoom,
@@ -27,6 +25,8 @@ from sunseo.room.setup.setup_bodies import (
     RoomReset,
     UnreadableRoom,
 )
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
+from sunseo.room.store import RoomRecord, SetupStore
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply, Urgency
 
 ROOMS_MAX = 1000  # that one answer lists
@@ -34,10 +34,10 @@ READ_OUTCOMES = (RoomSetupOutcome.UNKNOWN_ROOM, RoomSetupOutcome.ROOM_UNREADABLE
 
 
 def room_setup_endpoints(
-    setup: RoomSetup, engine: AsyncEngine, organisation: int, keys: KeyRing, board: RoomBoard
+    setup: RoomSetup, store: SetupStore, keys: KeyRing, board: RoomBoard
 ) -> list[Endpoint]:
     handlers = RoomSetupHandlers(setup, board)
-    reads = RoomReads(engine, organisation, keys)
+    reads = RoomReads(store, keys)
     return [
         Endpoint(
             name="create_room",
@@ -157,9 +157,8 @@ class RoomSetupHandlers:
 
 
 class RoomReads:
-    def __init__(self, engine: AsyncEngine, organisation: int, keys: KeyRing) -> None:
-        self._engine = engine
-        self._organisation = organisation
+    def __init__(self, store: SetupStore, keys: KeyRing) -> None:
+        self._store = store
         self._keys = keys
 
     async def rooms(self, _call: Call) -> Answer:
@@ -193,28 +192,23 @@ class RoomReads:
         return Refusal(RoomSetupOutcome.UNKNOWN_ROOM)
 
     async def _read(self, room: int | None) -> list[RoomBody | UnreadableRoom]:
-        where = {"organisation": self._organisation, "room": room, "rows_max": ROOMS_MAX}
-        async with self._engine.connect() as connection:
-            found = await connection.execute(QUERIES["read_rooms"], where)
-            return [_room_body(row) for row in found]
+        return [_room_body(one) for one in await self._store.read(room, rooms_max=ROOMS_MAX)]
 
 
-def _room_body(read: Any) -> RoomBody | UnreadableRoom:
-    row = read._mapping  # noqa: SLF001 - documented, and underscored only to keep clear of columns
+def _room_body(read: RoomRecord) -> RoomBody | UnreadableRoom:
     try:
-        settings = read_settings(row["settings"], row["now"])
+        settings = read_settings(read.settings, read.now)
     except UnreadableSettingsError as error:
-        named = {name: row[name] for name in ("room", "version", "name", "sale")}
-        return UnreadableRoom(**named, fault=str(error))
-    line = LineBody(**{name: row[name] for name in LineBody.__struct_fields__})
-    situation = phase_at(settings, row["now"], line_is_empty=line.issued == line.serving)
+        return UnreadableRoom(read.room, read.version, read.name, read.sale, str(error))
+    line = LineBody(**{name: getattr(read, name) for name in LineBody.__struct_fields__})
+    situation = phase_at(settings, read.now, line_is_empty=line.issued == line.serving)
     draw = shown_draw(read, settings)
     return RoomBody(
-        room=row["room"],
-        version=row["version"],
-        name=row["name"],
-        sale=row["sale"],
-        created_at=row["created_at"],
+        room=read.room,
+        version=read.version,
+        name=read.name,
+        sale=read.sale,
+        created_at=read.created_at,
         phase=situation.phase,
         halted=halted_of(settings, situation.phase, draw, _shown(read.shown)),
         opens_at=situation.opens_at,
