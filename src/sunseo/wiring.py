@@ -54,8 +54,8 @@ from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.postgres.readiness import hindrance_of
 from sunseo.room.capability import Outside, RoomHouse
 from sunseo.room.line.lanes import RoomLane
-from sunseo.room.pacing.controller import Stock
 from sunseo.room.pacing.health import Tally, WaitWatch
+from sunseo.room.pacing.stock import Stock
 from sunseo.room.postgres.batch import RoomFlush
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
