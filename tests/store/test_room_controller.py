@@ -6,10 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
-from sunseo.room.board import board as board_module
 from sunseo.room.pacing.controller import ROLE, Controller
 from sunseo.room.pacing.stock import Stock
+from sunseo.room.setup.schedule import phase_at
 from tests.store.room_house import ORGANISATION, House
 
 LONG_S = 3600.0
@@ -299,12 +300,12 @@ async def test_rooms_where_nobody_is_rest_until_something_of_them_changes(
     async def stock_of(sale: int) -> Stock:
         return Stock(units_left=left[sale], sold=0)
 
-    soon = datetime.now(UTC) + timedelta(seconds=8)  # so that it is read with each tick
+    later = datetime.now(UTC) + timedelta(hours=1)
     joined, changed, paused, opening, sale, sick, drawing, visited, _other = rooms = [
         await house.room(),
         await house.room(),
         await house.room(paused=True),
-        await house.room(opens_at=soon, join_early_s=600),
+        await house.room(opens_at=later, join_early_s=7200),
         await house.room(sale=7),
         await house.room(),
         await house.room(mode="random"),
@@ -326,12 +327,14 @@ async def test_rooms_where_nobody_is_rest_until_something_of_them_changes(
         health[sick] = 0.9
 
     async def open_by_time() -> None:
-        phase_at = board_module.phase_at
         monkeypatch.setattr(
-            board_module,
-            "phase_at",
-            lambda settings, now, **told: phase_at(settings, now + timedelta(seconds=60), **told),
+            "sunseo.room.board.board.phase_at",
+            lambda settings, now, **told: phase_at(settings, now + timedelta(hours=2), **told),
         )
+        leader._board._next_change = datetime.now(UTC) - timedelta(hours=1)
+        replaced = leader._board._views[opening]
+        due = replaced.situation._replace(next_change=leader._board._next_change)
+        leader._board._views[opening] = replace(replaced, situation=due)
 
     causes: list[tuple[int, Any]] = [
         (changed, lambda: house.change(changed, capacity=7)),

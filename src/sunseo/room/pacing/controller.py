@@ -28,7 +28,7 @@ from sunseo.postgres.errors import outage_of
 from sunseo.room.board.board import RoomBoard, RoomView
 from sunseo.room.board.state import Shown
 from sunseo.room.pacing.pacing import Advance, Census, PacingLimits, PacingState, tick
-from sunseo.room.pacing.resting import Footing, caught_up, may_call, rests
+from sunseo.room.pacing.resting import Footing, caught_up, footing_of, is_idle, may_call, rests
 from sunseo.room.pacing.setback import Setback
 from sunseo.room.pacing.shown import shown_of
 from sunseo.room.pacing.stock import Stock, StockOf, no_stock, share_of_buyers
@@ -148,10 +148,9 @@ class Controller:
             return False
 
         await self._board.run_once()
-        await self._setback.make_good(list(self._board.views()))
-        active = [view for view in self._board.views() if view.is_active]
-        resting = {view.room for view in active if await self._rests(view)}
-        steps = await self._decide([view for view in active if view.room not in resting])
+        await self._setback.make_good(list(self._board.views()), self._board.now)
+        awake, resting = await self._roused()
+        steps = await self._decide(awake)
         called = await self._write(fence, steps)
         self._resting = resting
         self._on_step(StepReport(leads=True, called=called, lag_s=self._lag_s()))
@@ -173,16 +172,24 @@ class Controller:
             fence: int | None = held.scalar_one_or_none()
             return fence
 
-    async def _rests(self, view: RoomView) -> bool:
-        kept = self._kept.get(view.room)
-        if kept is None or kept.footing is None or kept.epoch != view.epoch:
-            return False
+    async def _roused(self) -> tuple[list[RoomView], set[int]]:
+        """The rooms that are to be stepped, and which of the others rest."""
+        awake, resting = [], set()
+        for view in list(self._board.views()):
+            kept = self._kept.get(view.room)
+            if kept is not None and kept.footing is not None and await self._rests(kept, view):
+                resting.add(view.room)
+            elif view.is_active:
+                awake.append(self._board.present(view))
+        return awake, resting
+
+    async def _rests(self, kept: _Kept, view: RoomView) -> bool:
         try:
-            footing = Footing(view, await self._stock(view))
+            stock = await self._stock(view) if view.sale is not None else None
         except Exception:  # noqa: BLE001 - the step meets it, and says of which room
             return False
-        health, pacing = self._health_of(view), kept.memory.pacing
-        return rests(kept.footing, footing, pacing=pacing, health=health, turn=self._steps)
+        health = self._health_of(view)
+        return rests(kept.footing, view, stock, health=health, turn=self._steps)
 
     async def _stock(self, view: RoomView) -> Stock | None:
         return await self._stock_of(view.sale) if view.sale is not None else None
@@ -291,7 +298,7 @@ class Controller:
             "state": {"memory": after, "shown": shown},
             "changed": moves or shown != kept.shown or _is_busy(view, memory, after),
         }
-        footing = Footing(view, stock)
+        footing = footing_of(view, stock, pacing)
         return _Step(view, advance, _Kept(view.epoch, after, shown, recent, footing), row)
 
     def _remembered(self, view: RoomView) -> Memory:
@@ -299,6 +306,9 @@ class Controller:
         kept = self._kept[view.room]
         if view.room not in self._resting or kept.footing is None or self._read_at_s is None:
             return kept.memory
+        is_quiet = is_idle(view) and view.departed == kept.memory.departed
+        if is_quiet and self._health_of(view) >= 1.0:
+            return kept.memory  # its step may be as long as the rest: there is nobody to call
         limits = _limits_of(view.settings)
         return replace(kept.memory, pacing=caught_up(kept.memory.pacing, limits, self._read_at_s))
 
@@ -356,7 +366,7 @@ class Controller:
 
     def _lag_s(self) -> float:
         """Seconds between this step's reading of the rooms and the last one's."""
-        now_s = max((view.now.timestamp() for view in self._board.views()), default=None)
+        now_s = self._board.now.timestamp() if self._board.now is not None else None
         before_s, self._read_at_s = self._read_at_s, now_s
         return 0.0 if now_s is None or before_s is None else max(0.0, now_s - before_s)
 

@@ -12,56 +12,60 @@ Clock       None. A footing names the phase, so that an opening wakes a room wit
 On failure  Without a footing, as after a step that failed or another leader, nobody rests.
 """
 
-from math import ceil
-
 import msgspec
 
 from sunseo.room.board.board import RoomView
 from sunseo.room.pacing.capacity import Governor
 from sunseo.room.pacing.pacing import Census, PacingLimits, PacingState, tick
-from sunseo.room.pacing.speed import WINDOW_S
 from sunseo.room.pacing.stock import Stock
 
 STEPS_RESTED_MAX = 60
-STRIDES_MAX = 4
 
 
 class Footing(msgspec.Struct, frozen=True):
-    """What a step is decided on, but for the time and the health."""
+    """What a step was decided on, but for the time, where it left nothing to do."""
 
     view: RoomView
     stock: Stock | None
 
 
+def footing_of(view: RoomView, stock: Stock | None, left: PacingState) -> Footing | None:
+    """What a room may rest on after a step, or none where the next step may have to do something.
+
+    Args:
+        view: what the step was decided on.
+        stock: likewise.
+        left: what the step left behind.
+    """
+    if is_idle(view) and not left.cohorts and _is_well(left.governor):
+        return Footing(view, stock)
+    return None
+
+
 def rests(
-    before: Footing | None,
-    now: Footing,
-    *,
-    pacing: PacingState,
-    health: float,
-    turn: int,
+    before: Footing | None, now: RoomView, stock: Stock | None, *, health: float, turn: int
 ) -> bool:
     """Whether a room may be passed over.
 
     Args:
-        before: what its last step was decided on; none where there was none that counts.
-        now: what this one would be decided on.
-        pacing: what that step left behind.
+        before: what its last step left; none where there was none that counts.
+        now: what this step would be decided on.
+        stock: likewise.
         health: target over measured; from 1 on an idle room is neither cut nor raised.
         turn: the number of this step, among which each room has its turn.
     """
-    view = now.view
     return (
         before is not None
-        and (view.room + turn) % STEPS_RESTED_MAX != 0
-        and _is_same(before.view, view)
-        and before.stock == now.stock
-        and view.live == 0
-        and (view.issued <= view.serving or not may_call(view))
-        and not pacing.cohorts
+        and (now.room + turn) % STEPS_RESTED_MAX != 0
+        and (before.view is now or _named(before.view) == _named(now))
+        and before.stock == stock
         and health >= 1.0
-        and _is_well(pacing.governor)
     )
+
+
+def is_idle(view: RoomView) -> bool:
+    """Whether nobody is inside, and nobody can be called."""
+    return view.live == 0 and (view.issued <= view.serving or not may_call(view))
 
 
 def may_call(view: RoomView) -> bool:
@@ -70,28 +74,16 @@ def may_call(view: RoomView) -> bool:
 
 
 def caught_up(pacing: PacingState, limits: PacingLimits, until_s: float) -> PacingState:
-    """What is remembered of a room that rested, as if it had been stepped up to then.
-
-    In strides that what fades does not tell from single steps, unless it was for hours.
-    """
+    """What is remembered of a room that rested, as if it had been stepped up to then."""
     if pacing.at_s is None or until_s <= pacing.at_s:
         return pacing
-    began_s, rest_s = pacing.at_s, until_s - pacing.at_s
-    strides = min(STRIDES_MAX, ceil(rest_s / WINDOW_S))
     at = pacing.serving
-    for stride in range(1, strides + 1):
-        now_s = began_s + rest_s * stride / strides
-        idle = Census(now_s=now_s, issued=at, serving=at, live=0, open=False)
-        pacing, _ = tick(pacing, limits, idle)
-    return pacing
-
-
-def _is_same(before: RoomView, now: RoomView) -> bool:
-    """Whether nothing of a room has changed; a mark is of its rows, the phase also of the time."""
-    return before is now or _named(before) == _named(now)
+    idle = Census(now_s=until_s, issued=at, serving=at, live=0, open=False)
+    return tick(pacing, limits, idle)[0]
 
 
 def _named(view: RoomView) -> tuple[object, ...]:
+    """What tells whether anything of a room has changed: a mark is of its rows."""
     return (
         view.mark,
         view.version,
@@ -100,6 +92,7 @@ def _named(view: RoomView) -> tuple[object, ...]:
         view.awaits_draw,
         view.issued,
         view.serving,
+        view.live,
         view.departed,
         view.capacity,
     )

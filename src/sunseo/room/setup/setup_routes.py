@@ -135,7 +135,8 @@ class RoomSetupHandlers:
 
     async def create(self, call: Call) -> Answer:
         answer = await self._setup.create(call.operator, call.idempotency_key, call.body)
-        await self._board.run_once()  # here at once; on other workers with their next tick
+        if answer.result is not None:  # here at once; on other workers with their next tick
+            await self._board.read_room(answer.result["room"])
         return _reply(answer, RoomCreated)
 
     async def change(self, call: Call) -> Answer:
