@@ -55,8 +55,8 @@ from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.postgres.readiness import hindrance_of
 from sunseo.room.capability import RoomCapability, SaleSource
 from sunseo.room.line.lanes import RoomLane, RoomLanes
-from sunseo.room.pacing.controller import RemainingStock
 from sunseo.room.pacing.health import AnswerTally, WaitWatch
+from sunseo.room.pacing.stock import RemainingStock
 from sunseo.room.postgres.batch import RoomFlush
 from sunseo.room.postgres.store import postgres_store
 from sunseo.settings import Settings

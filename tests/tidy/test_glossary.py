@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from tests.tidy.sources import SOURCE, files, nodes, shown
+from tests.tidy.sources import files, nodes, shown
 
 SAME_ROLE = {
     "WaitingRoomMiddleware",  # by ASGI and by WSGI: a site imports one of them
@@ -32,7 +32,6 @@ GIVEN_UP = {
 }
 
 
-
 def test_no_two_public_classes_share_a_name() -> None:
     """Who reads a name in a log, a traceback or a review knows which class it is."""
     homes = defaultdict(list)
@@ -48,11 +47,13 @@ def test_no_two_public_classes_share_a_name() -> None:
 def test_no_name_says_what_was_given_up(word: str) -> None:
     """A newcomer finds the word that she brought along."""
     pattern = re.compile(rf"(^|_){word}(_|$)")
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     found = [
         f"{shown(path)}: {node.name}"
         for path in files(".py", under=("src",))
         for node in nodes(path, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        if pattern.search(re.sub(r"(?<!^)(?=[A-Z])", "_", node.name).lower())
+        if isinstance(node, kinds)
+        and pattern.search(re.sub(r"(?<!^)(?=[A-Z])", "_", node.name).lower())
     ]
     found += [shown(path) for path in files(".py", under=("src",)) if path.stem == word]
     assert not found, f"it is {GIVEN_UP[word]} now"

@@ -30,9 +30,10 @@ from sunseo.room.line.expirer import PassExpirer
 from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
-from sunseo.room.pacing.controller import Controller, StepReport, StockOf
+from sunseo.room.pacing.controller import Controller, StepReport
 from sunseo.room.pacing.health import AnswerTally, SiteHealth, WaitWatch, WorkerHealth
 from sunseo.room.pacing.signals import Signals, signal_endpoints
+from sunseo.room.pacing.stock import StockOf
 from sunseo.room.pages.routes import page_endpoints
 from sunseo.room.pages.visitor import Reception
 from sunseo.room.setup.revoking import Revoking, revoking_endpoints

@@ -55,6 +55,7 @@ class RoomReporter:
         self._polls = 0
         self._leads = False
         self._told: dict[int, tuple[int | str | None, ...]] = {}
+        self._told_health: dict[int, float] = {}
 
     def note_step(self, report: StepReport) -> None:
         """Told by the controller after each step."""
@@ -70,6 +71,8 @@ class RoomReporter:
         self._metrics.room_polls.inc(polls - self._polls)
         self._polls = polls
         self._metrics.room_streams.set(self._streams.open)
+        if not self._leads:
+            self._told_health.clear()  # another one tells it now
         for view in self._board.views():
             self._tell(view)
         return False
@@ -90,8 +93,10 @@ class RoomReporter:
                 self._metrics.room_halted.labels(room, reason).set(is_why)
         if self._leads:
             health = self._health.of(view)
-            shown = health if isfinite(health) else HEALTH_SHOWN_MAX
-            self._metrics.room_health.labels(room).set(min(shown, HEALTH_SHOWN_MAX))
+            shown = min(health, HEALTH_SHOWN_MAX) if isfinite(health) else HEALTH_SHOWN_MAX
+            if self._told_health.get(view.room) != shown:
+                self._told_health[view.room] = shown
+                self._metrics.room_health.labels(room).set(shown)
 
 
 def snake(name: str) -> str:

@@ -62,7 +62,7 @@ class Drawer:
         if not self._is_wanted():
             return False
         faults: list[Exception] = []
-        for view in list(self._views()):
+        for view in [view for view in self._views() if view.draw is not None]:
             try:
                 await self._advance(view)
             except Exception as error:  # noqa: BLE001 - raised below; the other rooms' draws are due, too

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from sunseo.core.outcome import Refusal
+from sunseo.operators.command import Effect
 from sunseo.operators.replies import by_of, reply
 from sunseo.passes.keys import GateKeys, KeyRing
 from sunseo.room.board.board import RoomBoard, decode_shown, shown_draw
@@ -136,7 +137,8 @@ class RoomSetupHandlers:
 
     async def create(self, call: Call) -> Answer:
         answer = await self._setup.create(by_of(call), call.body)
-        await self._board.run_once()  # here at once; on other workers with their next tick
+        if isinstance(answer, Effect):  # here at once; on other workers with their next tick
+            await self._board.read_room(answer.result["room"])
         return reply(answer, RoomCreated)
 
     async def change(self, call: Call) -> Answer:
