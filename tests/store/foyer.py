@@ -24,6 +24,7 @@ from sunseo.room.admission.altcha import Altcha
 from sunseo.room.admission.challenge import Challenge
 from sunseo.room.admission.routes import challenge_endpoints
 from sunseo.room.board.board import RoomBoard
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
@@ -52,7 +53,7 @@ class Foyer:
         self.engine = create_cold_engine(dsn)
         self.keys = KeyRing(ORGANISATION, {0: SECRET}, 0)
         self.answers: dict[str, Any] = {}
-        self.board = RoomBoard(self.engine, ORGANISATION, self.keys, self.answers)
+        self.board = RoomBoard(self.engine, ORGANISATION, ReadyStates(self.answers, self.keys))
         self.lanes = RoomLanes([Lane(self.lobby.flush, later=Later, fault_of=fault_of)])
         self.admission = Admission(
             {"altcha": Altcha(partial(self.keys.keys_for, b"challenge")), **(challenges or {})},

@@ -16,6 +16,7 @@ from sunseo.passes.keys import KeyRing
 from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.room.board.board import RoomBoard, RoomView
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.board.state_routes import state_endpoints
 from sunseo.room.line.commands import Enter, Join, Leave, RoomCommand, pass_id_of
 from sunseo.room.line.lanes import StoreAnswer
@@ -50,7 +51,8 @@ class House:
         self.setup = RoomSetup(self.store.setup, self._sale_exists)
         self.answers: dict[str, RawAnswer] = {}
         self.changed: list[RoomView] = []
-        self.board = self.another_board(self.answers)
+        self.ready = ReadyStates(self.answers, KEYS)
+        self.board = self.another_board(self.ready)
         self._connection = LaneConnection(dsn)
         self._flush = RoomFlush(self._connection)
         self._keys = (f"key-{number}" for number in count(1))
@@ -59,10 +61,9 @@ class House:
         await self._connection.close()
         await self.engine.dispose()
 
-    def another_board(self, answers: dict[str, RawAnswer] | None = None) -> RoomBoard:
+    def another_board(self, ready: ReadyStates | None = None) -> RoomBoard:
         """A board as another worker has it."""
-        kept = {} if answers is None else answers
-        return RoomBoard(self.engine, ORGANISATION, KEYS, kept, self._note)
+        return RoomBoard(self.engine, ORGANISATION, ready or ReadyStates({}, KEYS), self._note)
 
     async def room(self, *, sale: int | None = None, **settings: Any) -> int:
         """Create a room with these settings."""
@@ -133,7 +134,7 @@ class House:
     def app(self) -> App:
         """The state of the rooms over HTTP, as a worker serves it."""
         return build_app(
-            state_endpoints(self.board),
+            state_endpoints(self.board, self.ready),
             Authenticator(Persons(ORGANISATION, []), OperatorKeys(_no_operator)),
             limits=Limits(),
             metrics=Metrics(),

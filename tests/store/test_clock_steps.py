@@ -14,6 +14,7 @@ import pytest
 from sunseo.core.clock import ClockGuard
 from sunseo.invariants.verify import verify
 from sunseo.room.board.board import RoomBoard
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.pacing.controller import Controller
 from sunseo.room.pacing.health import SiteHealth
 from sunseo.room.setup.schedule import Situation
@@ -72,7 +73,7 @@ async def test_a_board_shows_what_was_read_last_whatever_the_time(house: House) 
     """After the clock went back the board goes on, and says that it did."""
     steps: list[timedelta] = []
     board = RoomBoard(
-        house.engine, ORGANISATION, KEYS, {}, on_clock=ClockGuard(steps.append).observe
+        house.engine, ORGANISATION, ReadyStates({}, KEYS), on_clock=ClockGuard(steps.append).observe
     )
     room = await house.room()
     await board.run_once()

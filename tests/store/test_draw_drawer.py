@@ -137,7 +137,7 @@ async def test_a_secret_of_the_servers_own_stands_nowhere_else(draws: Draws) -> 
         for (table,) in tables
         if table != "room_draw_secrets"
     ]
-    told = [*kept, view.answer.renew().decode(), str(await draws.status(room))]
+    told = [*kept, draws.house.ready.document_of(view.room).decode(), str(await draws.status(room))]
     assert len(kept) > 20
     assert not [text for text in told if secret.hex() in text or repr(secret)[2:-1] in text]
 
@@ -374,5 +374,5 @@ async def test_a_line_is_slow_only_where_there_is_one(draws: Draws) -> None:
 
     assert view.shown.slowed == "paused"  # as the controller had it: nobody can enter
     assert (view.state.phase, view.state.slowed, view.state.halted) == ("before", None, "before")
-    document = msgspec.json.decode(view.answer.renew())
+    document = msgspec.json.decode(draws.house.ready.document_of(view.room))
     assert (document["slowed"], document["halted"], document["draw"]) == (None, "before", None)

@@ -179,7 +179,7 @@ async def test_polls_are_not_counted_backwards(house: House) -> None:
     await spoil(house, room)
     await house.board.run_once()
 
-    assert house.board.served == 3
+    assert house.ready.served == 3
 
 
 async def test_commands_of_an_unreadable_room_hold_up_no_batch(house: House) -> None:

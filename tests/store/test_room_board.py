@@ -58,7 +58,7 @@ async def test_two_statements_a_tick_at_most_and_none_a_poll(house: House) -> No
         assert answer.status == 200
 
     assert len(statements) == 2
-    assert house.board.served == 1000
+    assert house.ready.served == 1000
 
 
 async def told(board: RoomBoard) -> list[int]:
@@ -116,7 +116,7 @@ async def test_rooms_that_nobody_asks_for_cost_nothing(
 async def test_the_document_is_signed_as_published(house: House) -> None:
     """The bytes before the signature are what it signs, and members stand in their order."""
     room = await house.room(message={"ko": "안녕", "en": "Hi"})
-    body = (await house.looked(room)).answer.renew()
+    body = house.ready.document_of((await house.looked(room)).room)
 
     document, found, rest = body.rpartition(b',"signature":"')
     assert found
@@ -222,7 +222,9 @@ async def test_revoked_passes_are_listed_until_no_gate_could_let_them_in(house: 
     state = (await house.looked(room)).state
 
     assert [str(listed)[7] for listed in state.revoked] == ["1", "2"]
-    assert json.loads((await house.looked(room)).answer.renew())["revoked"][0] == str(PASS)
+    assert json.loads(house.ready.document_of((await house.looked(room)).room))["revoked"][
+        0
+    ] == str(PASS)
 
 
 async def test_a_reading_that_comes_late_is_dropped(house: House) -> None:

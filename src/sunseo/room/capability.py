@@ -21,6 +21,7 @@ from sunseo.room.admission.altcha import Altcha
 from sunseo.room.admission.challenge import Challenge
 from sunseo.room.admission.routes import challenge_endpoints
 from sunseo.room.board.board import RoomBoard, RoomView
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.board.state_routes import state_endpoints
 from sunseo.room.board.streams import Streams
 from sunseo.room.counts import CountingLines, RoomReporter
@@ -108,11 +109,11 @@ class RoomCapability:
         self.keys = key_ring(settings, secret)
         self.answers: dict[str, RawAnswer] = {}
         self.streams = Streams(self.answers, settings.room_streams_max)
+        self._ready = ReadyStates(self.answers, self.keys)
         self.board = RoomBoard(
             engine,
             organisation,
-            self.keys,
-            self.answers,
+            self._ready,
             self._publish,
             aside=aside,
             on_clock=on_clock,
@@ -156,7 +157,12 @@ class RoomCapability:
         )
         self._drawer = Drawer(store.draws, self.board.views, lambda: self.controller.leads)
         self._reporter = RoomReporter(
-            metrics, self.board, lines=self._lines, streams=self.streams, health=self._site_health
+            metrics,
+            self.board,
+            lines=self._lines,
+            ready=self._ready,
+            streams=self.streams,
+            health=self._site_health,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -165,7 +171,7 @@ class RoomCapability:
             *room_setup_endpoints(self._setup, store.setup, self.keys, self.board),
             *revoking_endpoints(Revoking(self._lines, self.board, store.setup, organisation)),
             *signal_endpoints(Signals(store.signals)),
-            *state_endpoints(self.board),
+            *state_endpoints(self.board, self._ready),
             *room_endpoints(self.service, self._addresses),
             *draw_endpoints(store.draws),
             *challenge_endpoints(self.board, self.keys, self.admission),

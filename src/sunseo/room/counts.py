@@ -6,6 +6,7 @@ from math import isfinite
 from sunseo.engine.entry import Answer
 from sunseo.room.board.board import RoomBoard, RoomView
 from sunseo.room.board.halted import HALTED
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.board.streams import Streams
 from sunseo.room.line.commands import RoomCommand
 from sunseo.room.line.lanes import StoreAnswer
@@ -44,12 +45,14 @@ class RoomReporter:
         board: RoomBoard,
         *,
         lines: CountingLines,
+        ready: ReadyStates,
         streams: Streams,
         health: SiteHealth,
     ) -> None:
         self._metrics = metrics
         self._board = board
         self._lines = lines
+        self._ready = ready
         self._streams = streams
         self._health = health
         self._polls = 0
@@ -67,7 +70,7 @@ class RoomReporter:
     async def run_once(self) -> bool:
         for (command, outcome), count in self._lines.take().items():
             self._metrics.room_commands.labels(snake(command), outcome.lower()).inc(count)
-        polls = self._board.served
+        polls = self._ready.served
         self._metrics.room_polls.inc(polls - self._polls)
         self._polls = polls
         self._metrics.room_streams.set(self._streams.open)

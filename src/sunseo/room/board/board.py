@@ -18,7 +18,7 @@ On failure  The board stays as it was, and its documents say by their `now` how 
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -28,14 +28,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.core.clock import Instant
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import RefusedError
-from sunseo.passes.keys import KeyRing
 from sunseo.room.board.document import state_of
 from sunseo.room.board.reader import Known, News, RoomReader
 from sunseo.room.board.state import (
     BoardReading,
     Shown,
     ShownDraw,
-    StateAnswer,
     StateDocument,
     content_of,
     moment_of,
@@ -45,7 +43,6 @@ from sunseo.room.setup.schedule import Situation, phase_at
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.room.setup.stored import read_settings
 from sunseo.telemetry.aside import SetAside
-from sunseo.web.raw import RawAnswer
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 DRAWING_MODES = ("random", "closed")  # a room that is closed keeps its draw, to go on with it
@@ -70,7 +67,6 @@ class RoomView(msgspec.Struct, frozen=True):
 
     Attributes:
         content: the state document without its time, to see whether anything has changed.
-        answer: the state document as it goes out.
         now: by the database's clock, when it was read or, as `look` has it, up to when it counts.
         void: passes that have not expired, and yet are over: revoked ones, and in the room of a
             sale also those given back, whose slots others may have by now.
@@ -96,7 +92,6 @@ class RoomView(msgspec.Struct, frozen=True):
     now: Instant
     state: StateDocument
     content: bytes
-    answer: StateAnswer
     void: frozenset[UUID] = frozenset()
     reading: int = 0
     mark: str = ""
@@ -115,11 +110,21 @@ class RoomView(msgspec.Struct, frozen=True):
 OnChange = Callable[[RoomView], None]
 
 
+class Ready(Protocol):
+    """Whoever has the rooms' documents ready to be sent."""
+
+    def show(self, view: RoomView, last: BoardReading) -> None:
+        """Have a room shown as it was read; `last` tells the time, now and later."""
+
+    def drop(self, room: int) -> None:
+        """Show nothing of a room any more."""
+
+
 class RoomBoard:
     """One organisation's, in one process.
 
     Args:
-        answers: where the state documents are put by their path, for the app to serve.
+        ready: has the state documents of rooms answered.
         on_change: told of every room whose document changed by more than its time.
         aside: where rooms that cannot be read are named and counted.
         on_clock: hears the database's time with every reading that counts.
@@ -129,8 +134,7 @@ class RoomBoard:
         self,
         engine: AsyncEngine,
         organisation: int,
-        keys: KeyRing,
-        answers: dict[str, RawAnswer],
+        ready: Ready,
         on_change: OnChange = lambda _view: None,
         *,
         aside: SetAside | None = None,
@@ -141,15 +145,13 @@ class RoomBoard:
         self._last = BoardReading()
         self._now: Instant | None = None
         self._reader = RoomReader(engine, organisation)
-        self._keys = keys
-        self._answers = answers
+        self._ready = ready
         self._on_change = on_change
         self._aside = aside or SetAside()
         self._views: dict[int, RoomView] = {}
         self._unreadable: set[int] = set()
         self._listing: set[int] = set()  # rooms whose lists of passes time alone makes shorter
         self._next_change = NEVER  # no room's phase changes by time before that
-        self._served_before = 0  # polls of rooms that were set aside since
         self._rooms_of_sales: dict[int, int] = {}
         self._is_read = False
 
@@ -200,11 +202,6 @@ class RoomBoard:
     def now(self) -> Instant | None:
         """When the rooms were last looked at; none before the first tick."""
         return self._now
-
-    @property
-    def served(self) -> int:
-        """How many polls have been answered, ever; counted without a call to anybody."""
-        return self._served_before + sum(view.answer.served for view in self._views.values())
 
     async def run_once(self) -> bool:
         """Look which rooms have changed, and renew those."""
@@ -270,7 +267,7 @@ class RoomBoard:
         self._views[row.room] = view
         (self._listing.add if view.void or view.revoked else self._listing.discard)(row.room)
         self._next_change = min(self._next_change, _change_of(view))
-        self._answers[state_path(row.room)] = view.answer
+        self._ready.show(view, self._last)
         self._unreadable.discard(row.room)
         self._aside.take_back("room", row.room)
         if before is None or before.content != view.content:
@@ -281,9 +278,8 @@ class RoomBoard:
         self._unreadable.add(room)
         self._listing.discard(room)
         self._aside.put("room", room, error)
-        self._answers.pop(state_path(room), None)
-        if (view := self._views.pop(room, None)) is not None:
-            self._served_before += view.answer.served
+        self._ready.drop(room)
+        self._views.pop(room, None)
 
     def _shown(self, row: Any) -> Shown:
         """What the leader last said; where that cannot be read, nothing, until it says more."""
@@ -308,8 +304,6 @@ class RoomBoard:
         situation = phase_at(settings, row.now, line_is_empty=row.issued == row.serving)
         draw = shown_draw(row, settings)
         state = state_of(row, settings, draw, shown, situation)
-        ed25519 = settings.pass_signature == "ed25519"  # noqa: S105 - an algorithm's name
-        served = before.answer.served if before is not None else 0
         return RoomView(
             room=row.room,
             version=row.version,
@@ -329,15 +323,10 @@ class RoomBoard:
             now=row.now,
             state=state,
             content=content_of(state),
-            answer=StateAnswer(state, self._keys, self._last, ed25519=ed25519, served=served),
             void=frozenset(row.void or row.revoked or ()),
             reading=reading,
             mark=row.mark,
         )
-
-
-def state_path(room: int) -> str:
-    return f"/v1/rooms/{room}/state"
 
 
 def _change_of(view: RoomView) -> Instant:
