@@ -21,7 +21,7 @@ import aiohttp
 import psutil
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo import __version__
+from sunseo.core.version import VERSION
 from sunseo.invariants.report import Report
 from sunseo.invariants.verify import verify
 from sunseo.operators.keys import create_key
@@ -148,5 +148,5 @@ def machine() -> Machine:
         round(memory, 1),
         f"{platform.system()} {platform.release()} {platform.machine()}",
         platform.python_version(),
-        __version__,
+        VERSION,
     )
