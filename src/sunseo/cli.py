@@ -11,13 +11,13 @@ import asyncpg
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from sunseo import __version__
 from sunseo.auth_request import read_options, run_gate
 from sunseo.backup.command import backup, migrate, restore
 from sunseo.backup.error import BackupError
 from sunseo.booking.setup.command import sale
 from sunseo.core.outputs import OutputError
 from sunseo.core.processes import open_standard_streams
+from sunseo.core.version import VERSION
 from sunseo.invariants.command import run_verify
 from sunseo.operators.keys import KeyNameError
 from sunseo.operators.keys_command import keys
@@ -116,7 +116,7 @@ def _about(
 @app.command()
 def version() -> None:
     """Print the version."""
-    print(__version__)
+    print(VERSION)
 
 
 @app.command()

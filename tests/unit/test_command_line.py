@@ -7,8 +7,8 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from sunseo import __version__
 from sunseo.cli import app
+from sunseo.core.version import VERSION
 
 ONE_OR_MANY = {"--sale"}
 """`verify` takes several, everything else works on one."""
@@ -67,4 +67,4 @@ def test_version_is_an_option_and_a_command() -> None:
     """Either way of asking gets the same line."""
     for words in (["--version"], ["version"]):
         ended = CliRunner().invoke(app, words)
-        assert (ended.exit_code, ended.stdout) == (0, f"{__version__}\n")
+        assert (ended.exit_code, ended.stdout) == (0, f"{VERSION}\n")
