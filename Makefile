@@ -24,8 +24,10 @@ ALL_STAMP := .venv/.ready-to-work-$(PLACE)
 UNFINISHED := .uv/.unfinished
 NODE_STAMP := clients/node-gate/node_modules/.ready
 
-# The caller's own virtual environment and settings of uv are none of our business.
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+# The caller's own virtual environment and settings of uv are none of our business; nor is that she
+# wants no bytecode: each process would compile everything anew, which is two thirds of its start.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
+export UV_COMPILE_BYTECODE := 1
 export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv

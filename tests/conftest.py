@@ -1,5 +1,7 @@
 """What every test may ask for: a database, a market on it, and property tests without a clock."""
 
+import os
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,6 +18,11 @@ __all__ = [
     "market",
     "postgres_server",
 ]
+
+# Without bytecode each of the hundreds of processes that tests start compiles everything anew, and
+# every worker of the suite rewrites every assertion.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A busy machine is no finding, so there is no deadline; a failure prints what reproduces it. The
 # tests that judge a change draw the same examples each time; `make search` looks for new ones.
