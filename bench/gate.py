@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from sunseo.room.gate.asgi import App, WaitingRoomMiddleware
-from sunseo.room.gate.watcher import monotonic_ms
+from sunseo.gate.asgi import App, WaitingRoomMiddleware
+from sunseo.gate.poller import monotonic_ms
 from tests.gate_room import ROOM, Room
 
 REQUESTS = 1_000  # in a round
@@ -98,10 +98,10 @@ def times_of(taken_ns: list[int]) -> Times:
 def guarded(room: Room) -> WaitingRoomMiddleware:
     """A gate whose threads are not started: its room's document is laid before it."""
     gate = WaitingRoomMiddleware(bare, room=ROOM, keys=room.keys, sunseo_url="http://127.0.0.1:9")
-    keeper = gate.keeper
-    keeper._pid = os.getpid()  # noqa: SLF001 - or the first request would start them
-    keeper.watcher.state = keeper.verifier.state(room.document())
-    keeper.watcher.clock.learn(keeper.watcher.state.now, monotonic_ms())
+    core = gate.core
+    core._pid = os.getpid()  # noqa: SLF001 - or the first request would start them
+    core.poller.state = core.verifier.state(room.document())
+    core.poller.clock.learn(core.poller.state.now, monotonic_ms())
     return gate
 
 

@@ -17,9 +17,9 @@ from sunseo.core.outcome import Kind, Outcome
 from sunseo.engine.batch import BatchFlush
 from sunseo.engine.part import AskAgain, Batch, Command, PartAnswer, Read, Share, Write
 from sunseo.engine.streams import Stream, StreamKind
-from sunseo.postgres.arrays import array_of
 from sunseo.postgres.locks import Lockable
-from sunseo.postgres.statements import Columns, Sessions, Statement, take
+from sunseo.postgres.pipelined.arrays import array_of
+from sunseo.postgres.pipelined.statements import Columns, Sessions, Statement, take
 
 SCHEMA = """
     CREATE TABLE tills (number bigint PRIMARY KEY, version bigint NOT NULL DEFAULT 0,

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import msgspec
 
-from sunseo.room.gate.keeper import Keeper
-from sunseo.room.keys import GateKeys, KeyRing
-from sunseo.room.tokens import Pass
+from sunseo.gate.decision import GateCore
+from sunseo.passes.keys import GateKeys, KeyRing
+from sunseo.passes.tokens import Pass
 
 ROOM = 42
 EPOCH = 3
@@ -140,11 +140,11 @@ def serving(ed25519: bool = False) -> Iterator[Room]:
 
 
 @contextmanager
-def watched(keeper: Keeper) -> Iterator[Keeper]:
+def watched(core: GateCore) -> Iterator[GateCore]:
     """A gate whose first look at the room is done; its threads end with the block."""
-    keeper.start()
+    core.start()
     try:
-        assert keeper.watcher.looked.wait(PATIENCE_S)
-        yield keeper
+        assert core.poller.looked.wait(PATIENCE_S)
+        yield core
     finally:
-        keeper.stop()
+        core.stop()

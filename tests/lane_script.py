@@ -9,7 +9,7 @@ import msgspec
 
 from sunseo.core.later import Later, LaterOutcome, Reason
 from sunseo.engine.applying import LaneLimits
-from sunseo.engine.entry import Answer, Defer, Turn
+from sunseo.engine.entry import Answer, Defer, FlushTurn
 from sunseo.engine.lane import Lane
 from sunseo.postgres.errors import fault_of
 
@@ -78,7 +78,7 @@ class PaperDatabase:
         self.abandoned += 1
         self._dropped.set()
 
-    async def __call__(self, commands: Sequence[Order], turn: Turn) -> Results:
+    async def __call__(self, commands: Sequence[Order], turn: FlushTurn) -> Results:
         assert not self._deciding, "two flushes of one lane decide at once"
         assert self._lets_follow or not self._committing
         self._deciding = True
@@ -99,7 +99,9 @@ class PaperDatabase:
         finally:
             self._committing -= 1
 
-    async def _decide(self, commands: Sequence[Order], behaviour: Behaviour, turn: Turn) -> Results:
+    async def _decide(
+        self, commands: Sequence[Order], behaviour: Behaviour, turn: FlushTurn
+    ) -> Results:
         await asyncio.sleep(behaviour.takes_s / (2 if self._lets_follow else 1))
         for order in commands:
             if order.is_poison and behaviour.ending is Ending.COMMITS:

@@ -9,11 +9,11 @@ import msgspec
 
 from sunseo.booking.catalogue import Product
 from sunseo.booking.commands import ExpireHold, PlaceHold, PlaceHoldOutcome, ReleaseHold, RenewHold
-from sunseo.booking.hall import HoldState
+from sunseo.booking.inventory import HoldState
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.journal.events import HoldExpired
 from tests import model
-from tests.paper_hall import (
+from tests.paper_inventory import (
     OPENING,
     SALE,
     Asked,

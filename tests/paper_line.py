@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from sunseo.room.commands import (
+from sunseo.room.line.commands import (
     Enter,
     ExpirePasses,
     Join,
@@ -19,10 +19,10 @@ from sunseo.room.commands import (
     RoomKey,
     number_of,
 )
-from sunseo.room.line import Line, LineEntrant, LinePass, LinePlace, PassState, Terms
-from sunseo.room.rules import RoomAnswer, decide
-from sunseo.room.schedule import Phase
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.line import Line, LineEntrant, LinePass, LinePlace, PassState, RoomTerms
+from sunseo.room.line.rules import RoomAnswer, decide
+from sunseo.room.setup.schedule import Phase
+from sunseo.room.setup.settings import RoomSettings
 
 ROOM: RoomKey = (1, 1)
 START_MS = 1_790_000_000_000
@@ -70,7 +70,7 @@ class PaperStore:
             capacity=self.capacity,
             entrants=self.entrants,
             sealed=self.sealed,
-            terms=Terms(self.settings, self.phase, None, self.takes_joins, self.now_ms),
+            terms=RoomTerms(self.settings, self.phase, None, self.takes_joins, self.now_ms),
         )
         wants_due = False
         for command in commands:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sunseo.web.app import App
+from sunseo.web.description.openapi import statuses_of
 from sunseo.web.endpoint import Endpoint
-from sunseo.web.openapi import statuses_of
 
 CLIENT_GONE = 499  # is logged, and answered to nobody
 

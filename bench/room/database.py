@@ -7,7 +7,7 @@ from uuid import UUID
 
 from bench.database import BenchDatabase
 from sunseo.postgres.migrate import upgrade
-from sunseo.room.settings import RoomSettings, encode_settings
+from sunseo.room.setup.settings import RoomSettings, encode_settings
 
 ORGANISATION = 1
 PAST_ROOM = 1

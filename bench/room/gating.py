@@ -10,7 +10,7 @@ from bench.gate import HOUR_MS, REQUESTS, ROUNDS, VISITORS, Times, times_of
 from bench.room import figures
 from bench.room.figures import Figure
 from bench.room.session import Bench
-from sunseo.room.gate.verifier import PassVerifier
+from sunseo.gate.verifier import PassVerifier
 from tests.gate_room import EPOCH, ROOM, Room
 
 VERIFY_US = {False: 50.0, True: 300.0}

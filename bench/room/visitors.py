@@ -9,8 +9,8 @@ from uuid import UUID
 
 from bench.room.database import ORGANISATION
 from bench.tokens import SECRET
-from sunseo.room.keys import KeyRing, nonce_at
-from sunseo.room.tokens import BINDING_BYTES, Place
+from sunseo.passes.keys import KeyRing, nonce_at
+from sunseo.passes.tokens import BINDING_BYTES, Place
 
 BROWSER_SECRET = bytes(range(32))
 """Everybody's: what it costs to check does not depend on it."""

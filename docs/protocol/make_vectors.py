@@ -20,16 +20,16 @@ from sunseo.core.signing import (
     encode_base64url,
     mac16,
 )
-from sunseo.room.keys import KeyRing
-from sunseo.room.tokens import (
+from sunseo.passes.keys import KeyRing
+from sunseo.passes.tokens import (
     NO_BINDING,
     STATE_PREFIX,
-    Kind,
     Nonce,
     Pass,
     Place,
     Receipt,
     Token,
+    TokenKind,
     kind_of,
 )
 
@@ -192,11 +192,11 @@ def _misspelt(row: Callable[..., Row], place: str, ticket: str) -> Iterator[Row]
 def _of_another_kind(row: Callable[..., Row]) -> Iterator[Row]:
     tokens: tuple[Token, ...] = (PLACE, PASS, NONCE, RECEIPT)
     for token in tokens:
-        for kind in Kind:
+        for kind in TokenKind:
             if kind is not kind_of(token):
                 name = f"{kind_of(token).name.lower()} shown as {kind.name.lower()}"
                 yield row(name, ring().seal(token), "kind", kind.name.lower())
-    disguised = edited(ring().seal(PLACE), 1, Kind.PASS)
+    disguised = edited(ring().seal(PLACE), 1, TokenKind.PASS)
     yield row("a place whose kind was edited", disguised, "malformed")
 
 

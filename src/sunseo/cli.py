@@ -12,27 +12,27 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from sunseo import __version__
+from sunseo.auth_request import read_options, run_gate
 from sunseo.backup.command import backup, migrate, restore
 from sunseo.backup.error import BackupError
-from sunseo.booking.command import sale
+from sunseo.booking.setup.command import sale
 from sunseo.core.outputs import OutputError
 from sunseo.core.processes import open_standard_streams
 from sunseo.invariants.command import run_verify
 from sunseo.operators.command import keys
 from sunseo.operators.keys import KeyNameError
-from sunseo.postgres.embedded.error import EmbeddedServerError
-from sunseo.postgres.errors import MigrationRefusedError
-from sunseo.postgres.existing import (
+from sunseo.postgres.address.existing import (
     NoDatabaseError,
     UnreachableDatabaseError,
     current_database,
     place_of,
 )
-from sunseo.postgres.parameters import AddressError
+from sunseo.postgres.address.parameters import AddressError
+from sunseo.postgres.embedded.error import EmbeddedServerError
+from sunseo.postgres.errors import MigrationRefusedError
 from sunseo.rehearsal.command import demo, rehearse
-from sunseo.room.command import add_room_commands
 from sunseo.room.draw.command import draw
-from sunseo.room.gate.auth_request import read_options, run_gate
+from sunseo.room.setup.command import add_room_commands
 from sunseo.room.simulation.command import simulate_room
 from sunseo.settings import SettingsError, load_settings
 from sunseo.supervisor import serve as serve_until_told

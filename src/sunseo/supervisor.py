@@ -24,14 +24,14 @@ from structlog.typing import FilteringBoundLogger
 
 from sunseo.core.outputs import Output, check_outputs
 from sunseo.core.processes import raise_file_limit
-from sunseo.postgres.address import read_address
+from sunseo.postgres.address.address import read_address
+from sunseo.postgres.address.pooler import warning_of
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import head_revision, upgrade
-from sunseo.postgres.pooler import warning_of
 from sunseo.settings import SECRET_FILE, Settings, read_secret
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import prepare
-from sunseo.web.workers import Workers, preload
+from sunseo.web.server.workers import Workers, preload
 from sunseo.wiring import WorkerPlan, serve_worker
 
 METRICS_FOLDER = "metrics"
@@ -114,7 +114,7 @@ def secret_of(settings: Settings) -> str:
     return read_secret(settings.data)
 
 
-class Place(NamedTuple):
+class ListenAddress(NamedTuple):
     """Where we listen: a socket for each worker, all on one port, bound and not yet listening."""
 
     address: str
@@ -127,7 +127,7 @@ class Place(NamedTuple):
         return f"http://{host}:{self.port}"
 
 
-def _serve_until_told(place: Place, plan: WorkerPlan, logger: FilteringBoundLogger) -> None:
+def _serve_until_told(place: ListenAddress, plan: WorkerPlan, logger: FilteringBoundLogger) -> None:
     def on_death(pid: int | None, exit_code: int | None, age_s: float) -> None:
         logger.error("worker_died", worker=pid, exit_code=exit_code, age_s=round(age_s, 3))
 
@@ -150,7 +150,7 @@ def _stop_starting(_number: int, _frame: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def _take_place(host: str, port: int, workers: int) -> Place:
+def _take_place(host: str, port: int, workers: int) -> ListenAddress:
     """Fail at once and clearly, before PostgreSQL is started for nothing.
 
     Raises:
@@ -171,7 +171,7 @@ def _take_place(host: str, port: int, workers: int) -> Place:
                 _bind(family, address, port, shared=True).close()
             time.sleep(LEFTOVERS_POLL_S)
         listeners = (_bind(family, address, port, shared=True) for _ in range(workers))
-        return Place(address, port, tuple(listeners))
+        return ListenAddress(address, port, tuple(listeners))
     except OSError as error:
         raise OSError(
             error.errno, f"cannot listen on {host}, port {port}: {error.strerror or error}"

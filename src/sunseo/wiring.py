@@ -19,16 +19,16 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
-from sunseo.booking.availability import AvailabilityBoard
+from sunseo.booking.availability.availability import AvailabilityBoard
 from sunseo.booking.commands import PlaceHoldOutcome
 from sunseo.booking.expirer import Expirer
 from sunseo.booking.halt import OF_DISK, SellingHalt
 from sunseo.booking.routes import hold_endpoints
 from sunseo.booking.service import HoldService
-from sunseo.booking.setup import Setup
-from sunseo.booking.setup_routes import setup_endpoints
-from sunseo.checkout.doors import RoomDoors
+from sunseo.booking.setup.setup import Setup
+from sunseo.booking.setup.setup_routes import setup_endpoints
 from sunseo.checkout.part import flush_of_sales
+from sunseo.checkout.room_access import RoomAccess
 from sunseo.checkout.routes import order_endpoints
 from sunseo.checkout.service import OrderService
 from sunseo.core.clock import ClockGuard
@@ -38,35 +38,35 @@ from sunseo.core.processes import exit_with_starter
 from sunseo.engine.applying import FOLLOWING, LaneLimits
 from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane, EngineLanes
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.guests import guest_endpoints
+from sunseo.identity.operator_keys import OperatorKeys
+from sunseo.identity.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
 from sunseo.journal.log_sink import LogSink
 from sunseo.journal.tail import JournalTail
 from sunseo.operators.keys import KeyFinder
+from sunseo.postgres.address.existing import place_of
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.disk import DiskWatch
 from sunseo.postgres.errors import outage_of
-from sunseo.postgres.existing import place_of
-from sunseo.postgres.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.postgres.readiness import hindrance_of
-from sunseo.room.batch import RoomFlush
-from sunseo.room.controller import Stock
-from sunseo.room.health import Tally, WaitWatch
-from sunseo.room.house import Outside, RoomHouse
-from sunseo.room.lanes import RoomLane
+from sunseo.room.capability import RoomCapability, SaleSource
+from sunseo.room.line.lanes import RoomLane
+from sunseo.room.pacing.controller import RemainingStock
+from sunseo.room.pacing.health import AnswerTally, WaitWatch
+from sunseo.room.postgres.batch import RoomFlush
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.telemetry.troubles import Troubles
 from sunseo.web.app import App, build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.endpoint import Auth, Endpoint
-from sunseo.web.guests import guest_endpoints
 from sunseo.web.health import health_endpoints
-from sunseo.web.http_server import HttpServer
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys
-from sunseo.web.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
+from sunseo.web.server.http_server import HttpServer
 
 HOUSEKEEPING_EVERY_S = 1.0
 ROOM_CONNECTIONS = 2  # the board's and the leader's, which wait for nobody else
@@ -105,7 +105,7 @@ class Worker:
         self._aside = SetAside(self._logger.warning, count=self._note_set_aside)
         self._disk = _disk_watch(plan)
         self._halt = SellingHalt(self._halts, self._logger.warning, metrics.selling_stopped)
-        self._tally = Tally()
+        self._tally = AnswerTally()
         self._waits: list[WaitWatch] = []
         self._engine = create_cold_engine(plan.dsn)
         self._urgent_engine = create_cold_engine(
@@ -133,7 +133,7 @@ class Worker:
             plan.dsn, size=ROOM_CONNECTIONS, statement_timeout_s=ROOM_STATEMENT_S
         )
         self._room_connections = [self._connection() for _ in range(plan.settings.room_lanes)]
-        self._rooms = RoomHouse(
+        self._rooms = RoomCapability(
             plan.settings,
             plan.secret,
             metrics,
@@ -143,7 +143,7 @@ class Worker:
             lanes=[self._room_lane(*held) for held in enumerate(self._room_connections)],
             waits=self._waits,
             tally=self._tally,
-            outside=Outside(self._sale_exists, self._stock_of),
+            outside=SaleSource(self._sale_exists, self._stock_of),
             aside=self._aside,
             on_clock=ClockGuard(self._note_step_back).observe,
         )
@@ -180,8 +180,8 @@ class Worker:
 
     def _endpoints(self, guests: GuestIssuer, persons: Persons) -> list[Endpoint]:
         organisation = self._organisation
-        doors = RoomDoors(self._rooms.board, self._rooms.service)
-        holds = HoldService(self._lanes, self._engine, organisation, self._halt.first, doors)
+        access = RoomAccess(self._rooms.board, self._rooms.service)
+        holds = HoldService(self._lanes, self._engine, organisation, self._halt.first, access)
         checks = {
             "database": self._check_database,
             "lanes": self._check_lanes,
@@ -198,7 +198,7 @@ class Worker:
                 self._board,
             ),
             *hold_endpoints(holds, self._board),
-            *order_endpoints(OrderService(self._lanes, self._engine, organisation, doors)),
+            *order_endpoints(OrderService(self._lanes, self._engine, organisation, access)),
             *self._rooms.endpoints(),
             *self._rooms.pages(persons, guests),
             *health_endpoints(
@@ -318,7 +318,7 @@ class Worker:
     async def _sale_exists(self, sale: int) -> bool:
         return await self._board.look(sale) is not None
 
-    async def _stock_of(self, sale: int) -> Stock | None:
+    async def _stock_of(self, sale: int) -> RemainingStock | None:
         """What a room's sale has left, for the leader, from the availability in memory."""
         snapshot = await self._board.look(sale)
         if snapshot is None:
@@ -328,7 +328,7 @@ class Worker:
         free += sum(max(0, level.capacity - level.sold) for level in snapshot.stocks.values())
         sold = sum(sold for _, _, sold in seats)
         sold += sum(level.sold for level in snapshot.stocks.values())
-        return Stock(units_left=free, sold=sold)
+        return RemainingStock(units_left=free, sold=sold)
 
     def _halts(self) -> Iterator[PlaceHoldOutcome]:
         """Not on a disk that is nearly full, and not before it is known which sales have rooms."""

@@ -19,7 +19,7 @@ from sunseo.core.ids import Person
 from sunseo.core.later import Later
 from sunseo.engine.lanes import EngineLane
 from sunseo.postgres.errors import fault_of
-from sunseo.postgres.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from tests.store.market import order, person, place, release, renew
 
 GATE = 42

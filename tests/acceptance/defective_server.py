@@ -12,16 +12,16 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 from sunseo.booking import events
-from sunseo.booking.hall import SaleState
+from sunseo.booking.inventory import SaleState
 from sunseo.checkout import part
 from sunseo.checkout.commands import PlaceOrder, PlaceOrderOutcome
 from sunseo.checkout.rules import OrderAnswer, OrderBook, place_order
 from sunseo.cli import main
 from sunseo.core.clock import Instant
 from sunseo.engine.part import Write
-from sunseo.room import rules
-from sunseo.room.commands import Enter, EnterOutcome
-from sunseo.room.line import Line
+from sunseo.room.line import rules
+from sunseo.room.line.commands import Enter, EnterOutcome
+from sunseo.room.line.line import Line
 
 DEFECTS = "DEFECTS"
 """The variable of the environment that names the file."""

@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import re_path
 from fastapi import FastAPI, Request, Response, WebSocket
 
-from sunseo.room.gate import asgi, wsgi
+from sunseo.gate import asgi, wsgi
 from tests.gate_room import ROOM, Room
 
 PASS = f"sunseo_pass_{ROOM}"
@@ -105,7 +105,7 @@ class Asgi:
         self.gate = asgi.WaitingRoomMiddleware(
             app, room=room, keys=there.keys, sunseo_url=there.url, **options
         )
-        self.keeper = self.gate.keeper
+        self.core = self.gate.core
 
     def ask(
         self, target: str = "/buy", headers: dict[str, str] | None = None, method: str = "GET"
@@ -159,7 +159,7 @@ class Wsgi:
         self.gate = wsgi.WaitingRoomMiddleware(
             app, room=ROOM, keys=room.keys, sunseo_url=room.url, **options
         )
-        self.keeper = self.gate.keeper
+        self.core = self.gate.core
 
     def ask(
         self, target: str = "/buy", headers: dict[str, str] | None = None, method: str = "GET"

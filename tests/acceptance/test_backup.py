@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from sunseo.room.keys import KeyRing
+from sunseo.passes.keys import KeyRing
 from tests.acceptance.serving import Serving, ended_at_last, running, serving, until
 from tests.acceptance.test_room_server import Guest
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sunseo.room.gate.courier import Signals
-from sunseo.room.gate.policy import BypassRules
+from sunseo.gate.policy import BypassRules
+from sunseo.gate.sender import SignalOptions
 from tests.acceptance.gate_sites import PASS, SITES, Asgi, Site, cookie, fastapi_app, site_of
 from tests.gate_room import PATIENCE_S, ROOM, Room, serving, watched
 
@@ -22,7 +22,7 @@ def room() -> Iterator[Room]:
 @pytest.fixture(params=SITES)
 def site(request: pytest.FixtureRequest, room: Room) -> Iterator[Site]:
     site = site_of(request.param, room, renewal_wait_s=PATIENCE_S)
-    with watched(site.keeper):
+    with watched(site.core):
         yield site
 
 
@@ -69,7 +69,7 @@ def test_headers_of_ours_that_a_client_made_up_are_gone(site: Site, room: Room) 
     assert "waiting-room-command" not in seen
     room.members["mode"] = "passthrough"
     room.now_ms += 1
-    assert site.keeper.watcher.look_once()
+    assert site.core.poller.look_once()
     assert not [name for name in site.ask("/buy", spoofed).json["headers"] if "sunseo" in name]
 
 
@@ -109,8 +109,8 @@ def test_passes_of_a_crowd_are_renewed_together(room: Room) -> None:
         room.ticket(expires_at_ms=room.now_ms + 20_000, issued_at_ms=room.now_ms - 40_000)
         for _ in range(50)
     ]
-    notes = [site.keeper.courier.ask_renewal(ticket, room.sealed(ticket)) for ticket in tickets]
-    with watched(site.keeper):
+    notes = [site.core.sender.ask_renewal(ticket, room.sealed(ticket)) for ticket in tickets]
+    with watched(site.core):
         for note in notes:
             assert note is not None
             assert note.result(PATIENCE_S) is not None
@@ -125,12 +125,12 @@ def test_late_renewal_reaches_the_next_answer(name: str, room: Room) -> None:
     site, other = (site_of(name, room, renewal_wait_s=0.0) for _ in range(2))
     old = room.ticket(expires_at_ms=room.now_ms + 20_000, issued_at_ms=room.now_ms - 40_000)
     room.holding.clear()
-    with watched(site.keeper), watched(other.keeper):
+    with watched(site.core), watched(other.core):
         [hint] = site.ask("/buy", cookie(room.sealed(old))).cookies
         assert hint.startswith(f"sunseo_renewing_{ROOM}=")
         both = {"cookie": f"{PASS}={room.sealed(old)}; {hint.split(';')[0]}"}
         assert other.ask("/buy", both).cookies == []
-        note = site.keeper.courier.ask_renewal(old, room.sealed(old))
+        note = site.core.sender.ask_renewal(old, room.sealed(old))
         room.holding.set()
         assert note is not None
         assert note.result(PATIENCE_S) is not None
@@ -173,21 +173,21 @@ def test_tricks_with_paths_do_not_get_past(room: Room, target: str) -> None:
     """Neither by an open prefix nor by guarding only a part, in any framework."""
     for name in SITES:
         site = site_of(name, room, protect=("/buy",), bypass=BypassRules(paths=("/static",)))
-        with watched(site.keeper):
+        with watched(site.core):
             assert site.ask(target).status == 303
 
 
 def test_health_is_told_with_a_key(room: Room) -> None:
     """How slow the site is, as 99 of 100 answers were, against the operator's target."""
-    site = site_of("fastapi", room, signals=Signals("sunseo_key", 0.5, "shop"))
-    with watched(site.keeper):
+    site = site_of("fastapi", room, signals=SignalOptions("sunseo_key", 0.5, "shop"))
+    with watched(site.core):
         text = room.sealed()
         for _ in range(3):
             site.ask("/buy", cookie(text))
-    courier = site.keeper.courier
-    courier._signal_due = 0.0
-    courier.run_once()
-    courier._origin.close()
+    sender = site.core.sender
+    sender._signal_due = 0.0
+    sender.run_once()
+    sender._origin.close()
 
     [(name, body)] = room.told
     assert (name, body["source"], body["target"]) == ("signals", "shop", 0.5)
@@ -221,7 +221,7 @@ def test_websockets_are_guarded(room: Room) -> None:
         await site.gate(scope, receive, send)
         return sent
 
-    with watched(site.keeper):
+    with watched(site.core):
         [refused] = asyncio.run(shake([(b"host", b"shop.example")]))
         assert refused["type"] == "websocket.close"
         shown = [(b"cookie", cookie(room.sealed(ticket))["cookie"].encode())]
@@ -234,20 +234,20 @@ def test_threads_start_with_the_first_request(room: Room) -> None:
     site = site_of("flask", room)
     before = threading.active_count()
     assert site.ask("/buy").status == 303
-    assert site.keeper.watcher.looked.wait(PATIENCE_S)
+    assert site.core.poller.looked.wait(PATIENCE_S)
     assert threading.active_count() >= before + 2
-    site.keeper.stop()
+    site.core.stop()
 
 
 def test_a_forked_process_gets_threads_of_its_own(room: Room) -> None:
     """A server that loads the app first and forks then has a working gate in each process."""
     site = site_of("flask", room)
-    with watched(site.keeper):
-        watcher, courier = site.keeper.watcher, site.keeper.courier
-        site.keeper._pid += 1  # as it would look to a child
+    with watched(site.core):
+        poller, sender = site.core.poller, site.core.sender
+        site.core._pid += 1  # as it would look to a child
         assert site.ask("/buy", cookie(room.sealed())).status == 200
-        assert site.keeper.watcher is not watcher
-        assert site.keeper.courier is not courier
-        assert site.keeper.watcher.looked.wait(PATIENCE_S)
-        watcher.stop()
-        courier.stop()
+        assert site.core.poller is not poller
+        assert site.core.sender is not sender
+        assert site.core.poller.looked.wait(PATIENCE_S)
+        poller.stop()
+        sender.stop()

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.room.gate import asgi
-from sunseo.room.gate.auth_request import read_options
-from sunseo.room.gate.options import GateOptions
-from sunseo.room.gate.policy import BypassRules
+from sunseo.auth_request import read_options
+from sunseo.gate import asgi
+from sunseo.gate.options import GateOptions
+from sunseo.gate.policy import BypassRules
 from tests.acceptance.gate_sites import django_apps
 from tests.gate_room import ROOM, Room
 
@@ -40,8 +40,8 @@ def test_fastapi_program_builds_a_guarded_app(keys: bytes) -> None:
     stack: Any = names["app"].build_middleware_stack()
     while not isinstance(stack, asgi.WaitingRoomMiddleware):
         stack = stack.app
-    assert stack.keeper.room == ROOM
-    assert stack.keeper.options.protect == ("/buy",)
+    assert stack.core.room == ROOM
+    assert stack.core.options.protect == ("/buy",)
 
 
 def test_django_program_builds_a_guarded_app(keys: bytes) -> None:

@@ -107,7 +107,7 @@ user_agents = ["Googlebot"]
     )
     start = (
         "import sys; from pathlib import Path;"
-        "from sunseo.room.gate.auth_request import read_options, run_gate;"
+        "from sunseo.auth_request import read_options, run_gate;"
         "run_gate(read_options(Path(sys.argv[1])), port=int(sys.argv[2]))"
     )
     return [sys.executable, "-c", start, str(folder / "gate.toml"), str(port)]
@@ -343,7 +343,7 @@ def test_polls_behind_nginx_cost_the_room_nothing(site: Site) -> None:
 
 def test_gate_options_are_read_from_a_file(tmp_path: Path) -> None:
     """What is wrong with it is said in one line."""
-    from sunseo.room.gate.auth_request import read_options  # noqa: PLC0415 - only here
+    from sunseo.auth_request import read_options  # noqa: PLC0415 - only here
 
     with pytest.raises(ValueError, match="cannot read"):
         read_options(tmp_path / "gate.toml")

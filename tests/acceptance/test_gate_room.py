@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sunseo.core.signing import encode_base64url
-from sunseo.room.gate.courier import Signals
+from sunseo.gate.sender import SignalOptions
 from tests.acceptance.gate_sites import Asgi, Elsewhere, fastapi_app
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
 from tests.gate_room import watched
@@ -78,8 +78,8 @@ def test_visit_from_the_line_to_the_end(server: Serving, signature: str) -> None
     )
     site = gate_before(server, operator, room, renewal_wait_s=PATIENCE_S)
     until(lambda: server.ask("GET", f"/v1/rooms/{room}/state").status == 200, "the room is seen")
-    with watched(site.keeper):
-        assert site.keeper.watcher.state is not None
+    with watched(site.core):
+        assert site.core.poller.state is not None
 
         refused = site.ask("/buy?seat=7")
         line = urlsplit(refused.headers["location"])
@@ -112,7 +112,7 @@ def test_reset_line_voids_passes_at_the_gate(server: Serving) -> None:
     operator, room = opened(server, capacity=5)
     site = gate_before(server, operator, room)
     until(lambda: server.ask("GET", f"/v1/rooms/{room}/state").status == 200, "the room is seen")
-    with watched(site.keeper):
+    with watched(site.core):
         kept = {"sunseo-pass": Visitor(server, room).enter()}
         assert site.ask("/buy", kept).status == 200
         reset = server.ask("POST", f"/v1/rooms/{room}/reset", {"epoch": 1}, bearer=operator)
@@ -129,10 +129,10 @@ def test_reset_line_voids_passes_at_the_gate(server: Serving) -> None:
 def test_mode_and_health_travel_between_gate_and_room(server: Serving) -> None:
     """`passthrough` opens the gate within a tick; the gate's p99 is taken as a signal."""
     operator, room = opened(server)
-    signals = Signals(operator, 0.5, "shop")
+    signals = SignalOptions(operator, 0.5, "shop")
     site = gate_before(server, operator, room, signals=signals)
     until(lambda: server.ask("GET", f"/v1/rooms/{room}/state").status == 200, "the room is seen")
-    with watched(site.keeper):
+    with watched(site.core):
         assert site.ask("/buy").status == 303
         change = {"settings": {"mode": "passthrough"}}
         key = {"Idempotency-Key": "mode"}
@@ -140,7 +140,7 @@ def test_mode_and_health_travel_between_gate_and_room(server: Serving) -> None:
         assert changed.status == 200, changed
         until(lambda: site.ask("/buy").status == 200, "the gate is open")
     body = {"source": "shop", "measured": 0.1, "target": 0.5}
-    answered = site.keeper.courier._origin.ask(
+    answered = site.core.sender._origin.ask(
         "POST", f"/v1/rooms/{room}/signals", body, {"authorization": f"Bearer {operator}"}
     )
     assert answered.status == 200, answered

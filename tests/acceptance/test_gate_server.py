@@ -15,8 +15,8 @@ PROGRAM = """
 import asyncio, sys
 from granian.constants import Interfaces
 from granian.server.embed import Server
-from sunseo.room.gate.asgi import WaitingRoomMiddleware
-from sunseo.room.gate.policy import BypassRules
+from sunseo.gate.asgi import WaitingRoomMiddleware
+from sunseo.gate.policy import BypassRules
 from tests.acceptance.gate_sites import fastapi_app
 
 url, keys, port = sys.argv[1:]

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from sunseo.booking.commands import ExpireHold, PlaceHold, ReleaseHold, RenewHold, SaleKey
-from sunseo.booking.setup_bodies import NewSeats
+from sunseo.booking.setup.setup_bodies import NewSeats
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.core.clock import to_millis
 from tests.acceptance.crowd import GATE, SEATS, Asked, run_process

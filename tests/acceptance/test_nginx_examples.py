@@ -12,13 +12,13 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from sunseo.identity.persons import GuestIssuer, Persons
 from sunseo.postgres.migrate import head_revision
 from sunseo.settings import Settings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.endpoint import Auth, Endpoint
-from sunseo.web.persons import GuestIssuer, Persons
 from sunseo.wiring import Worker, WorkerPlan
 from tests.acceptance.gate_wire import Got, free_port, got, process
 from tests.acceptance.nginx_examples import certify, nginx_binary, shown, write_configuration

@@ -13,7 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from sunseo.room.gate.wsgi import WaitingRoomMiddleware
+from sunseo.gate.wsgi import WaitingRoomMiddleware
 from tests.acceptance.browsers import chromium, needs_chromium
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
 from tests.gate_room import watched
@@ -253,7 +253,7 @@ def test_through_the_gate_of_another_site(
 ) -> None:
     """She wants a seat, is sent to the line, waits, and comes back to the very page she wanted."""
     room = make_room(return_hosts=[shop.url], holders=holders, paused=True)
-    with watched(shop.guard(room).keeper):
+    with watched(shop.guard(room).core):
         page = open_page(room, address=f"{shop.url}/buy?seat=A%201", java_script_enabled=scripts)
         assert page.url.startswith(f"{room.url}?return=")
         heading(page, EN["paused"])

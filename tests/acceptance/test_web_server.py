@@ -32,13 +32,13 @@ from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics, prepare
 from sunseo.web.app import build_app
-from sunseo.web.auth import Authenticator
+from sunseo.identity.authenticator import Authenticator
 from sunseo.web.health import health_endpoints
-from sunseo.web.http_server import HttpServer
+from sunseo.web.server.http_server import HttpServer
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys
-from sunseo.web.persons import Persons, SharedSecretVerifier
-from sunseo.web.workers import Workers, preload
+from sunseo.identity.operator_keys import OperatorKeys
+from sunseo.identity.persons import Persons, SharedSecretVerifier
+from sunseo.web.server.workers import Workers, preload
 from tests.unit.web_http.shop import ISSUER, SECRET, Shop
 
 FOLDER, PORT, WORKERS = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -78,7 +78,7 @@ def serve(listener):
 
 
 if __name__ == "__main__":
-    preload("sunseo.web.http_server", "tests.unit.web_http.shop")
+    preload("sunseo.web.server.http_server", "tests.unit.web_http.shop")
     prepare(FOLDER / "metrics")
     listeners = []
     for _ in range(WORKERS):

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from sunseo.core.ids import Person
-from sunseo.room.keys import KeyRing
+from sunseo.passes.keys import KeyRing
 from tests.acceptance.serving import ISSUER, Answer, Serving, seen_by_all, token, until
 
 SECRET = "the secret of the server that is attacked"

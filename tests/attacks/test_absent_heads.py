@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sunseo.room.pacing import Census, PacingLimits, PacingState, tick
+from sunseo.room.pacing.pacing import Census, PacingLimits, PacingState, tick
 from tests.attacks.attacker import PATIENCE_S, Serving, Visitor, Wire, create_room, line_of
 
 CAPACITY = 100

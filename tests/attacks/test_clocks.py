@@ -6,23 +6,23 @@ from typing import Any
 import jwt
 import pytest
 
-from sunseo.room.admission import Admission
-from sunseo.room.gate.keeper import Keeper
-from sunseo.room.gate.options import GateOptions
-from sunseo.room.gate.policy import Asked
-from sunseo.room.gate.verifier import RoomClock
-from sunseo.room.networks import TrustedProxies
-from sunseo.room.routes import room_endpoints
-from sunseo.room.service import RoomService
-from sunseo.room.settings import RoomSettings
+from sunseo.core.networks import TrustedProxies
+from sunseo.gate.decision import GateCore
+from sunseo.gate.options import GateOptions
+from sunseo.gate.policy import GateRequest
+from sunseo.gate.verifier import RoomClock
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.operator_keys import OperatorKeys
+from sunseo.identity.persons import GuestIssuer, InvalidTokenError, Persons, SharedSecretVerifier
+from sunseo.room.admission.admission import Admission
+from sunseo.room.line.routes import room_endpoints
+from sunseo.room.line.service import RoomService
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys
-from sunseo.web.persons import GuestIssuer, InvalidTokenError, Persons, SharedSecretVerifier
 from tests.acceptance.serving import ISSUER, JWT_SECRET
 from tests.attacks.attacker import Serving, Visitor, Wire, create_room, inside
 from tests.gate_room import ROOM, serving, watched
@@ -137,16 +137,16 @@ def test_gate_with_a_wrong_clock_goes_by_the_rooms(
     with serving() as room:
         room.now_ms = round(right() * 1000)
         options = GateOptions(room=ROOM, keys=room.keys, sunseo_url=room.url, renewal_wait_s=0)
-        with watched(Keeper(options)) as keeper:
+        with watched(GateCore(options)) as core:
             live = room.sealed()
             over = room.sealed(room.ticket(expires_at_ms=room.now_ms - 6_000))
-            assert lets_in(keeper, live)
-            assert not lets_in(keeper, over)
+            assert lets_in(core, live)
+            assert not lets_in(core, over)
 
 
-def lets_in(keeper: Keeper, text: str) -> bool:
-    asked = Asked("GET", "/buy", b"/buy", "", {}, "https", None)
-    return keeper.judge("", text, lambda: asked).answer is None
+def lets_in(core: GateCore, text: str) -> bool:
+    asked = GateRequest("GET", "/buy", b"/buy", "", {}, "https", None)
+    return core.judge("", text, lambda: asked).answer is None
 
 
 @WAYS

@@ -17,10 +17,10 @@ GUARDS = re.compile(
 NO_SECRETS = {"request_digest"}  # tells whether a repeated request is the same one
 
 PUBLIC = {
-    ("room/challenge/altcha.py", "_digest(salt, number) == challenge.challenge"): (
+    ("room/admission/altcha.py", "_digest(salt, number) == challenge.challenge"): (
         "whoever solves a challenge compares with what she was shown"
     ),
-    ("postgres/segments.py", "answers[-1].tag != COMMIT"): (
+    ("postgres/pipelined/segments.py", "answers[-1].tag != COMMIT"): (
         "the server's word for what a statement did"
     ),
     ("room/draw/store.py", "commitment_of(secret) != draw.commitment"): (
@@ -31,12 +31,12 @@ PUBLIC = {
 GUARDED = {
     "backup/kept_secrets.py": "the secrets of a backup beside those of the settings",
     "core/signing.py": "tokens, state documents, cookies of the fail mode",
-    "web/operators.py": "operator keys",
-    "web/persons.py": "persons' tokens behind known headers",
-    "room/service.py": "a place's secret",
+    "identity/operator_keys.py": "operator keys",
+    "identity/persons.py": "persons' tokens behind known headers",
+    "room/line/service.py": "a place's secret",
     "room/pages/cookies.py": "the tokens of forms",
-    "room/gate/policy.py": "the operators' way past a gate",
-    "room/challenge/altcha.py": "proofs of work",
+    "gate/policy.py": "the operators' way past a gate",
+    "room/admission/altcha.py": "proofs of work",
 }
 
 

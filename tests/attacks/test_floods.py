@@ -11,16 +11,16 @@ import asyncpg
 import psutil
 import pytest
 
-from sunseo.room.routes import room_endpoints
-from sunseo.room.settings import RoomSettings
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.operator_keys import OperatorKeys
+from sunseo.identity.persons import Persons
+from sunseo.room.line.routes import room_endpoints
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys
-from sunseo.web.persons import Persons
 from tests.asgi import Response
 from tests.attacks.attacker import (
     Crowd,

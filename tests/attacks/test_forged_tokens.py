@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sunseo.core.signing import encode_base64url, mac16
-from sunseo.room.gate.verifier import PassVerifier, gate_keys
-from sunseo.room.keys import KeyRing, nonce_at
-from sunseo.room.tokens import TokenError, seal
+from sunseo.gate.verifier import PassVerifier, gate_keys
+from sunseo.passes.keys import KeyRing, nonce_at
+from sunseo.passes.tokens import TokenError, seal
 from tests.attacks.attacker import (
     ORGANISATION,
     RETIRED,

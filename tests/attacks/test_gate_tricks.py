@@ -10,7 +10,7 @@ from itertools import product
 
 import pytest
 
-from sunseo.room.gate.policy import Asked, BypassRules, Policy
+from sunseo.gate.policy import BypassRules, GateRequest, Policy
 from tests.acceptance.gate_wire import cookie
 from tests.acceptance.test_gate_nginx import SECRET, Site, site
 from tests.attacks.attacker import say
@@ -189,5 +189,5 @@ def test_letters_that_some_servers_take_for_others_are_guarded() -> None:
     for letter, other in alike:
         path = "/tickets".replace(letter, other, 1)
         if re.fullmatch("/tickets", path, re.IGNORECASE):
-            asked = Asked("GET", path, None, "", {}, "https", None)
+            asked = GateRequest("GET", path, None, "", {}, "https", None)
             assert policy.needs_pass(asked), ascii(path)

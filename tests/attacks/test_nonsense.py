@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sunseo.room.gate.asgi import WaitingRoomMiddleware
+from sunseo.gate.asgi import WaitingRoomMiddleware
 from tests.attacks.attacker import RING, Serving, Visitor, Wire, create_room, inside
 from tests.gate_room import ROOM, Room, serving
 
@@ -132,10 +132,10 @@ def gate() -> Iterator[tuple[WaitingRoomMiddleware, Room, list[str]]]:
 
     with serving() as room:
         guarded = WaitingRoomMiddleware(site, room=ROOM, keys=room.keys, sunseo_url=room.url)
-        guarded.keeper.start()
-        assert guarded.keeper.watcher.looked.wait(30)
+        guarded.core.start()
+        assert guarded.core.poller.looked.wait(30)
         yield guarded, room, reached
-        guarded.keeper.stop()
+        guarded.core.stop()
 
 
 # The gate's own threads draw their jitter meanwhile, which Hypothesis takes for dice in a strategy.
@@ -201,6 +201,6 @@ def test_good_pass_opens_the_same_gate(
     """So that the refusals above mean something."""
     guarded, room, _ = gate
     text = room.sealed()
-    assert guarded.keeper.verifier.open(text).room == ROOM
+    assert guarded.core.verifier.open(text).room == ROOM
     assert RING.gate_keys(ROOM) != room.keys
     assert json.loads(room.document())["room"] == ROOM

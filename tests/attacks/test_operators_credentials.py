@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sunseo.room.gate.policy import BypassRules
+from sunseo.gate.policy import BypassRules
+from sunseo.identity.operator_keys import KEY
 from sunseo.settings import SECRET_FILE, Settings, SettingsError, load_settings
 from sunseo.supervisor import secret_of
-from sunseo.web.operators import KEY
 from tests.acceptance.serving import Serving
 from tests.attacks.attacker import Wire, create_room, token
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.web.persons import (
+from sunseo.identity.persons import (
     KNOWN_HEADERS_MAX,
     GuestIssuer,
     InvalidTokenError,

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from sunseo.room.keys import nonce_at
+from sunseo.passes.keys import nonce_at
 from tests.attacks.attacker import (
     RING,
     Crowd,

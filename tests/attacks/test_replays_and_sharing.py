@@ -8,11 +8,11 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from sunseo.room.gate.keeper import Keeper
-from sunseo.room.gate.options import GateOptions
-from sunseo.room.gate.policy import Asked
-from sunseo.room.gate.verifier import PassVerifier, gate_keys
-from sunseo.room.tokens import TokenError
+from sunseo.gate.decision import GateCore
+from sunseo.gate.options import GateOptions
+from sunseo.gate.policy import GateRequest
+from sunseo.gate.verifier import PassVerifier, gate_keys
+from sunseo.passes.tokens import TokenError
 from tests.attacks.attacker import (
     RING,
     Crowd,
@@ -163,7 +163,7 @@ def test_shared_pass_ends_for_the_whole_family(server: Serving, operator: str, w
         assert line_of(server, room)["live"] == 0
         pass_id = str(RING.open_pass(friends, room).pass_id)
         seen_by_all(server, room, lambda state: pass_id in state["revoked"])
-        until(lambda: gate.watcher.look_once() and not lets_in(gate, friends), "the gate hears")
+        until(lambda: gate.poller.look_once() and not lets_in(gate, friends), "the gate hears")
         assert not lets_in(gate, visitor.ticket)
         assert not lets_in(gate, renewed.json["pass"])
 
@@ -217,21 +217,21 @@ class gate_of:  # noqa: N801 - used as a function is
 
     def __init__(self, server: Serving, operator: str, room: int) -> None:
         keys = server.ask("GET", f"/v1/rooms/{room}/keys", bearer=operator).body
-        self._keeper = Keeper(
+        self._core = GateCore(
             GateOptions(room=room, keys=gate_keys(keys), sunseo_url=server.url, renewal_wait_s=0)
         )
 
-    def __enter__(self) -> Keeper:
-        self._keeper.start()
-        assert self._keeper.watcher.looked.wait(30)
-        return self._keeper
+    def __enter__(self) -> GateCore:
+        self._core.start()
+        assert self._core.poller.looked.wait(30)
+        return self._core
 
     def __exit__(self, *error: object) -> None:
-        self._keeper.stop()
+        self._core.stop()
 
 
-def lets_in(gate: Keeper, ticket: str) -> bool:
-    asked = Asked("GET", "/buy", b"/buy", "", {}, "https", None)
+def lets_in(gate: GateCore, ticket: str) -> bool:
+    asked = GateRequest("GET", "/buy", b"/buy", "", {}, "https", None)
     return gate.judge("", ticket, lambda: asked).answer is None
 
 
@@ -283,10 +283,10 @@ def test_pass_revoked_by_the_site_ends_at_every_gate(
     with gate_of(server, operator, room) as thrower, gate_of(server, operator, room) as other:
         assert lets_in(thrower, visitor.ticket)
         assert lets_in(other, visitor.ticket)
-        thrower.courier.end("revoke", thrower.verifier.open(visitor.ticket), visitor.ticket)
+        thrower.sender.end("revoke", thrower.verifier.open(visitor.ticket), visitor.ticket)
 
         assert not lets_in(thrower, visitor.ticket)
-        until(lambda: other.watcher.look_once() and not lets_in(other, visitor.ticket), "it hears")
+        until(lambda: other.poller.look_once() and not lets_in(other, visitor.ticket), "it hears")
     assert visitor.say("renew").json["outcome"] == "pass_revoked"
     assert line_of(server, room)["live"] == 0
 

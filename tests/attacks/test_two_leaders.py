@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.room.setup import QUERIES
+from sunseo.room.postgres.cold import QUERIES
 from tests.attacks.attacker import (
     Serving,
     Visitor,

@@ -8,16 +8,16 @@ import pytest
 
 from sunseo.booking.commands import PlaceHoldOutcome, ReleaseHoldOutcome, RenewHoldOutcome
 from sunseo.booking.routes import hold_endpoints
-from sunseo.booking.setup import SETUP_OUTCOMES
-from sunseo.booking.setup_routes import setup_endpoints
+from sunseo.booking.setup.setup import SETUP_OUTCOMES
+from sunseo.booking.setup.setup_routes import setup_endpoints
 from sunseo.checkout.commands import PlaceOrderOutcome, ReadOrderOutcome
 from sunseo.checkout.routes import order_endpoints
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Outcome
+from sunseo.identity.guests import guest_endpoints
 from sunseo.journal.events import Event
 from sunseo.settings import PREFIX, Settings
 from sunseo.web.endpoint import Endpoint
-from sunseo.web.guests import guest_endpoints
 from tests.docs.pages import ROOT, text_of
 
 INTEGRATOR = "docs/guides/integrator.md"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from py_mini_racer import MiniRacer
 
-from sunseo.booking.snapshot import SeatMap
-from sunseo.web.persons import SharedSecretVerifier
+from sunseo.booking.availability.snapshot import SeatMap
+from sunseo.identity.persons import SharedSecretVerifier
 from tests.docs.pages import blocks_of
 
 GUIDE = "docs/guides/integrator.md"

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from sunseo.core.outcome import Outcome
-from sunseo.room.fixed import INSTEAD, MODES, STRICTER_HOLDERS, Stage
-from sunseo.room.revoking import revoking_endpoints
-from sunseo.room.settings import Mode, RoomSettings
-from sunseo.room.setup_routes import room_setup_endpoints
-from sunseo.room.signals import signal_endpoints
-from sunseo.room.state_routes import state_endpoints
+from sunseo.room.board.state_routes import state_endpoints
+from sunseo.room.pacing.signals import signal_endpoints
+from sunseo.room.setup.fixed import INSTEAD, MODES, STRICTER_HOLDERS, Stage
+from sunseo.room.setup.revoking import revoking_endpoints
+from sunseo.room.setup.settings import Mode, RoomSettings
+from sunseo.room.setup.setup_routes import room_setup_endpoints
 from sunseo.web.endpoint import Endpoint
 from tests.docs.pages import text_of
 

@@ -6,10 +6,10 @@ from typing import Any, cast
 import pytest
 
 from sunseo.core.outcome import Outcome
-from sunseo.room.admission import AdmissionOutcome
-from sunseo.room.commands import EndPassOutcome, EnterOutcome, JoinOutcome, RenewOutcome
-from sunseo.room.routes import room_endpoints
-from sunseo.room.service import HolderOutcome
+from sunseo.room.admission.admission import AdmissionOutcome
+from sunseo.room.line.commands import EndPassOutcome, EnterOutcome, JoinOutcome, RenewOutcome
+from sunseo.room.line.routes import room_endpoints
+from sunseo.room.line.service import HolderOutcome
 from sunseo.web.endpoint import Endpoint
 from sunseo.web.problems import STATUS_OF_KIND
 from tests.docs.pages import text_of

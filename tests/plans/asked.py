@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from sunseo.postgres.arrays import array_of, array_of_texts
+from sunseo.postgres.pipelined.arrays import array_of, array_of_texts
 from tests.plans.filled import BIG, LATER, NOW, ROWS, identity
 
 Arguments = list[Any]
@@ -124,7 +124,7 @@ LANE: dict[str, dict[str, Callable[[int], Arguments]]] = {
             *_columns([0] * n), array_of_texts(["confirmed"] * n), *_columns(_ids(n), [NOW] * n),
         ],
     },
-    "sunseo.room": {
+    "sunseo.room.postgres": {
         "lock_lines": lambda n: [_ONE * n, list(range(1, n + 1))],
         "look_up": _room_look_up,
         "write_lines": _room_writes,

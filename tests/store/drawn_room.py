@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.outcome import Outcome
 from sunseo.drawcheck.verifier import Notes, Verdict, verify
-from sunseo.room.commands import RoomKey
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import commitment_of
 from sunseo.room.draw.store import DrawStore
+from sunseo.room.line.commands import RoomKey
 from tests.store.lobby import ORGANISATION, Lobby
 
 SECRET = bytes(range(32))

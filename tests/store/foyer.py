@@ -10,31 +10,31 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from sunseo.core.later import Later
+from sunseo.core.networks import TrustedProxies
 from sunseo.engine.lane import Lane
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.operator_keys import OperatorKeys
+from sunseo.identity.persons import GuestIssuer, Persons
+from sunseo.passes.keys import KeyRing
+from sunseo.passes.tokens import Pass
 from sunseo.postgres.errors import fault_of
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.room.admission import Admission
-from sunseo.room.board import RoomBoard
-from sunseo.room.challenge.altcha import Altcha
-from sunseo.room.challenge.challenge import Challenge
-from sunseo.room.challenge.routes import challenge_endpoints
-from sunseo.room.keys import KeyRing
-from sunseo.room.lanes import RoomLanes
-from sunseo.room.networks import TrustedProxies
+from sunseo.room.admission.admission import Admission
+from sunseo.room.admission.altcha import Altcha
+from sunseo.room.admission.challenge import Challenge
+from sunseo.room.admission.routes import challenge_endpoints
+from sunseo.room.board.board import RoomBoard
+from sunseo.room.line.lanes import RoomLanes
+from sunseo.room.line.routes import room_endpoints
+from sunseo.room.line.service import RoomService
 from sunseo.room.pages.routes import page_endpoints
 from sunseo.room.pages.visitor import Reception
-from sunseo.room.routes import room_endpoints
-from sunseo.room.service import RoomService
-from sunseo.room.settings import RoomSettings
-from sunseo.room.tokens import Pass
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys
-from sunseo.web.persons import GuestIssuer, Persons
 from tests.asgi import Response, ask
 from tests.store.lobby import ORGANISATION, Lobby
 

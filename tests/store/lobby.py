@@ -16,8 +16,7 @@ from sunseo.core.clock import Instant
 from sunseo.core.ids import digest_id
 from sunseo.core.outcome import Outcome
 from sunseo.postgres.connection import LaneConnection, Transaction
-from sunseo.room.batch import RoomFlush
-from sunseo.room.commands import (
+from sunseo.room.line.commands import (
     Complete,
     Enter,
     ExpirePasses,
@@ -29,9 +28,10 @@ from sunseo.room.commands import (
     RoomKey,
     pass_id_of,
 )
-from sunseo.room.line import LinePass
-from sunseo.room.rules import RoomAnswer
-from sunseo.room.settings import RoomSettings, encode_settings
+from sunseo.room.line.line import LinePass
+from sunseo.room.line.rules import RoomAnswer
+from sunseo.room.postgres.batch import RoomFlush
+from sunseo.room.setup.settings import RoomSettings, encode_settings
 from tests.postgres_fixture import UNFENCED
 
 ORGANISATION = 1

@@ -18,10 +18,10 @@ from sunseo.booking.commands import (
     RenewHold,
     SaleKey,
 )
-from sunseo.booking.hall import Hold
+from sunseo.booking.inventory import Hold
 from sunseo.booking.rules import HoldAnswer
-from sunseo.booking.setup import Setup
-from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
+from sunseo.booking.setup.setup import Setup
+from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.part import flush_of_sales
 from sunseo.core.ids import Person, digest_id, effect_id
@@ -35,9 +35,9 @@ from sunseo.engine.part import Command
 from sunseo.operators.effects import EffectAnswer
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.errors import fault_of
-from sunseo.postgres.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.statements import COMMIT, Columns, Session, Statement
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.postgres.statements import COMMIT, Columns, Session, Statement
 from tests.postgres_fixture import UNFENCED
 
 ORGANISATION = 1

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from sunseo.postgres.connection import ConnectionLimits
-from sunseo.postgres.pipeline import PipelineConnection
-from sunseo.postgres.segments import Columns, Statement
-from sunseo.postgres.session import PipelineSession
+from sunseo.postgres.pipelined.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.segments import Columns, Statement
+from sunseo.postgres.pipelined.session import PipelineSession
 
 PATIENCE_S = 20.0
 BEGIN, COMMIT, ROLLBACK = ("BEGIN", ()), ("COMMIT", ()), ("ROLLBACK", ())

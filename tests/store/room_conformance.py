@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from sunseo.room.commands import (
+from sunseo.room.line.commands import (
     Complete,
     EndPassOutcome,
     Enter,
@@ -29,9 +29,9 @@ from sunseo.room.commands import (
     RoomKey,
     pass_id_of,
 )
-from sunseo.room.lanes import RoomStore
-from sunseo.room.rules import RoomAnswer
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.lanes import RoomStore
+from sunseo.room.line.rules import RoomAnswer
+from sunseo.room.setup.settings import RoomSettings
 from tests.paper_line import PaperStore
 
 WORKERS = 2

@@ -8,24 +8,24 @@ import asyncpg
 import msgspec
 
 from sunseo.engine.entry import Answer
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.operator_keys import OperatorKeys
+from sunseo.identity.persons import Persons
 from sunseo.operators.effects import EffectAnswer
+from sunseo.passes.keys import KeyRing
 from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.room.batch import RoomFlush
-from sunseo.room.board import RoomBoard, RoomView
-from sunseo.room.commands import Enter, Join, Leave, RoomCommand, pass_id_of
-from sunseo.room.keys import KeyRing
-from sunseo.room.lanes import StoreAnswer
-from sunseo.room.setup import RoomSetup
-from sunseo.room.setup_bodies import NewRoom, RoomChange
-from sunseo.room.state_routes import state_endpoints
+from sunseo.room.board.board import RoomBoard, RoomView
+from sunseo.room.board.state_routes import state_endpoints
+from sunseo.room.line.commands import Enter, Join, Leave, RoomCommand, pass_id_of
+from sunseo.room.line.lanes import StoreAnswer
+from sunseo.room.postgres.batch import RoomFlush
+from sunseo.room.setup.setup import RoomSetup
+from sunseo.room.setup.setup_bodies import NewRoom, RoomChange
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys
-from sunseo.web.persons import Persons
 from sunseo.web.raw import RawAnswer
 
 ORGANISATION = 1

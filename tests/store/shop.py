@@ -21,8 +21,8 @@ from sunseo.booking.commands import (
     ReleaseHold,
     RenewHold,
 )
-from sunseo.booking.setup import Setup
-from sunseo.booking.setup_bodies import (
+from sunseo.booking.setup.setup import Setup
+from sunseo.booking.setup.setup_bodies import (
     Draw,
     NewOccasion,
     NewPriceClass,
@@ -39,9 +39,9 @@ from sunseo.core.ids import digest_id
 from sunseo.core.outcome import Outcome
 from sunseo.engine.entry import Defer
 from sunseo.engine.part import Command, PartAnswer
-from sunseo.postgres.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.statements import Columns, Row, Session, Statement
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.postgres.statements import Columns, Row, Session, Statement
 
 ORGANISATION = 1
 TURNS_MAX = 10  # that one command is put off before a test gives up

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from sunseo.backup.tools import Tool, run_tool, target_of
-from sunseo.postgres.address import read_address
+from sunseo.backup.tools import PostgresTool, run_tool, target_of
+from sunseo.postgres.address.address import read_address
+from sunseo.postgres.address.parameters import AddressError
 from sunseo.postgres.connection import LaneConnection
 from sunseo.postgres.embedded import EmbeddedServer
-from sunseo.postgres.parameters import AddressError
-from sunseo.postgres.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine
 from tests.postgres_fixture import create_database, execute
 from tests.store.tls_postgres import FOLDERS, PASSWORD, TlsPostgres, tls_postgres
@@ -87,7 +87,7 @@ async def by_program(dsn: str) -> Seen:
     target = target_of(dsn)
     assert quote(PASSWORD) not in target.conninfo
     assert PASSWORD not in target.conninfo
-    psql = Tool(FOLDERS[-1] / "psql", "15", has_tls=True)
+    psql = PostgresTool(FOLDERS[-1] / "psql", "15", has_tls=True)
     words = ["-X", "-A", "-t", "-w", "-d", target.conninfo, "-c", ASKED]
     return Seen(*(await run_tool(psql, words, target.environment)).strip().split("|"))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.postgres.arrays import array_of
+from sunseo.postgres.pipelined.arrays import array_of
 
 MOMENT = datetime(2026, 12, 31, 23, 59, 59, 123456, UTC)
 

@@ -21,8 +21,8 @@ from sunseo.invariants.verify import verify
 from sunseo.operators.keys import create_key
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.room.commands import Enter, EnterOutcome, Join, RenewOutcome, pass_id_of
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.commands import Enter, EnterOutcome, Join, RenewOutcome, pass_id_of
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.settings import Settings
 from tests.postgres_fixture import create_database, dsn_of, execute
 from tests.store.lobby import ORGANISATION, Lobby, holder, open_lobby

@@ -8,10 +8,14 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo.booking import availability
-from sunseo.booking.availability import FORGET_AFTER_S, AvailabilityBoard, read_snapshot
+from sunseo.booking.availability import availability
+from sunseo.booking.availability.availability import (
+    FORGET_AFTER_S,
+    AvailabilityBoard,
+    read_snapshot,
+)
+from sunseo.booking.availability.snapshot import Snapshot
 from sunseo.booking.commands import ExpireHold
-from sunseo.booking.snapshot import Snapshot
 from sunseo.journal.tail import ROWS_PER_SALE_MAX, JournalTail
 from sunseo.postgres.connection import Transaction
 from sunseo.telemetry.aside import SetAside
@@ -144,7 +148,7 @@ async def test_a_reload_that_fails_shows_nothing_half_applied(
         raise ConnectionError("the database is away")
 
     with monkeypatch.context() as broken:
-        broken.setattr("sunseo.booking.availability.read_snapshot", away)
+        broken.setattr("sunseo.booking.availability.availability.read_snapshot", away)
         with pytest.raises(ConnectionError):
             await board.run_once()
         for _ in range(2):

@@ -13,10 +13,10 @@ import pytest
 
 from sunseo.core.clock import ClockGuard
 from sunseo.invariants.verify import verify
-from sunseo.room.board import RoomBoard
-from sunseo.room.controller import Controller
-from sunseo.room.health import SiteHealth
-from sunseo.room.schedule import Situation
+from sunseo.room.board.board import RoomBoard
+from sunseo.room.pacing.controller import Controller
+from sunseo.room.pacing.health import SiteHealth
+from sunseo.room.setup.schedule import Situation
 from tests.store.room_house import KEYS, ORGANISATION, House
 from tests.store.test_room_controller import controller, let_time_pass, stepped
 

@@ -11,14 +11,14 @@ import pytest
 
 from sunseo.drawcheck.verifier import Verdict, verify
 from sunseo.operators.effects import EffectOutcome
-from sunseo.room.commands import Join
-from sunseo.room.controller import Controller
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
-from sunseo.room.draw.drawer import ACTOR, Drawer, DrawError
+from sunseo.room.draw.drawer import ACTOR, Drawer, DrawOverdueError
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import commitment_of
 from sunseo.room.draw.store import DrawStore
-from sunseo.room.setup_bodies import ResetRoom
+from sunseo.room.line.commands import Join
+from sunseo.room.pacing.controller import Controller
+from sunseo.room.setup.setup_bodies import ResetRoom
 from tests.store.room_house import ORGANISATION, House, done
 
 SECRET = bytes(range(32))
@@ -357,7 +357,7 @@ async def test_a_draw_that_cannot_be_held_stops_no_other(draws: Draws) -> None:
     await draws.house.rows("UPDATE room_entrants SET entrant = holder WHERE room = $1", broken)
     for room in (broken, sound):
         await draws.house.change(room, **OPEN)
-    with pytest.raises(DrawError, match=f"room {broken}"):
+    with pytest.raises(DrawOverdueError, match=f"room {broken}"):
         await draws.turn()
 
     assert (await draws.status(broken)).state == "sealed"

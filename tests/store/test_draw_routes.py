@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 from sunseo.drawcheck.verifier import verify
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.operator_keys import OperatorKeys, new_operator_key
+from sunseo.identity.persons import Persons
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.room.draw.routes import draw_endpoints
 from sunseo.room.draw.rules import commitment_of
 from sunseo.room.draw.store import DrawStore
-from sunseo.room.settings import RoomSettings
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys, new_operator_key
-from sunseo.web.persons import Persons
 from tests.asgi import Response, ask
 from tests.store.lobby import ORGANISATION, Lobby, open_lobby
 

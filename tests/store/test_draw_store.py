@@ -14,12 +14,12 @@ from sunseo.core.ids import digest_id
 from sunseo.drawcheck.verifier import Notes
 from sunseo.operators.effects import EffectOutcome
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.room.commands import Join, JoinOutcome
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.published import PublishedDraws, PublishedFile
 from sunseo.room.draw.rules import commitment_of, numbers_of, seal, seed_of
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.commands import Join, JoinOutcome
+from sunseo.room.setup.settings import RoomSettings
 from tests.store.drawn_room import SECRET, DrawnRoom
 from tests.store.lobby import entrant_of, holder, open_lobby
 

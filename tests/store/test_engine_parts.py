@@ -11,7 +11,7 @@ import pytest
 from sunseo.engine.batch import BatchFlush
 from sunseo.engine.entry import Defer
 from sunseo.engine.part import Command
-from sunseo.postgres.statements import BEGIN, COMMIT, Statement
+from sunseo.postgres.pipelined.statements import BEGIN, COMMIT, Statement
 from tests.bazaar import Errand, Transfer, flush_of_bazaar, open_bazaar
 from tests.store.market import PATIENCE_S, Market
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from msgspec import inspect
 
-from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
-from sunseo.room.setup_bodies import RoomChanges, Signal
+from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
+from sunseo.room.setup.setup_bodies import RoomChanges, Signal
 from tests.asgi import Response, ask
 from tests.store.whole_worker import BODIES, OPERATOR, WholeWorker, open_worker
 

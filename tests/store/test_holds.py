@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from sunseo.booking.commands import ExpireHold, PlaceHoldOutcome, ReleaseHoldOutcome
-from sunseo.booking.hall import HoldState
+from sunseo.booking.inventory import HoldState
 from sunseo.booking.locked import RECLAIM_MAX
 from sunseo.core.ids import digest_id
 from sunseo.engine.entry import Defer
-from sunseo.postgres.session import PipelineSession
-from sunseo.postgres.statements import Statement
+from sunseo.postgres.pipelined.session import PipelineSession
+from sunseo.postgres.pipelined.statements import Statement
 from tests.store.market import KIM, LEE, Market, order, person, place, release, renew
 
 HELD = PlaceHoldOutcome.HELD

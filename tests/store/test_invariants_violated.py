@@ -14,7 +14,7 @@ from sunseo.booking.commands import (
     ReleaseHoldOutcome,
     RenewHoldOutcome,
 )
-from sunseo.booking.setup_bodies import NewPriceClass
+from sunseo.booking.setup.setup_bodies import NewPriceClass
 from sunseo.checkout.commands import PlaceOrderOutcome
 from sunseo.invariants.entries import INVARIANTS
 from sunseo.invariants.verify import verify

@@ -6,19 +6,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.booking.availability import read_snapshot
+from sunseo.booking.availability.availability import read_snapshot
 from sunseo.booking.bodies import HoldRequest
 from sunseo.booking.commands import PlaceHoldOutcome
-from sunseo.booking.imports import ImportOutcome
 from sunseo.booking.routes import json_of
 from sunseo.booking.rules import HoldAnswer
 from sunseo.booking.service import HoldService
-from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
+from sunseo.booking.setup.imports import ImportOutcome
+from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.ids import Person
 from sunseo.engine.lanes import EngineLanes
+from sunseo.identity.persons import GUEST_ISSUER
 from sunseo.operators.effects import EffectOutcome
-from sunseo.web.bodies import BodyReader
-from sunseo.web.persons import GUEST_ISSUER
+from sunseo.web.input.bodies import BodyReader
 from sunseo.web.problems import ProblemError
 from tests.store.market import KIM, OPENING, ORGANISATION, SHOW, Market, done, place
 

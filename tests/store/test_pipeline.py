@@ -10,7 +10,7 @@ import asyncpg
 from sunseo.core.later import Fault
 from sunseo.postgres.connection import KEYED_PLANS
 from sunseo.postgres.errors import constraint_of, fault_of
-from sunseo.postgres.lost import NothingDoneError
+from sunseo.postgres.pipelined.lost import NothingDoneError
 from tests.store.pipeline_house import (
     BEGIN,
     COMMIT,

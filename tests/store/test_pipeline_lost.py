@@ -12,10 +12,10 @@ import pytest
 from sunseo.core.later import Fault
 from sunseo.postgres.connection import ConnectionLimits
 from sunseo.postgres.errors import fault_of
-from sunseo.postgres.lost import CommitUnknownError, NothingDoneError
-from sunseo.postgres.pipeline import PipelineConnection
-from sunseo.postgres.segments import Statement
-from sunseo.postgres.session import PipelineSession
+from sunseo.postgres.pipelined.lost import CommitUnknownError, NothingDoneError
+from sunseo.postgres.pipelined.pipeline import PipelineConnection
+from sunseo.postgres.pipelined.segments import Statement
+from sunseo.postgres.pipelined.session import PipelineSession
 from tests.store.cutting_proxy import CuttingProxy, Way, cutting_proxy
 from tests.store.pipeline_house import (
     BEGIN,

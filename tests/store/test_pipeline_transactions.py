@@ -5,8 +5,8 @@ import pytest
 
 from sunseo.core.later import Fault
 from sunseo.postgres.errors import constraint_of, fault_of
-from sunseo.postgres.lost import CommitUnknownError, NothingDoneError
-from sunseo.postgres.segments import Statement
+from sunseo.postgres.pipelined.lost import CommitUnknownError, NothingDoneError
+from sunseo.postgres.pipelined.segments import Statement
 from tests.store.pipeline_house import (
     BEGIN,
     COMMIT,

@@ -13,10 +13,10 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from sunseo.postgres.address.existing import ADVICE, UnreachableDatabaseError, require_reachable
+from sunseo.postgres.address.pooler import BY_TRANSACTION, INSTEAD, Pooling, pooling_of, warning_of
 from sunseo.postgres.errors import Trouble
-from sunseo.postgres.existing import ADVICE, UnreachableDatabaseError, require_reachable
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.postgres.pooler import BY_TRANSACTION, INSTEAD, Pooling, pooling_of, warning_of
 from sunseo.postgres.readiness import hindrance_of
 from sunseo.settings import Settings
 from sunseo.supervisor import _warn_of_pooler

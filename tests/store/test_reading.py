@@ -8,18 +8,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.booking.availability import AvailabilityBoard
+from sunseo.booking.availability.availability import AvailabilityBoard
 from sunseo.booking.routes import hold_endpoints
-from sunseo.booking.setup_routes import SaleBody, SeatBody, SeatList, setup_endpoints
+from sunseo.booking.setup.setup_routes import SaleBody, SeatBody, SeatList, setup_endpoints
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.operator_keys import OperatorKeys, new_operator_key
+from sunseo.identity.persons import Persons
 from sunseo.journal.tail import JournalTail
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys, new_operator_key
-from sunseo.web.persons import Persons
 from tests.asgi import Response, ask
 from tests.store.market import KIM, OPENING, ORGANISATION, SHOW, Market, place
 from tests.store.test_board import Statements, Watch
@@ -234,7 +234,7 @@ async def test_a_sale_opens_and_closes_without_being_read(
     market: Market, window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database's clock goes on by ours, and is asked again when that was long ago."""
-    monkeypatch.setattr("sunseo.booking.setup_routes.OFFER_S", 10_000)
+    monkeypatch.setattr("sunseo.booking.setup.setup_routes.OFFER_S", 10_000)
     now = await market.value("SELECT clock_timestamp()")
     opens_at, closes_at = (now + timedelta(seconds=s) for s in (1000, 2000))
     sale = await market.sale(seats=1, opens_at=opens_at, closes_at=closes_at)

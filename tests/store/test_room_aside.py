@@ -8,19 +8,19 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from sunseo.checkout.doors import RoomDoors
+from sunseo.checkout.room_access import RoomAccess
 from sunseo.core.ids import Person
 from sunseo.core.later import LaterOutcome
-from sunseo.room import setup as room_setup
-from sunseo.room.board import RoomUnreadableError
-from sunseo.room.commands import Join
-from sunseo.room.controller import Controller
-from sunseo.room.setup import RoomSetupOutcome
-from sunseo.room.setup_bodies import NewRoom, ResetRoom, RoomChange, RoomList
-from sunseo.room.setup_routes import RoomReads
-from sunseo.room.stored import UnreadableSettingsError, read_settings
+from sunseo.room.board.board import RoomUnreadableError
+from sunseo.room.line.commands import Join
+from sunseo.room.pacing.controller import Controller
+from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
+from sunseo.room.setup import setup as room_setup
+from sunseo.room.setup.setup import RoomSetupOutcome
+from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, RoomList
+from sunseo.room.setup.setup_routes import RoomReads
 from sunseo.telemetry.aside import SetAside
-from sunseo.web.bodies import BodyReader
+from sunseo.web.input.bodies import BodyReader
 from sunseo.web.problems import INVALID_FIELD, ProblemError
 from tests.asgi import ask
 from tests.store.room_house import KEYS, ORGANISATION, House
@@ -141,7 +141,7 @@ async def test_a_board_that_begins_with_an_unreadable_room_is_read(house: House)
     await spoil(house, bad)
     board = house.another_board()
     await board.run_once()
-    doors = RoomDoors(board, cast("Any", None))
+    doors = RoomAccess(board, cast("Any", None))
     buyer = Person.named(ORGANISATION, "issuer", "kim")
 
     mine, other, none = (doors.admission_of(buyer, sale, None) for sale in (2, 1, 3))

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import event
 
 from sunseo.core.signing import decode_base64url
-from sunseo.room.health import SiteHealth, Tally, WaitWatch, WorkerHealth
-from sunseo.room.keys import KeyRing
-from sunseo.room.setup_bodies import Signal
-from sunseo.room.signals import Signals
-from sunseo.room.state import SignedState
+from sunseo.passes.keys import KeyRing
+from sunseo.room.board.state import SignedState
+from sunseo.room.pacing.health import AnswerTally, SiteHealth, WaitWatch, WorkerHealth
+from sunseo.room.pacing.signals import Signals
+from sunseo.room.setup.setup_bodies import Signal
 from sunseo.telemetry.metrics import Metrics
 from tests.asgi import ask
 from tests.store.room_house import KEYS, ORGANISATION, House
@@ -243,7 +243,7 @@ async def test_the_worst_word_on_health_counts(house: House) -> None:
     await health.refresh()
     from_outside = health.of(view)
 
-    watch, tally = WaitWatch(Metrics().lane("0")), Tally()
+    watch, tally = WaitWatch(Metrics().lane("0")), AnswerTally()
     worker = WorkerHealth(
         house.engine, ORGANISATION, name="w", waits=[watch], tally=tally, monotonic=lambda: 0.0
     )
@@ -262,7 +262,7 @@ async def test_the_worst_word_on_health_counts(house: House) -> None:
 
 async def test_a_worker_that_is_well_writes_nothing(house: House) -> None:
     """A row is written when there is something to say, and once more to take it back."""
-    tally = Tally()
+    tally = AnswerTally()
     worker = WorkerHealth(
         house.engine, ORGANISATION, name="w", waits=[], tally=tally, monotonic=lambda: 0.0
     )

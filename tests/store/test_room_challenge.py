@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from sunseo.core.signing import encode_base64url
-from sunseo.room.challenge.altcha import solve
-from sunseo.room.challenge.challenge import ChallengeBody
+from sunseo.room.admission.altcha import solve
+from sunseo.room.admission.challenge import ChallengeBody
 from tests.asgi import Response, ask
 from tests.store.foyer import Foyer, open_foyer
 

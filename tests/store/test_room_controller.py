@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from sunseo.room.controller import ROLE, Controller, Stock
+from sunseo.room.pacing.controller import ROLE, Controller, RemainingStock
 from tests.store.room_house import ORGANISATION, House
 
 LONG_S = 3600.0
@@ -238,9 +238,9 @@ async def test_entries_and_departures_are_counted_once(house: House) -> None:
 async def test_what_a_sale_has_left_is_shown_and_holds_the_line(house: House) -> None:
     """A sold-out sale says so to the whole line, and calls nobody."""
 
-    async def stock_of(sale: int) -> Stock:
+    async def stock_of(sale: int) -> RemainingStock:
         assert sale == 7
-        return Stock(units_left=0, sold=100)
+        return RemainingStock(units_left=0, sold=100)
 
     room = await house.room(sale=7)
     await house.join(room, 5)

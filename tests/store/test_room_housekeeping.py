@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sunseo.room.controller import StepReport
+from sunseo.room.board.streams import Streams
 from sunseo.room.counts import CountingStore, RoomReporter
-from sunseo.room.expirer import PassExpirer
-from sunseo.room.health import SiteHealth
-from sunseo.room.streams import Streams
+from sunseo.room.line.expirer import PassExpirer
+from sunseo.room.pacing.controller import StepReport
+from sunseo.room.pacing.health import SiteHealth
 from sunseo.telemetry.metrics import Metrics
 from tests.asgi import ask
 from tests.store.room_house import ORGANISATION, House

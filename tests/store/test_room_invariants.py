@@ -12,8 +12,8 @@ from sunseo.invariants.entries import INVARIANTS
 from sunseo.invariants.report import Report
 from sunseo.invariants.verify import verify
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.room.commands import Enter, Join, Leave, pass_id_of
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.commands import Enter, Join, Leave, pass_id_of
+from sunseo.room.setup.settings import RoomSettings
 from tests.store.lobby import ORGANISATION, Lobby, holder, open_lobby
 
 STRANGER = "00000000-0000-4000-8000-000000000000"

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sunseo.room.commands import EnterOutcome, JoinOutcome, RenewOutcome
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.commands import EnterOutcome, JoinOutcome, RenewOutcome
+from sunseo.room.setup.settings import RoomSettings
 from tests.store.lobby import Lobby, enter, join, numbers_of, open_lobby
 
 

@@ -382,7 +382,7 @@ async def test_overload_keeps_the_way_back(foyer: Foyer) -> None:
     await browser.arrive()
     await foyer.call_up_to(room, 1)
     await browser.refresh()
-    foyer.app._patrol._seats = dict.fromkeys(foyer.app._patrol._seats, 0)
+    foyer.app._limiter._seats = dict.fromkeys(foyer.app._limiter._seats, 0)
     for shed in (browser.open, browser.press):
         page = browser.page
         await shed()
@@ -393,6 +393,6 @@ async def test_overload_keeps_the_way_back(foyer: Foyer) -> None:
         assert browser.page.refresh == (5, browser.here)
         assert int(browser.answer.headers["retry-after"]) >= 1
         browser.page = page
-    foyer.app._patrol._seats = dict.fromkeys(foyer.app._patrol._seats, Limits().concurrency_max)
+    foyer.app._limiter._seats = dict.fromkeys(foyer.app._limiter._seats, Limits().concurrency_max)
     await browser.press()
     assert browser.answer.status == 303

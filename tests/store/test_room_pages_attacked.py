@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from sunseo.room.challenge.altcha import solve
-from sunseo.room.challenge.challenge import ChallengeBody
-from sunseo.room.settings import Message
+from sunseo.room.admission.altcha import solve
+from sunseo.room.admission.challenge import ChallengeBody
+from sunseo.room.setup.settings import Message
 from tests.store.foyer import SHOP, Browser, Foyer, open_foyer
 
 HTML = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{7*7}}</textarea>"

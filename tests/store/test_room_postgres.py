@@ -15,8 +15,7 @@ from sunseo.engine.applying import LaneLimits
 from sunseo.engine.lane import Lane
 from sunseo.postgres.connection import LaneConnection, Transaction
 from sunseo.postgres.errors import constraint_of, fault_of
-from sunseo.room.batch import RoomFlush
-from sunseo.room.commands import (
+from sunseo.room.line.commands import (
     EnterOutcome,
     JoinOutcome,
     Leave,
@@ -24,9 +23,10 @@ from sunseo.room.commands import (
     RoomKey,
     pass_id_of,
 )
-from sunseo.room.lanes import RoomLanes, RoomStore
-from sunseo.room.load import QUERIES, instant_of
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.lanes import RoomLanes, RoomStore
+from sunseo.room.postgres.batch import RoomFlush
+from sunseo.room.postgres.load import QUERIES, instant_of
+from sunseo.room.setup.settings import RoomSettings
 from tests.paper_line import START_MS
 from tests.store.cutting_proxy import cutting_proxy
 from tests.store.lobby import Lobby, TimedConnection

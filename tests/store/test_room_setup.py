@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from sunseo.operators.effects import EffectOutcome
-from sunseo.room.commands import EndPassOutcome, pass_id_of
-from sunseo.room.revoking import RevokePass, Revoking
-from sunseo.room.setup import RoomSetupOutcome
-from sunseo.room.setup_bodies import NewRoom, ResetRoom, RoomChange, Signal
-from sunseo.room.signals import SOURCES_MAX, SignalOutcome, Signals
+from sunseo.room.line.commands import EndPassOutcome, pass_id_of
+from sunseo.room.pacing.signals import SOURCES_MAX, SignalOutcome, Signals
+from sunseo.room.setup.revoking import RevokePass, Revoking
+from sunseo.room.setup.setup import RoomSetupOutcome
+from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, Signal
 from sunseo.web.problems import INVALID_FIELD, ProblemError
 from tests.store.room_house import ORGANISATION, House, done
 

@@ -11,14 +11,14 @@ import pytest
 
 from sunseo.invariants.verify import verify
 from sunseo.operators.effects import EffectAnswer
-from sunseo.room.commands import Join
 from sunseo.room.draw.bodies import NewCommitment, Reveal
 from sunseo.room.draw.rules import commitment_of
 from sunseo.room.draw.store import DrawStore
-from sunseo.room.fixed import MODES, Stage
-from sunseo.room.settings import Mode
-from sunseo.room.setup import RoomSetupOutcome
-from sunseo.room.setup_bodies import ResetRoom, RoomChange
+from sunseo.room.line.commands import Join
+from sunseo.room.setup.fixed import MODES, Stage
+from sunseo.room.setup.settings import Mode
+from sunseo.room.setup.setup import RoomSetupOutcome
+from sunseo.room.setup.setup_bodies import ResetRoom, RoomChange
 from tests.store.room_house import ORGANISATION, House, done
 
 SECRET = bytes(range(32))

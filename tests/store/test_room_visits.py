@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from sunseo.core.ids import Person
-from sunseo.room.admission import ACCOUNT_JOINS_MAX
-from sunseo.room.keys import KeyRing
-from sunseo.room.settings import RoomSettings
-from sunseo.room.tokens import TokenError
+from sunseo.passes.keys import KeyRing
+from sunseo.passes.tokens import TokenError
+from sunseo.room.admission.admission import ACCOUNT_JOINS_MAX
+from sunseo.room.setup.settings import RoomSettings
 from tests.asgi import Response
 from tests.store.visitors import KEYS, START_MS, Entrance, Visitor, b64, open_entrance, said
 from tests.unit.web_http.shop import ISSUER, OPERATOR, token

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.booking.imports import ImportOutcome
-from sunseo.booking.setup import SetupOutcome
-from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
+from sunseo.booking.setup.imports import ImportOutcome
+from sunseo.booking.setup.setup import SetupOutcome
+from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.operators.audit import FIRST_PREVIOUS_HASH, AuditEntry, hash_entry
 from sunseo.operators.effects import EffectOutcome
 from tests.store.market import KIM, OPENING, SHOW, Market, place

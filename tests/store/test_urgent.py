@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import event
 
+from sunseo.identity.operator_keys import OperatorKeys, new_operator_key
 from sunseo.operators.keys import KeyFinder, create_key
 from sunseo.postgres.migrate import head_revision
 from sunseo.postgres.pool import COLD_POOL_SIZE
@@ -17,7 +18,6 @@ from sunseo.settings import Settings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
-from sunseo.web.operators import OperatorKeys, new_operator_key
 from sunseo.wiring import ROOM_CONNECTIONS, URGENT_CONNECTIONS, Worker, WorkerPlan
 from tests.asgi import Response, ask
 from tests.store.market import ORGANISATION, Market

@@ -13,26 +13,26 @@ import msgspec
 
 from sunseo.core.clock import Instant
 from sunseo.core.later import Later
+from sunseo.core.networks import TrustedProxies
 from sunseo.engine.lane import Lane
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.operator_keys import OperatorKeys
+from sunseo.identity.persons import GuestIssuer, Persons, SharedSecretVerifier
+from sunseo.passes.keys import KeyRing
 from sunseo.postgres.errors import fault_of, outage_of
-from sunseo.room.admission import Admission
-from sunseo.room.batch import RoomFlush
-from sunseo.room.keys import KeyRing
-from sunseo.room.lanes import RoomLanes
-from sunseo.room.load import instant_of
-from sunseo.room.networks import TrustedProxies
-from sunseo.room.routes import room_endpoints
-from sunseo.room.service import RoomService
-from sunseo.room.settings import RoomSettings
-from sunseo.room.state import Shown, ShownSpeed
+from sunseo.room.admission.admission import Admission
+from sunseo.room.board.state import Shown, ShownSpeed
+from sunseo.room.line.lanes import RoomLanes
+from sunseo.room.line.routes import room_endpoints
+from sunseo.room.line.service import RoomService
+from sunseo.room.postgres.batch import RoomFlush
+from sunseo.room.postgres.load import instant_of
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys
-from sunseo.web.persons import GuestIssuer, Persons, SharedSecretVerifier
 from tests.asgi import Response, ask
 from tests.store.lobby import ORGANISATION, Lobby, TimedConnection
 from tests.unit.web_http.shop import ISSUER, OPERATOR, SECRET

@@ -16,16 +16,16 @@ from uuid import uuid4
 import pytest
 
 from sunseo.core.signing import encode_base64url
+from sunseo.identity.operator_keys import new_operator_key
+from sunseo.identity.persons import GuestIssuer, Persons
 from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.migrate import head_revision
-from sunseo.room.pages.cookies import Visit, cookie_of
+from sunseo.room.pages.cookies import BrowserVisit, cookie_of
 from sunseo.settings import Settings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.endpoint import Auth, Endpoint
-from sunseo.web.operators import new_operator_key
-from sunseo.web.persons import GuestIssuer, Persons
 from sunseo.wiring import Worker, WorkerPlan
 from tests.asgi import Response, ask
 
@@ -78,7 +78,7 @@ class WholeWorker:
         guests = GuestIssuer(SECRET.encode())
         table = self.worker._endpoints(guests, Persons(1, [guests]))
         self.endpoints: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in table}
-        visit = Visit.fresh("")
+        visit = BrowserVisit.fresh("")
         self.known: dict[str, Any] = {
             "secret": visit.secret,
             "binding": encode_base64url(visit.binding),
@@ -135,9 +135,9 @@ class WholeWorker:
         if endpoint.problem_page is not None:
             has_place = endpoint.name == "enter_by_page"
             visit = (
-                Visit(self.known["secret"], place=self.known["place"])
+                BrowserVisit(self.known["secret"], place=self.known["place"])
                 if has_place
-                else Visit(self.known["secret"], nonce=self.known["nonce"])
+                else BrowserVisit(self.known["secret"], nonce=self.known["nonce"])
             )
             headers["cookie"] = f"{cookie_of(self.known['room'])}={visit.write()}"
         return headers

@@ -10,8 +10,8 @@ import pytest
 from psycopg import pq
 
 from sunseo import cli
-from sunseo.postgres.address import read_address
-from sunseo.postgres.parameters import REFUSED, TAKEN, AddressError
+from sunseo.postgres.address.address import read_address
+from sunseo.postgres.address.parameters import REFUSED, TAKEN, AddressError
 from tests.docs.pages import text_of
 
 GUIDE = "docs/guides/connection-strings.md"
@@ -19,8 +19,8 @@ AWAY = "host=127.0.0.1 port=1 user=app password=s3cret dbname=box"
 
 SHOWN = """
 import sys
-from sunseo.postgres.address import read_address
-from sunseo.postgres.parameters import AddressError
+from sunseo.postgres.address.address import read_address
+from sunseo.postgres.address.parameters import AddressError
 
 for dsn in sys.argv[1:]:
     address = read_address(dsn)

@@ -6,17 +6,17 @@ from uuid import UUID, uuid4
 import pytest
 
 from sunseo.core.ids import Person
-from sunseo.room.admission import (
+from sunseo.core.networks import TrustedProxies
+from sunseo.room.admission.admission import (
     ACCOUNT_JOINS_MAX,
     NONCES_A_JOIN,
     Admission,
     AdmissionOutcome,
     JoinRequest,
 )
-from sunseo.room.challenge.altcha import Altcha, solve
-from sunseo.room.challenge.challenge import ChallengeBody, Verdict
-from sunseo.room.networks import TrustedProxies
-from sunseo.room.settings import RoomSettings
+from sunseo.room.admission.altcha import Altcha, solve
+from sunseo.room.admission.challenge import ChallengeBody, Verdict
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.web.endpoint import Call, Record
 
 HER = UUID(int=7)
@@ -112,7 +112,7 @@ async def test_join_that_could_not_be_done_counts_for_no_limit() -> None:
     request = JoinRequest(1, person.id, HER, settings, person=person, client="203.0.113.1")
     for _ in range(10 * ACCOUNT_JOINS_MAX):
         assert await door.admission.admit(request) is None
-        door.admission.forgive(request)
+        door.admission.forget_failures(request)
 
     answers = [await door.admission.admit(request) for _ in range(4)]
     assert [answer is None for answer in answers] == [True, True, True, False]

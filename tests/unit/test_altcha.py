@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.room.challenge.altcha import Altcha, solve
-from sunseo.room.challenge.challenge import Asked, ChallengeBody
+from sunseo.room.admission.altcha import Altcha, solve
+from sunseo.room.admission.challenge import ChallengeBody, Challenged
 
 KEY, RETIRED = b"k" * 32, b"r" * 32
 NOW = 1_000_000.0
 NONCE = UUID(int=7)
-HER = Asked(1, NONCE, NONCE)
+HER = Challenged(1, NONCE, NONCE)
 
 
 def altcha(**options: Any) -> Altcha:
@@ -57,7 +57,7 @@ async def test_widget_may_tell_more() -> None:
 async def test_answer_passes_again_for_its_holder_only() -> None:
     """A join that was lost on the way is repeated with the same answer; nobody else can use it."""
     judge, answer = altcha(), solved()
-    other = Asked(1, uuid4(), uuid4())
+    other = Challenged(1, uuid4(), uuid4())
 
     assert await judge.verify(answer, HER, NOW) == "passed"
     assert await judge.verify(answer, HER, NOW + 1) == "passed"
@@ -68,7 +68,7 @@ async def test_bound_answer_serves_its_nonce_in_every_worker() -> None:
     """An answer that names a nonce is worth nothing to another, even where it was never seen."""
     answer = solved(nonce=NONCE)
 
-    assert await altcha().verify(answer, Asked(1, uuid4(), uuid4()), NOW) == "failed"
+    assert await altcha().verify(answer, Challenged(1, uuid4(), uuid4()), NOW) == "failed"
     assert await altcha(spent_max=0).verify(answer, HER, NOW) == "passed"
 
 
@@ -76,8 +76,8 @@ async def test_bound_answer_gives_one_person_a_place() -> None:
     """Many accounts with one nonce share no answer."""
     judge, answer = altcha(), solved(nonce=NONCE)
 
-    assert await judge.verify(answer, Asked(1, uuid4(), NONCE), NOW) == "passed"
-    assert await judge.verify(answer, Asked(1, uuid4(), NONCE), NOW) == "failed"
+    assert await judge.verify(answer, Challenged(1, uuid4(), NONCE), NOW) == "passed"
+    assert await judge.verify(answer, Challenged(1, uuid4(), NONCE), NOW) == "failed"
 
 
 async def test_answer_expires() -> None:
@@ -91,7 +91,7 @@ async def test_answer_expires() -> None:
 async def test_memory_of_spent_answers_is_bounded_and_fails_closed() -> None:
     """When it is full, nobody gets in on an answer that could not be remembered; later they do."""
     judge = altcha(spent_max=2)
-    people = [Asked(1, uuid4(), uuid4()) for _ in range(4)]
+    people = [Challenged(1, uuid4(), uuid4()) for _ in range(4)]
     verdicts = [await judge.verify(solved(), person, NOW) for person in people]
     later = altcha().issue(1, 1000, None, NOW + 301)
 
@@ -101,7 +101,7 @@ async def test_memory_of_spent_answers_is_bounded_and_fails_closed() -> None:
 
 async def test_answer_to_another_room_or_of_another_server_fails() -> None:
     """Each room has its own key, and the salt names its room."""
-    assert await altcha().verify(solved(), Asked(2, NONCE, NONCE), NOW) == "failed"
+    assert await altcha().verify(solved(), Challenged(2, NONCE, NONCE), NOW) == "failed"
     stranger = Altcha(lambda _: (b"x" * 32,))
     assert await stranger.verify(solved(), HER, NOW) == "failed"
 

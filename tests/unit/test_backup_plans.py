@@ -14,7 +14,7 @@ from sunseo.backup.manifest import RoomFacts, Secrets
 from sunseo.backup.margins import raise_of
 from sunseo.backup.tools import find_tool, target_of
 from sunseo.postgres.embedded.error import EmbeddedServerError
-from sunseo.room.settings import RoomSettings, encode_settings
+from sunseo.room.setup.settings import RoomSettings, encode_settings
 from sunseo.settings import Settings, load_settings
 
 MOMENT = datetime(2026, 12, 1, 12, 5, tzinfo=UTC)

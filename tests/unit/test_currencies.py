@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.booking.setup_bodies import NewSale
+from sunseo.booking.setup.setup_bodies import NewSale
 from sunseo.core.currencies import BY_DIGITS, MINOR_UNITS
-from sunseo.web.bodies import BodyReader
+from sunseo.web.input.bodies import BodyReader
 from sunseo.web.problems import ProblemError
 
 SALE: dict[str, Any] = {

@@ -16,7 +16,7 @@ from sunseo.web.documents import (
     is_named,
     takes_gzip,
 )
-from sunseo.web.endpoint import Call, Record, Reply, Stream
+from sunseo.web.endpoint import BodyStream, Call, Record, Reply
 
 LONG = b'{"seats":[' + b'{"row":"1"},' * 500 + b"{}]}"
 
@@ -151,7 +151,7 @@ async def test_what_is_long_is_sent_in_parts() -> None:
             turns.append("others")
             await asyncio.sleep(0)
 
-    assert isinstance(stream, Stream)
+    assert isinstance(stream, BodyStream)
     asking = asyncio.ensure_future(others())
     parts = []
     async for part in stream.parts:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from sunseo.drawcheck import verifier
 from sunseo.drawcheck.verifier import Notes, UnusableError, run, verify
+from sunseo.passes.tokens import Receipt
 from sunseo.room.draw.file import gzip_compressor
 from sunseo.room.draw.rules import commitment_of, seal, seed_of
-from sunseo.room.tokens import Receipt
 from tests.draws import OTHER_SECRET, SECRET, PublishedDraw
 
 CHECKS = ["commitment", "list", "count", "list hash", "seed", "numbers"]
@@ -328,7 +328,7 @@ def test_receipt_of_another_draw_is_unusable(
 
 def receipt(room: int, epoch: int, entrant: str) -> str:
     """A receipt as the server seals it."""
-    from sunseo.room.keys import KeyRing  # noqa: PLC0415 - only here
+    from sunseo.passes.keys import KeyRing  # noqa: PLC0415 - only here
 
     token = Receipt(
         room=room,

@@ -7,13 +7,13 @@ import pytest
 from sunseo.postgres.embedded.binaries import Binaries
 from sunseo.postgres.embedded.config import (
     MEGABYTE,
-    Setting,
+    ServerSetting,
     files,
     memory_bytes,
     settings,
     shared_buffers,
 )
-from sunseo.postgres.embedded.error import explain, is_still_occupied, last_complaint, read_tail
+from sunseo.postgres.embedded.error import explain, is_still_occupied, last_error_line, read_tail
 from sunseo.postgres.embedded.identity import Identity
 
 NOBODY_ELSE = Identity("same", 1000, 1000)
@@ -46,7 +46,7 @@ def test_every_setting_has_a_reason_and_stands_once(durable: bool) -> None:
 
 def test_quotes_in_a_path_do_not_end_the_value() -> None:
     """A path with a quote and a backslash is one value of the configuration file."""
-    written = files([Setting("hba_file", "/it's\\here", "why")], NOBODY_ELSE)["sunseo.conf"]
+    written = files([ServerSetting("hba_file", "/it's\\here", "why")], NOBODY_ELSE)["sunseo.conf"]
     assert written.splitlines()[1] == "hba_file = '/it''s\\\\here'  # why"
 
 
@@ -63,9 +63,9 @@ def test_last_complaint_is_found_among_other_lines() -> None:
         '2026-01-01 00:00:00.001 UTC [7] FATAL:  could not open file "x"\n'
         "2026-01-01 00:00:00.002 UTC [7] LOG:  database system is shut down\n"
     )
-    assert last_complaint(log) == 'FATAL:  could not open file "x"'
-    assert last_complaint("only this\n") == "only this"
-    assert last_complaint("") == "it said nothing"
+    assert last_error_line(log) == 'FATAL:  could not open file "x"'
+    assert last_error_line("only this\n") == "only this"
+    assert last_error_line("") == "it said nothing"
 
 
 def test_full_disk_and_occupied_folder_are_recognised() -> None:

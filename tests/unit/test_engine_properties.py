@@ -16,7 +16,7 @@ from sunseo.engine.entry import Defer
 from sunseo.engine.part import Batch, Command, Read, Share
 from sunseo.engine.streams import StreamOrder
 from sunseo.postgres.locks import LockOrderError
-from sunseo.postgres.statements import Statement
+from sunseo.postgres.pipelined.statements import Statement
 from tests.bazaar import (
     STALLS,
     TILLS,

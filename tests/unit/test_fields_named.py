@@ -9,19 +9,19 @@ import msgspec
 import pytest
 
 from sunseo.booking import bodies as booking_bodies
-from sunseo.booking import setup_bodies
 from sunseo.booking.bodies import HoldRequest
-from sunseo.booking.setup_bodies import NewSale, NewSeats, NewStocks
+from sunseo.booking.setup import setup_bodies
+from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.checkout import bodies as checkout_bodies
-from sunseo.room import bodies as room_bodies
-from sunseo.room import settings as room_settings
-from sunseo.room import setup_bodies as room_setup_bodies
-from sunseo.room.bodies import EnterBody, RenewBody
 from sunseo.room.draw import bodies as draw_bodies
-from sunseo.room.settings import RoomSettings
-from sunseo.room.setup import changed
-from sunseo.room.setup_bodies import NewRoom, told
-from sunseo.web.bodies import BodyReader
+from sunseo.room.line import bodies as room_bodies
+from sunseo.room.line.bodies import EnterBody, RenewBody
+from sunseo.room.setup import settings as room_settings
+from sunseo.room.setup import setup_bodies as room_setup_bodies
+from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.setup.setup import changed
+from sunseo.room.setup.setup_bodies import NewRoom, told
+from sunseo.web.input.bodies import BodyReader
 from sunseo.web.problems import ProblemError
 
 AT = "2026-11-22T20:00:00+09:00"

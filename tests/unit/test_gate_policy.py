@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.room.gate.policy import Asked, BypassRules, Policy, clean_path
+from sunseo.gate.policy import BypassRules, GateRequest, Policy, clean_path
 
 SECRET = "the operators' own way in, 32 characters"
 
 
-def asked(path: str = "/", method: str = "GET", **more: Any) -> Asked:
-    return Asked(
+def asked(path: str = "/", method: str = "GET", **more: Any) -> GateRequest:
+    return GateRequest(
         method=method,
         path=path,
         raw_path=more.get("raw_path"),

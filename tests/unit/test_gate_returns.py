@@ -6,12 +6,12 @@ from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
 import pytest
 
-from sunseo.room.gate import auth_request
-from sunseo.room.gate.answers import Addresses, Answer, handed_over, refused
-from sunseo.room.gate.asgi import WaitingRoomMiddleware as OfAsgi
-from sunseo.room.gate.policy import Asked
-from sunseo.room.gate.verifier import Poll
-from sunseo.room.gate.wsgi import WaitingRoomMiddleware as OfWsgi
+from sunseo import auth_request
+from sunseo.gate.answers import Addresses, GateAnswer, handed_over, refused
+from sunseo.gate.asgi import WaitingRoomMiddleware as OfAsgi
+from sunseo.gate.policy import GateRequest
+from sunseo.gate.verifier import Poll
+from sunseo.gate.wsgi import WaitingRoomMiddleware as OfWsgi
 from sunseo.room.pages.returns import allowed_return, with_pass
 from tests.gate_room import ROOM, Room
 from tests.tidy.sources import ROOT
@@ -22,7 +22,7 @@ TABLE: list[dict[str, str]] = json.loads((ROOT / "tests" / "returns.json").read_
 HEADERS = {"host": "shop.example", "accept": "text/html"}
 
 
-def by_asgi(path: str, query: str) -> Asked:
+def by_asgi(path: str, query: str) -> GateRequest:
     gate = OfAsgi(None, room=ROOM, keys=Room().keys, sunseo_url="https://rooms.example")  # type: ignore[arg-type]  # no app is asked
     scope = {
         "method": "GET",
@@ -35,7 +35,7 @@ def by_asgi(path: str, query: str) -> Asked:
     return gate._asked(scope)
 
 
-def by_wsgi(path: str, query: str, *, is_told: bool = True) -> Asked:
+def by_wsgi(path: str, query: str, *, is_told: bool = True) -> GateRequest:
     gate = OfWsgi(None, room=ROOM, keys=Room().keys, sunseo_url="https://rooms.example")  # type: ignore[arg-type]  # no app is asked
     environ: dict[str, Any] = {
         "REQUEST_METHOD": "GET",
@@ -50,7 +50,7 @@ def by_wsgi(path: str, query: str, *, is_told: bool = True) -> Asked:
     return gate._asked(environ)
 
 
-def by_nginx(path: str, query: str) -> Asked:
+def by_nginx(path: str, query: str) -> GateRequest:
     headers = {
         **HEADERS,
         "x-original-uri": f"{path}?{query}" if query else path,
@@ -65,7 +65,7 @@ def decoded(path: str) -> str:
     return unquote_to_bytes(path.encode("latin-1")).decode("utf-8", "replace")
 
 
-def location(answer: Answer | None) -> str:
+def location(answer: GateAnswer | None) -> str:
     assert answer is not None
     return dict(answer.headers)["location"]
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from docs.protocol import make_vectors
 from sunseo.core.later import LaterOutcome
-from sunseo.room.gate.courier import _LATER
-from sunseo.room.gate.verifier import (
+from sunseo.gate.sender import _LATER
+from sunseo.gate.verifier import (
     OFFSET_WINDOW_MS,
     PassVerifier,
     RoomClock,
@@ -22,8 +22,8 @@ from sunseo.room.gate.verifier import (
     gate_keys,
     is_older,
 )
-from sunseo.room.keys import KeyRing
-from sunseo.room.tokens import TokenError
+from sunseo.passes.keys import KeyRing
+from sunseo.passes.tokens import TokenError
 from tests.gate_room import ROOM, T0, Room
 
 VECTORS: dict[str, Any] = json.loads(make_vectors.FILE.read_text("utf-8"))
@@ -176,7 +176,7 @@ def test_line_that_has_come_further_is_newer_whatever_the_time() -> None:
 
 
 def test_what_is_told_again_is_what_lanes_call_later() -> None:
-    """The courier repeats exactly the outcomes that mean "ask again"."""
+    """The sender repeats exactly the outcomes that mean "ask again"."""
     assert {outcome.code for outcome in LaterOutcome} == _LATER
 
 
@@ -184,7 +184,7 @@ def test_importing_the_gate_is_cheap() -> None:
     """No database, no web framework, no event loop of ours comes into other people's apps."""
     heavy = "sqlalchemy asyncpg starlette uvicorn aiohttp prometheus_client structlog cryptography"
     program = (
-        "import sys; import sunseo.room.gate.asgi, sunseo.room.gate.wsgi;"
+        "import sys; import sunseo.gate.asgi, sunseo.gate.wsgi;"
         f"print([name for name in {heavy.split()} if name in sys.modules])"
     )
     ran = subprocess.run(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.room.networks import (
+from sunseo.core.networks import (
     HOPS_MAX,
     MINUTE_S,
     Buckets,

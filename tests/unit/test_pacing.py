@@ -7,8 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.room.pacing import Advance, Census, PacingLimits, PacingState, Speed, buy_share, eta
-from sunseo.room.pacing import tick as tick_once
+from sunseo.room.pacing.pacing import (
+    Advance,
+    Census,
+    PacingLimits,
+    PacingState,
+    Speed,
+    buy_share,
+    eta,
+)
+from sunseo.room.pacing.pacing import tick as tick_once
 
 LIMITS = PacingLimits(capacity=100)
 

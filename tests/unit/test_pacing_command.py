@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from sunseo.room.simulation.command import simulate_room
-from sunseo.room.simulation.figures import Figures
-from sunseo.room.simulation.scenario import Scenario, read_scenario
+from sunseo.room.simulation.figures import SimulationFigures
+from sunseo.room.simulation.scenario import SimulationScenario, read_scenario
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 GUIDE, SCENARIOS = GUIDES / "pacing.md", GUIDES / "scenarios"
@@ -35,7 +35,7 @@ def test_figures_are_shown_as_a_table() -> None:
 def test_figures_are_printed_as_json() -> None:
     """A program reads the same as one object, and nothing else stands there."""
     result = typed(*SMALL, "--json", "--units", "50", "--seed", "7")
-    figures = msgspec.json.decode(result.stdout, type=Figures)
+    figures = msgspec.json.decode(result.stdout, type=SimulationFigures)
     assert (figures.seed, figures.visitors, figures.overshoot) == (7, 300, 0)
     assert figures.units_left == 0
 
@@ -44,7 +44,7 @@ def test_those_who_go_home_are_counted() -> None:
     """With little patience some leave the line; the table says how many, the JSON too."""
     some = [*SMALL, "--patience", "30", "--session", "300"]
     assert "Went home uncalled" in typed(*some).stdout
-    figures = msgspec.json.decode(typed(*some, "--json").stdout, type=Figures)
+    figures = msgspec.json.decode(typed(*some, "--json").stdout, type=SimulationFigures)
     assert figures.gave_up > 0
     assert figures.gave_up + figures.entered <= 300
 
@@ -54,7 +54,7 @@ def test_scenario_comes_from_a_file_and_options_go_before_it(tmp_path: Path) -> 
     file = tmp_path / "small.toml"
     file.write_text("seed = 5\nvisitors = 400\n[room]\ncapacity = 30\n", "utf-8")
     result = typed(str(file), "--visitors", "200", "--json")
-    figures = msgspec.json.decode(result.stdout, type=Figures)
+    figures = msgspec.json.decode(result.stdout, type=SimulationFigures)
     assert (figures.seed, figures.visitors) == (5, 200)
 
 
@@ -116,4 +116,4 @@ def test_scenarios_of_the_guide_are_read(name: str) -> None:
 def test_defaults_of_the_guide_are_the_code_s() -> None:
     """The file that the guide shows with every default is the scenario without a file."""
     (shown,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
-    assert msgspec.convert(tomllib.loads(shown), Scenario) == Scenario()
+    assert msgspec.convert(tomllib.loads(shown), SimulationScenario) == SimulationScenario()

@@ -7,61 +7,68 @@ from functools import cache
 
 import pytest
 
-from sunseo.room.simulation.figures import EtaError, Figures, figures_of
-from sunseo.room.simulation.record import Record
+from sunseo.room.simulation.figures import EtaError, SimulationFigures, figures_of
+from sunseo.room.simulation.record import SimulationRecord
 from sunseo.room.simulation.run import simulate
 from sunseo.room.simulation.scenario import (
-    Arrivals,
+    ArrivalStep,
     Pause,
-    People,
-    Room,
-    Scenario,
-    Service,
+    SimulatedArrivals,
+    SimulatedPeople,
+    SimulatedRoom,
+    SimulatedService,
+    SimulatedStock,
+    SimulationScenario,
     Spread,
-    Step,
-    Stock,
 )
 
 SESSIONS = Spread(180.0, "lognormal", 0.6)
-PEOPLE = People(show_up=0.7, session=SESSIONS)
-COMING = Arrivals(present_share=0.0, rate_per_s=12.0)
+PEOPLE = SimulatedPeople(show_up=0.7, session=SESSIONS)
+COMING = SimulatedArrivals(present_share=0.0, rate_per_s=12.0)
 
 SCENARIOS = {
     **{
-        f"opening, {round((1 - show_up) * 100)} % stay away": Scenario(
-            visitors=10_000, people=People(show_up=show_up, hidden_share=hidden)
+        f"opening, {round((1 - show_up) * 100)} % stay away": SimulationScenario(
+            visitors=10_000, people=SimulatedPeople(show_up=show_up, hidden_share=hidden)
         )
         for show_up, hidden in ((0.7, 0.05), (0.6, 0.05), (0.5, 0.2))
     },
-    "steady": Scenario(arrivals=COMING, people=PEOPLE),
-    "sessions half as long again": Scenario(
+    "steady": SimulationScenario(arrivals=COMING, people=PEOPLE),
+    "sessions half as long again": SimulationScenario(
         arrivals=COMING,
         people=PEOPLE,
-        service=Service(worse_from_s=600.0, worse_to_s=1800.0, slower=1.5),
+        service=SimulatedService(worse_from_s=600.0, worse_to_s=1800.0, slower=1.5),
     ),
-    "three tenths of the service lost": Scenario(
+    "three tenths of the service lost": SimulationScenario(
         arrivals=COMING,
         people=PEOPLE,
-        service=Service(people_max=1100, worse_from_s=600.0, worse_to_s=1800.0, lost_share=0.3),
+        service=SimulatedService(
+            people_max=1100, worse_from_s=600.0, worse_to_s=1800.0, lost_share=0.3
+        ),
     ),
-    "tenfold step": Scenario(
-        arrivals=Arrivals(present_share=0.0, rate_per_s=4.0, steps=(Step(600.0, 40.0),))
+    "tenfold step": SimulationScenario(
+        arrivals=SimulatedArrivals(
+            present_share=0.0, rate_per_s=4.0, steps=(ArrivalStep(600.0, 40.0),)
+        )
     ),
-    "stock": Scenario(
-        visitors=6_000, room=Room(capacity=300), people=PEOPLE, stock=Stock(units=2_000)
+    "stock": SimulationScenario(
+        visitors=6_000,
+        room=SimulatedRoom(capacity=300),
+        people=PEOPLE,
+        stock=SimulatedStock(units=2_000),
     ),
-    "paused until most have gone": Scenario(
+    "paused until most have gone": SimulationScenario(
         visitors=30_000,
-        arrivals=Arrivals(present_share=0.25, rate_per_s=8.0),
-        people=People(show_up=0.9, session=SESSIONS, patience=Spread(900.0)),
+        arrivals=SimulatedArrivals(present_share=0.25, rate_per_s=8.0),
+        people=SimulatedPeople(show_up=0.9, session=SESSIONS, patience=Spread(900.0)),
         pauses=(Pause(900.0, 2700.0),),
     ),
     # A quick little room: a moment's pause, and all who waited have gone before they are called.
-    "nobody waits for long": Scenario(
+    "nobody waits for long": SimulationScenario(
         visitors=5_000,
-        room=Room(capacity=26),
-        arrivals=Arrivals(present_share=0.0, rate_per_s=3.3),
-        people=People(
+        room=SimulatedRoom(capacity=26),
+        arrivals=SimulatedArrivals(present_share=0.0, rate_per_s=3.3),
+        people=SimulatedPeople(
             show_up=0.92,
             hidden_share=0.0,
             session=Spread(2.0),
@@ -73,7 +80,7 @@ SCENARIOS = {
 
 
 @cache
-def played(name: str) -> tuple[Record, Figures]:
+def played(name: str) -> tuple[SimulationRecord, SimulationFigures]:
     record = simulate(SCENARIOS[name])
     return record, figures_of(SCENARIOS[name], record)
 
@@ -185,15 +192,17 @@ def test_hardly_anybody_enters_in_vain() -> None:
 
 def test_simulation_repeats_itself() -> None:
     """The same seed gives the same record; another seed does not."""
-    scenario = Scenario(visitors=500, room=Room(capacity=50))
+    scenario = SimulationScenario(visitors=500, room=SimulatedRoom(capacity=50))
     assert simulate(scenario) == simulate(scenario)
-    other = Scenario(seed=2, visitors=500, room=Room(capacity=50))
+    other = SimulationScenario(seed=2, visitors=500, room=SimulatedRoom(capacity=50))
     assert simulate(scenario).visits != simulate(other).visits
 
 
 def test_everybody_who_shows_up_enters() -> None:
     """No visit is lost on the way: who comes back gets in, in the end."""
-    people = People(show_up=1.0, hidden_share=0.3)
-    record = simulate(Scenario(visitors=400, room=Room(capacity=20), people=people))
+    people = SimulatedPeople(show_up=1.0, hidden_share=0.3)
+    record = simulate(
+        SimulationScenario(visitors=400, room=SimulatedRoom(capacity=20), people=people)
+    )
     assert all(visit.left_s is not None for visit in record.visits)
     assert [visit.number for visit in record.visits] == list(range(1, 401))

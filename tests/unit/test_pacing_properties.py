@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sunseo.room.pacing import Advance, Census, PacingLimits, PacingState, tick
+from sunseo.room.pacing.pacing import Advance, Census, PacingLimits, PacingState, tick
 
 ANY_FLOAT = st.floats(allow_nan=True, allow_infinity=True)
 MOMENTS = st.one_of(st.floats(-10.0, 200.0), ANY_FLOAT)  # after the last tick

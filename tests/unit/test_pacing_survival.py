@@ -2,8 +2,15 @@
 
 import pytest
 
-from sunseo.room.cohorts import Cohort, aged, reconciled, released
-from sunseo.room.survival import AGES_MAX, EDGES, ComingCurve, Survival, Tally, age_group
+from sunseo.room.pacing.cohorts import Cohort, aged, reconciled, released
+from sunseo.room.pacing.survival import (
+    AGES_MAX,
+    EDGES,
+    ComingCurve,
+    Survival,
+    SurvivalTally,
+    age_group,
+)
 
 HORIZON_S = 150.0
 MANY = 1e9  # people: more than anybody has seen
@@ -11,7 +18,7 @@ MANY = 1e9  # people: more than anybody has seen
 
 def seen(cohorts: list[tuple[int, int, float, float]]) -> Survival:
     """Cohorts of (people, of them come, at this age, watched until that age)."""
-    tally = Tally(Survival(), HORIZON_S, 0.0, MANY)
+    tally = SurvivalTally(Survival(), HORIZON_S, 0.0, MANY)
     for people, came, at_age_s, until_s in cohorts:
         for _ in range(came):
             tally.came(0.0, at_age_s)
@@ -62,14 +69,14 @@ def test_young_cohorts_alone_already_say_when_most_have_come() -> None:
 def test_what_was_seen_is_forgotten_by_halves() -> None:
     """After a half-life the same people weigh half."""
     before = seen([(100, 50, 1.5, HORIZON_S)])
-    after = Tally(before, HORIZON_S, 600.0, MANY).survival
+    after = SurvivalTally(before, HORIZON_S, 600.0, MANY).survival
     assert after.at_risk[0] == pytest.approx(before.at_risk[0] / 2)
 
 
 def test_no_more_people_are_remembered_than_told() -> None:
     """Of those seen at an age so many count; the share of them who came stays what it was."""
     before = seen([(1000, 900, 1.5, HORIZON_S)])
-    after = Tally(before, HORIZON_S, 0.0, 50.0).survival
+    after = SurvivalTally(before, HORIZON_S, 0.0, 50.0).survival
     assert after.at_risk[1] == pytest.approx(50.0)
     assert after.entered[1] / after.at_risk[1] == pytest.approx(0.9, abs=0.01)
     assert ComingCurve(after, HORIZON_S).show_up == pytest.approx(0.9, abs=0.06)
@@ -79,7 +86,7 @@ def test_a_line_that_went_home_is_known_by_as_many_as_are_remembered() -> None:
     """A thousand came, then three times fifty did not: hardly anybody is expected any more."""
     survival = seen([(1000, 900, 1.5, HORIZON_S)])
     for _ in range(150):
-        tally = Tally(survival, HORIZON_S, 0.0, 50.0)
+        tally = SurvivalTally(survival, HORIZON_S, 0.0, 50.0)
         tally.stayed(1, 0.0, HORIZON_S)
         survival = tally.survival
     assert ComingCurve(survival, HORIZON_S).show_up < 0.1

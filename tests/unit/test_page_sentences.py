@@ -13,8 +13,9 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from sunseo.room.board import slowed_of
-from sunseo.room.halted import HALTED, halted_of
+from sunseo.room.board.board import slowed_of
+from sunseo.room.board.halted import HALTED, halted_of
+from sunseo.room.board.state import DrawState, Poll, Shown, ShownDraw, StateDocument, pass_terms_of
 from sunseo.room.pages.sentences import (
     FACTS,
     NOTICES,
@@ -27,9 +28,8 @@ from sunseo.room.pages.sentences import (
     words_of,
 )
 from sunseo.room.pages.texts import CATALOGUES, EN, KO, Texts
-from sunseo.room.schedule import Phase
-from sunseo.room.settings import Mode, RoomSettings
-from sunseo.room.state import DrawState, Poll, RoomState, Shown, ShownDraw, pass_terms_of
+from sunseo.room.setup.schedule import Phase
+from sunseo.room.setup.settings import Mode, RoomSettings
 from tests.docs.pages import ROOT
 
 encode = msgspec.json.encode
@@ -54,10 +54,10 @@ OF_A_RECEIPT = re.compile(r"You (still )?take part|You had registered|참여했�
 
 def state_of(
     phase: Phase, mode: Mode, draw: ShownDraw | None, shown: Shown, *, paused: bool
-) -> RoomState:
+) -> StateDocument:
     settings = RoomSettings(mode=mode, paused=paused, opens_at=OPENED)
     halted = halted_of(settings, phase, draw, shown)
-    return RoomState(
+    return StateDocument(
         room=1,
         epoch=1,
         phase=phase,
@@ -88,7 +88,7 @@ def draws_of(mode: Mode) -> list[ShownDraw | None]:
     return [None, *(draw for draw in draws if mode == "closed" or draw.state == "revealed")]
 
 
-def states() -> Iterator[RoomState]:
+def states() -> Iterator[StateDocument]:
     """All that a room's state document can say, as far as words depend on it."""
     for mode, phase in product(get_args(Mode), get_args(Phase)):
         if mode == "closed" and phase != "closed":

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.room.pages.cookies import COOKIES_MAX, CookieJar, Visit, read_cookies
+from sunseo.room.board.state import ShownSpeed
+from sunseo.room.pages.cookies import COOKIES_MAX, BrowserVisit, CookieJar, read_cookies
 from sunseo.room.pages.language import language_of
 from sunseo.room.pages.notices import NOTICES, said_of_status
 from sunseo.room.pages.render import policy_of
 from sunseo.room.pages.returns import allowed_return, site_of, with_pass
 from sunseo.room.pages.screen import time_text, wait_text
 from sunseo.room.pages.texts import CATALOGUES, EN, KO, LANGUAGES, Texts
-from sunseo.room.state import ShownSpeed
 from sunseo.web.endpoint import Call, Record
 
 SHOP = "https://shop.example"
@@ -180,11 +180,11 @@ def test_language_stays_within_the_rooms_own() -> None:
 
 def test_visit_survives_its_cookie() -> None:
     """What is written is read again, whole."""
-    visit = Visit(Visit.fresh("n").secret, "nonce", "place", 7, 3)
+    visit = BrowserVisit(BrowserVisit.fresh("n").secret, "nonce", "place", 7, 3)
     entrant = visit.registered(2, "receipt")
 
-    assert Visit.read(visit.write()) == visit
-    assert Visit.read(entrant.write()) == entrant
+    assert BrowserVisit.read(visit.write()) == visit
+    assert BrowserVisit.read(entrant.write()) == entrant
     assert (entrant.is_registered_in(2), entrant.is_registered_in(1)) == (True, False)
     assert len(visit.binding) == 16
     assert re.fullmatch(r"[A-Za-z0-9_.-]+", visit.write())
@@ -193,13 +193,13 @@ def test_visit_survives_its_cookie() -> None:
 @given(value=st.text(max_size=120) | st.lists(st.text(max_size=50), max_size=8).map(".".join))
 def test_any_cookie_is_a_visit_or_none(value: str) -> None:
     """No cookie makes the page fail."""
-    visit = Visit.read(value)
+    visit = BrowserVisit.read(value)
     assert visit is None or len(visit.binding) == 16
 
 
 def test_form_token_belongs_to_one_secret() -> None:
     """A form of another browser is not one's own, and the token does not tell the secret."""
-    hers, his = Visit.fresh("n"), Visit.fresh("n")
+    hers, his = BrowserVisit.fresh("n"), BrowserVisit.fresh("n")
 
     assert hers.is_own_form(hers.form_token)
     assert not hers.is_own_form(his.form_token)

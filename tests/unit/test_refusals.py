@@ -8,19 +8,19 @@ import msgspec
 import pytest
 
 from sunseo.booking import rules
-from sunseo.booking.catalogue import Persons, Product
+from sunseo.booking.catalogue import PersonScope, Product
 from sunseo.booking.commands import (
-    Admission,
     PlaceHoldOutcome,
+    RoomAdmission,
 )
-from sunseo.booking.hall import (
+from sunseo.booking.halt import REASONS
+from sunseo.booking.inventory import (
     WHOLE_SALE,
     SaleState,
     Use,
 )
-from sunseo.booking.halt import REASONS
 from sunseo.booking.rules import HoldAnswer
-from tests.paper_hall import (
+from tests.paper_inventory import (
     KIM,
     LEE,
     OPENING,
@@ -114,21 +114,21 @@ def test_a_replay_is_told_before_every_refusal() -> None:
 def test_where_accounts_count_a_guest_is_told_so_before_she_waits() -> None:
     """Neither the opening nor the waiting room comes first; where guests count, she may hold."""
     sale = make_sale(
-        seats={1: (1, 1)}, terms={"opens_at": LATER}, person_limit=1, persons=Persons.ACCOUNTS
+        seats={1: (1, 1)}, terms={"opens_at": LATER}, person_limit=1, persons=PersonScope.ACCOUNTS
     )
     guest = msgspec.structs.replace(
-        place(5, seats=(1,)), is_guest=True, admission=Admission(9, None)
+        place(5, seats=(1,)), is_guest=True, admission=RoomAdmission(9, None)
     )
     before = standing(sale)
 
     assert rules.place_hold(guest, sale, OPENING) == HoldAnswer(PlaceHoldOutcome.ACCOUNT_REQUIRED)
     assert standing(sale) == before
 
-    for persons in (Persons.GUESTS, None):
+    for persons in (PersonScope.GUESTS, None):
         open_to_all = make_sale(seats={1: (1, 1)}, persons=persons)
         held(PaperLane(open_to_all), msgspec.structs.replace(guest, admission=None))
     customer = msgspec.structs.replace(guest, is_guest=False, admission=None)
-    for_customers = make_sale(seats={1: (1, 1)}, persons=Persons.ACCOUNTS)
+    for_customers = make_sale(seats={1: (1, 1)}, persons=PersonScope.ACCOUNTS)
     held(PaperLane(for_customers), customer)
 
 
@@ -185,7 +185,7 @@ def test_without_a_live_pass_nothing_is_held(until: datetime | None) -> None:
     """A pass that was not shown, has run out, or runs out at this very moment admits nobody."""
     sale = make_sale(seats={1: (1, 1)}, terms={"paused": True, "opens_at": LATER})
     before = standing(sale)
-    command = msgspec.structs.replace(place(5, seats=(1,)), admission=Admission(9, until))
+    command = msgspec.structs.replace(place(5, seats=(1,)), admission=RoomAdmission(9, until))
 
     answer = rules.place_hold(command, sale, OPENING)
 
@@ -197,10 +197,10 @@ def test_a_live_pass_lets_its_holder_book_and_a_replay_needs_none() -> None:
     """The pass counts when the hold is placed; asking for the same hold again costs nothing."""
     sale = make_sale(seats={1: (1, 1)})
     lane = PaperLane(sale)
-    live = Admission(9, OPENING + timedelta(seconds=1))
+    live = RoomAdmission(9, OPENING + timedelta(seconds=1))
     hold = held(lane, msgspec.structs.replace(place(5, seats=(1,)), admission=live))
 
-    without = msgspec.structs.replace(place(5, seats=(1,)), admission=Admission(9, None))
+    without = msgspec.structs.replace(place(5, seats=(1,)), admission=RoomAdmission(9, None))
     answer = lane.ask(without, OPENING + timedelta(minutes=1))
 
     assert isinstance(answer, HoldAnswer)

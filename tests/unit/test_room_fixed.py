@@ -7,8 +7,15 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from sunseo.room.fixed import INSTEAD, Stage, Standing, may_be_refused, refuse_change, stage_of
-from sunseo.room.settings import (
+from sunseo.room.setup.fixed import (
+    INSTEAD,
+    Stage,
+    StageFacts,
+    may_be_refused,
+    refuse_change,
+    stage_of,
+)
+from sunseo.room.setup.settings import (
     Bypass,
     HealthTargets,
     Holders,
@@ -110,21 +117,21 @@ def test_holders_by_stage(stage: Stage, before: Holders, after: Holders) -> None
 @pytest.mark.parametrize(
     ("standing", "stage"),
     [
-        (Standing(0, 0, False, None), Stage.EMPTY),
-        (Standing(5, 0, False, None), Stage.LINED),
-        (Standing(5, 0, False, "committed"), Stage.LINED),
-        (Standing(0, 0, False, "committed"), Stage.COMMITTED),
-        (Standing(0, 3, False, None), Stage.REGISTERING),
-        (Standing(0, 3, False, "committed"), Stage.REGISTERING),
-        (Standing(2, 3, False, "committed"), Stage.REGISTERING),
-        (Standing(3, 3, True, "committed"), Stage.SEALED),
-        (Standing(3, 3, True, "sealed"), Stage.SEALED),
-        (Standing(4, 3, True, "withheld"), Stage.SEALED),
-        (Standing(0, 0, True, "sealed"), Stage.SEALED),
-        (Standing(3, 3, True, "revealed"), Stage.DRAWN),
+        (StageFacts(0, 0, False, None), Stage.EMPTY),
+        (StageFacts(5, 0, False, None), Stage.LINED),
+        (StageFacts(5, 0, False, "committed"), Stage.LINED),
+        (StageFacts(0, 0, False, "committed"), Stage.COMMITTED),
+        (StageFacts(0, 3, False, None), Stage.REGISTERING),
+        (StageFacts(0, 3, False, "committed"), Stage.REGISTERING),
+        (StageFacts(2, 3, False, "committed"), Stage.REGISTERING),
+        (StageFacts(3, 3, True, "committed"), Stage.SEALED),
+        (StageFacts(3, 3, True, "sealed"), Stage.SEALED),
+        (StageFacts(4, 3, True, "withheld"), Stage.SEALED),
+        (StageFacts(0, 0, True, "sealed"), Stage.SEALED),
+        (StageFacts(3, 3, True, "revealed"), Stage.DRAWN),
     ],
 )
-def test_the_stage_is_told_by_line_and_draw(standing: Standing, stage: Stage) -> None:
+def test_the_stage_is_told_by_line_and_draw(standing: StageFacts, stage: Stage) -> None:
     """Where a line has come into two stages, the one that binds more counts."""
     assert stage_of(standing) is stage
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from sunseo.room.commands import (
+from sunseo.room.line.commands import (
     Complete,
     EnterOutcome,
     ExpirePasses,
@@ -13,8 +13,8 @@ from sunseo.room.commands import (
     Leave,
     Revoke,
 )
-from sunseo.room.line import LinePass, LinePlace
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.line import LinePass, LinePlace
+from sunseo.room.setup.settings import RoomSettings
 from tests.paper_line import ROOM, PaperStore
 from tests.unit.test_room_rules import KIM, LEE, enter, entered, join, wait
 

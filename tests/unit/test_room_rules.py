@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from sunseo.core.outcome import Outcome
-from sunseo.room.commands import (
+from sunseo.room.line.commands import (
     Complete,
     EndPassOutcome,
     Enter,
@@ -22,9 +22,9 @@ from sunseo.room.commands import (
     number_of,
     pass_id_of,
 )
-from sunseo.room.line import LinePass, PassState
-from sunseo.room.rules import RoomAnswer, decide
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.line import LinePass, PassState
+from sunseo.room.line.rules import RoomAnswer, decide
+from sunseo.room.setup.settings import RoomSettings
 from tests.paper_line import ROOM, PaperStore
 
 SECOND = 1000

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sunseo.room.commands import (
+from sunseo.room.line.commands import (
     Complete,
     EndPassOutcome,
     Enter,
@@ -25,9 +25,9 @@ from sunseo.room.commands import (
     RoomCommand,
     pass_id_of,
 )
-from sunseo.room.line import LinePass, PassState
-from sunseo.room.rules import RoomAnswer
-from sunseo.room.settings import RoomSettings
+from sunseo.room.line.line import LinePass, PassState
+from sunseo.room.line.rules import RoomAnswer
+from sunseo.room.setup.settings import RoomSettings
 from tests.paper_line import ROOM, PaperStore
 
 SECOND = 1000

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.room.schedule import BEGINNING, Situation, phase_at, takes_joins
-from sunseo.room.settings import EVERY_DAY, Opening, RoomSettings
+from sunseo.room.setup.schedule import BEGINNING, Situation, phase_at, takes_joins
+from sunseo.room.setup.settings import EVERY_DAY, Opening, RoomSettings
 
 ZONES = ("UTC", "Asia/Seoul", "Europe/Berlin", "America/New_York", "Pacific/Kiritimati")
 SEOUL = ZoneInfo("Asia/Seoul")

@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from sunseo.room import streams as streams_module
-from sunseo.room.board import RoomView
-from sunseo.room.keys import KeyRing
-from sunseo.room.schedule import phase_at
-from sunseo.room.settings import RoomSettings
-from sunseo.room.state import (
-    Reading,
-    RoomState,
+from sunseo.passes.keys import KeyRing
+from sunseo.room.board import streams as streams_module
+from sunseo.room.board.board import RoomView
+from sunseo.room.board.state import (
+    BoardReading,
     Shown,
     StateAnswer,
+    StateDocument,
     content_of,
     pass_terms_of,
     poll_of,
 )
-from sunseo.room.streams import Streams
+from sunseo.room.board.streams import Streams
+from sunseo.room.setup.schedule import phase_at
+from sunseo.room.setup.settings import RoomSettings
 from sunseo.web.raw import RawAnswer
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -32,7 +32,7 @@ SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": PATH, "headers
 
 def view(serving: int) -> RoomView:
     settings = RoomSettings()
-    state = RoomState(
+    state = StateDocument(
         room=5,
         epoch=1,
         phase="open",
@@ -72,7 +72,7 @@ def view(serving: int) -> RoomView:
         now=NOW,
         state=state,
         content=content_of(state),
-        answer=StateAnswer(state, KEYS, Reading(), ed25519=False, served=0),
+        answer=StateAnswer(state, KEYS, BoardReading(), ed25519=False, served=0),
     )
 
 

@@ -21,7 +21,7 @@ from sunseo.booking.commands import (
     RenewHold,
     RenewHoldOutcome,
 )
-from sunseo.booking.hall import (
+from sunseo.booking.inventory import (
     AMOUNT_MAX,
     WHOLE_SALE,
     HoldState,
@@ -34,8 +34,8 @@ from sunseo.checkout.rules import OrderBook, place_order
 from sunseo.core.clock import Instant
 from sunseo.engine.part import AskAgain, NotReadError
 from sunseo.journal.events import HoldExpired, HoldPlaced
-from sunseo.web.fields import INT32_MAX, PRICE_MAX
-from tests.paper_hall import (
+from sunseo.web.input.fields import INT32_MAX, PRICE_MAX
+from tests.paper_inventory import (
     BODY,
     KIM,
     LEE,

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from sunseo.booking.commands import Admission, PlaceHoldOutcome
+from sunseo.booking.commands import PlaceHoldOutcome, RoomAdmission
 from sunseo.booking.rules import HoldAnswer
 from sunseo.core.later import LaterOutcome
-from tests.paper_hall import OPENING, PaperLane, held, make_sale, place, standing
+from tests.paper_inventory import OPENING, PaperLane, held, make_sale, place, standing
 
 
 def test_where_the_room_cannot_be_read_nobody_is_told_to_queue_up() -> None:
@@ -14,7 +14,7 @@ def test_where_the_room_cannot_be_read_nobody_is_told_to_queue_up() -> None:
     lane = PaperLane(sale)
     hold = held(lane, place(5, seats=(1,)))
     before = standing(sale)
-    blind = Admission(9, None, is_known=False)
+    blind = RoomAdmission(9, None, is_known=False)
     new, again = (
         msgspec.structs.replace(place(number, seats=seats), admission=blind)
         for number, seats in ((6, (2,)), (5, (1,)))

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sunseo.booking.hall import SaleState
-from sunseo.booking.snapshot import (
+from sunseo.booking.availability.snapshot import (
     FREE,
     HELD,
     SOLD,
@@ -20,6 +19,7 @@ from sunseo.booking.snapshot import (
     Snapshot,
     StockLevel,
 )
+from sunseo.booking.inventory import SaleState
 from sunseo.journal.events import (
     Event,
     HoldReleased,
@@ -30,8 +30,8 @@ from sunseo.journal.events import (
     decode,
     encode,
 )
-from tests.paper_hall import person
 from tests.paper_histories import SEATS, Limits, SideBySide, step
+from tests.paper_inventory import person
 
 
 def read(sale: SaleState, version: int) -> Snapshot:

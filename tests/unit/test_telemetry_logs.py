@@ -75,11 +75,11 @@ def test_lines_of_several_threads_are_all_there(tmp_path: Path) -> None:
 
 
 def test_a_warning_is_not_kept_waiting(pipe: tuple[int, int]) -> None:
-    """`hurry` writes at once, however long the interval is."""
+    """`flush_now` writes at once, however long the interval is."""
     reader, fd = pipe
     writer = LineWriter(fd, flush_interval_s=3600)
     writer.write(b"one\n")
-    writer.hurry()
+    writer.flush_now()
 
     assert os.read(reader, 100) == b"one\n"
     writer.close()

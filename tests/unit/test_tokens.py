@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sunseo.core.signing import decode_base64url, encode_base64url, mac16
-from sunseo.room.keys import SUBKEYS_KEPT_MAX, KeyRing, nonce_at
-from sunseo.room.tokens import (
+from sunseo.passes.keys import SUBKEYS_KEPT_MAX, KeyRing, nonce_at
+from sunseo.passes.tokens import (
     NO_BINDING,
-    Kind,
     Nonce,
     Pass,
     Place,
     Receipt,
     Token,
     TokenError,
+    TokenKind,
     kind_of,
     seal,
 )
@@ -44,17 +44,17 @@ nonces = st.builds(nonce_at, st.just(ROOM), st.integers(0, 2**32 - 1))
 tokens: st.SearchStrategy[Token] = st.one_of(places, passes, receipts, nonces)
 
 
-def open_as(ring: KeyRing, kind: Kind) -> Callable[[str, int], Token]:
-    opened: dict[Kind, Callable[[str, int], Token]] = {
-        Kind.PLACE: ring.open_place,
-        Kind.PASS: ring.open_pass,
-        Kind.NONCE: ring.open_nonce,
-        Kind.RECEIPT: ring.open_receipt,
+def open_as(ring: KeyRing, kind: TokenKind) -> Callable[[str, int], Token]:
+    opened: dict[TokenKind, Callable[[str, int], Token]] = {
+        TokenKind.PLACE: ring.open_place,
+        TokenKind.PASS: ring.open_pass,
+        TokenKind.NONCE: ring.open_nonce,
+        TokenKind.RECEIPT: ring.open_receipt,
     }
     return opened[kind]
 
 
-def refusal(text: str, kind: Kind, room: int = ROOM, ring: KeyRing = RING) -> str:
+def refusal(text: str, kind: TokenKind, room: int = ROOM, ring: KeyRing = RING) -> str:
     with pytest.raises(TokenError) as caught:
         open_as(ring, kind)(text, room)
     return caught.value.reason
@@ -118,7 +118,7 @@ def test_any_byte_of_an_ed25519_pass_counts(ticket: Pass, data: st.DataObject) -
     at = data.draw(st.integers(0, len(raw) - 1))
     raw[at] ^= data.draw(st.integers(1, 255))
 
-    refusal(encode_base64url(bytes(raw)), Kind.PASS)
+    refusal(encode_base64url(bytes(raw)), TokenKind.PASS)
 
 
 @given(token=tokens, data=st.data())
@@ -136,12 +136,12 @@ def test_any_character_changed_is_refused(token: Token, data: st.DataObject) -> 
 @given(text=st.text(max_size=250))
 def test_noise_is_refused(text: str) -> None:
     """Whatever a client sends instead of a token ends in a reason, never in another error."""
-    for kind in Kind:
+    for kind in TokenKind:
         refusal(text, kind)
 
 
-@given(token=tokens, kind=st.sampled_from(Kind))
-def test_token_of_another_kind_is_refused(token: Token, kind: Kind) -> None:
+@given(token=tokens, kind=st.sampled_from(TokenKind))
+def test_token_of_another_kind_is_refused(token: Token, kind: TokenKind) -> None:
     """A place is no pass, a receipt is no place, and so on for all."""
     if kind is not kind_of(token):
         assert refusal(RING.seal(token), kind) == "kind"
@@ -224,9 +224,9 @@ def test_gate_keys_open_passes_of_their_room_alone() -> None:
     def sign(message: bytes) -> bytes:
         return mac16(stolen, message)
 
-    assert refusal(seal(place, 0, sign), Kind.PLACE) == "signature"
+    assert refusal(seal(place, 0, sign), TokenKind.PLACE) == "signature"
     elsewhere = Pass(43, 1, 1, 1, UUID(int=1), NO_BINDING, True, 2, UUID(int=2))
-    assert refusal(seal(elsewhere, 0, sign), Kind.PASS, room=43) == "signature"
+    assert refusal(seal(elsewhere, 0, sign), TokenKind.PASS, room=43) == "signature"
 
 
 def test_public_keys_give_nothing_away() -> None:

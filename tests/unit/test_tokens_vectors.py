@@ -9,8 +9,8 @@ import pytest
 
 from docs.protocol import make_vectors
 from sunseo.core.signing import derive_key
-from sunseo.room.keys import KeyRing
-from sunseo.room.tokens import Token, TokenError
+from sunseo.passes.keys import KeyRing
+from sunseo.passes.tokens import Token, TokenError
 
 VECTORS: dict[str, Any] = json.loads(make_vectors.FILE.read_text("utf-8"))
 RING = KeyRing(

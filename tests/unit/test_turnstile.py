@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
-from sunseo.room.challenge.challenge import Asked
-from sunseo.room.challenge.turnstile import Turnstile
+from sunseo.room.admission.challenge import Challenged
+from sunseo.room.admission.turnstile import Turnstile
 
 SECRET = "1x0000000000000000000000000000000AA"
-HER = Asked(1, uuid4(), uuid4(), "203.0.113.9")
+HER = Challenged(1, uuid4(), uuid4(), "203.0.113.9")
 
 
 class Siteverify:
@@ -75,7 +75,7 @@ class Asker:
             "site", secret, url=url, timeout_s=timeout_s, on_failure=self.failures.append
         )
 
-    async def ask(self, token: str, asked: Asked = HER) -> tuple[str, list[str]]:
+    async def ask(self, token: str, asked: Challenged = HER) -> tuple[str, list[str]]:
         try:
             return await self.turnstile.verify(token, asked, 0.0), self.failures
         finally:
@@ -99,7 +99,7 @@ async def test_token_that_the_service_refuses_fails(service: Siteverify) -> None
 async def test_token_serves_its_holder_again_and_nobody_else(service: Siteverify) -> None:
     """A repeated join repeats the question with its idempotency key; another holder has another."""
     asker = Asker(service.url)
-    other = Asked(1, uuid4(), uuid4())
+    other = Challenged(1, uuid4(), uuid4())
 
     assert [(await asker.ask("good-1"))[0] for _ in range(2)] == ["passed", "passed"]
     assert await asker.ask("good-1", other) == ("failed", [])

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from sunseo.core.zones import is_zone
-from sunseo.room.schedule import phase_at
-from sunseo.room.settings import Opening, RoomSettings
+from sunseo.room.setup.schedule import phase_at
+from sunseo.room.setup.settings import Opening, RoomSettings
 
 
 @pytest.fixture

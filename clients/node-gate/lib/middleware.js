@@ -6,8 +6,8 @@
  * ones that a client made up, and `req.waitingRoom`. It ends a pass by answering with the header
  * `Waiting-Room-Command: complete`, `leave` or `revoke`, which no client gets to see.
  */
-const { COMMANDS } = require("./courier.js");
-const { Keeper } = require("./keeper.js");
+const { COMMANDS } = require("./sender.js");
+const { GateCore } = require("./decision.js");
 
 const COMMAND = "waiting-room-command";
 
@@ -16,42 +16,42 @@ const COMMAND = "waiting-room-command";
  * @returns {Function} `(req, res, next)`, with `admits`, `ready`, `counts` and `close`
  */
 function waitingRoom(options) {
-  const keeper = new Keeper(options);
-  const looking = keeper.start();
+  const core = new GateCore(options);
+  const looking = core.start();
 
   function gate(req, res, next) {
     const asked = askedOf(req, options);
-    const verdict = verdictOn(keeper, asked);
+    const decision = verdictOn(core, asked);
     stripOurs(req);
-    if (verdict.answer !== null) return answer(req, res, verdict.answer);
-    if (verdict.pass !== null) tellApp(req, verdict);
+    if (decision.answer !== null) return answer(req, res, decision.answer);
+    if (decision.pass !== null) tellApp(req, decision);
     else req.waitingRoom = null;
-    const after = { verdict, renewed: undefined };
-    beforeHeaders(res, () => finish(res, keeper, asked, after));
-    if (verdict.renewal === null) return next();
-    return renewedInTime(verdict.renewal, keeper.options.renewalWaitMs, after).then(() => next());
+    const after = { decision, renewed: undefined };
+    beforeHeaders(res, () => finish(res, core, asked, after));
+    if (decision.renewal === null) return next();
+    return renewedInTime(decision.renewal, core.options.renewalWaitMs, after).then(() => next());
   }
 
-  gate.admits = (req) => admits(keeper, req, options);
+  gate.admits = (req) => admits(core, req, options);
   gate.ready = () => looking;
-  gate.close = () => keeper.close();
-  Object.defineProperty(gate, "counts", { get: () => ({ ...keeper.counts, dropped: keeper.courier.dropped }) });
-  Object.defineProperty(gate, "keeper", { value: keeper, enumerable: false });
+  gate.close = () => core.close();
+  Object.defineProperty(gate, "counts", { get: () => ({ ...core.counts, dropped: core.sender.dropped }) });
+  Object.defineProperty(gate, "core", { value: core, enumerable: false });
   return gate;
 }
 
-function verdictOn(keeper, asked) {
-  const handover = keeper.handover(asked);
-  if (handover === null) return keeper.judge(asked);
+function verdictOn(core, asked) {
+  const handover = core.handover(asked);
+  if (handover === null) return core.judge(asked);
   return { answer: handover, pass: null, text: "", cookies: [], renewal: null };
 }
 
 /** For what no middleware sees, such as a WebSocket's upgrade: whether this request may go on. */
-function admits(keeper, req, options) {
-  const verdict = keeper.judge(askedOf(req, options));
+function admits(core, req, options) {
+  const decision = core.judge(askedOf(req, options));
   stripOurs(req);
-  if (verdict.pass !== null) tellApp(req, verdict);
-  return verdict.answer === null;
+  if (decision.pass !== null) tellApp(req, decision);
+  return decision.answer === null;
 }
 
 // What is asked
@@ -138,21 +138,21 @@ function renewedInTime(renewal, waitMs, after) {
 }
 
 /** The beginning of the app's answer: its command obeyed and taken out, our cookies in. */
-function finish(res, keeper, asked, { verdict, renewed }) {
+function finish(res, core, asked, { decision, renewed }) {
   const command = res.getHeader(COMMAND);
   if (command !== undefined) {
     res.removeHeader(COMMAND);
     const named = String(command).trim().toLowerCase();
-    if (verdict.pass !== null && COMMANDS.has(named)) {
-      keeper.courier.end(named, verdict.pass, verdict.text);
-      addCookies(res, [keeper.endedCookie(asked.scheme)]);
+    if (decision.pass !== null && COMMANDS.has(named)) {
+      core.sender.end(named, decision.pass, decision.text);
+      addCookies(res, [core.endedCookie(asked.scheme)]);
       return;
     }
   }
-  const cookies = [...verdict.cookies];
-  if (renewed) cookies.push(keeper.passCookie(renewed.text, asked.scheme));
-  else if (verdict.renewal !== null && renewed === undefined) {
-    cookies.push(keeper.renewingCookie(verdict.pass, asked.scheme));
+  const cookies = [...decision.cookies];
+  if (renewed) cookies.push(core.passCookie(renewed.text, asked.scheme));
+  else if (decision.renewal !== null && renewed === undefined) {
+    cookies.push(core.renewingCookie(decision.pass, asked.scheme));
   }
   addCookies(res, cookies);
 }

@@ -8,7 +8,7 @@ const { join } = require("node:path");
 const { after, afterEach, before, beforeEach, describe, it } = require("node:test");
 const { waitingRoom } = require("../index.js");
 const { cleanPath } = require("../lib/policy.js");
-const { Bucket } = require("../lib/keeper.js");
+const { Bucket } = require("../lib/decision.js");
 const { handedOver, refused } = require("../lib/answers.js");
 const { ROOM, Room, ask } = require("./room.js");
 
@@ -230,7 +230,7 @@ for (const [name, host] of Object.entries(HOSTS)) {
           const pass = room.pass({ passId });
           assert.equal((await ask(url, { headers: { "sunseo-pass": pass } })).status, 200);
           room.changes = { revoked: ["09090909-0909-0909-0909-090909090909"] };
-          await gate.keeper.watcher.lookOnce();
+          await gate.core.poller.lookOnce();
           room.changes = {};
           const { body } = await ask(url, { headers: { ...PROGRAM, "sunseo-pass": pass } });
           assert.equal(JSON.parse(body).reason, "revoked");
@@ -393,8 +393,8 @@ describe("time and failure", () => {
 
   it("keeps the document it has when it is shown a forged, older or foreign one", () =>
     withSite(room, {}, async (url, gate) => {
-      const { watcher } = gate.keeper;
-      const known = watcher.state.now;
+      const { poller } = gate.core;
+      const known = poller.state.now;
       const answers = {
         forged: room.state().replace('"mode":"fifo"', '"mode":"passthrough"'),
         foreign: new Room().state(),
@@ -403,13 +403,13 @@ describe("time and failure", () => {
       };
       for (const [what, document] of Object.entries(answers)) {
         room.answer = () => [200, document];
-        assert.equal(await watcher.lookOnce(), false, what);
-        assert.equal(watcher.state.now, known);
+        assert.equal(await poller.lookOnce(), false, what);
+        assert.equal(poller.state.now, known);
       }
       delete room.answer;
       room.nowMs = () => known - 5000;
-      assert.equal(await watcher.lookOnce(), true);
-      assert.equal(watcher.state.now, known);
+      assert.equal(await poller.lookOnce(), true);
+      assert.equal(poller.state.now, known);
     }));
 
   it("lets everybody through in the mode passthrough", () => {
@@ -423,7 +423,7 @@ describe("time and failure", () => {
     room.changes = { fail_mode: failMode, ...more };
     return withSite(room, {}, async (url, gate) => {
       const pass = room.pass();
-      const { clock } = gate.keeper.watcher;
+      const { clock } = gate.core.poller;
       room.down = true;
       const real = clock.monotonicMs;
       clock.monotonicMs = () => real() + 16000; // the room has been silent for longer than staleS
@@ -497,7 +497,7 @@ describe("renewal", () => {
   it("of many visitors travels in two requests at most: the first one's and everybody else's", () =>
     site({ renewalWaitMs: 60000 }, async (url, gate) => {
       const passes = Array.from({ length: 50 }, () => old());
-      const everybodyWaits = () => until(() => gate.keeper.courier.notes.size === 50);
+      const everybodyWaits = () => until(() => gate.core.sender.notes.size === 50);
       room.pause = (path) => path.endsWith("/renew") && renewCalls() === 1 && everybodyWaits();
       const answers = await Promise.all(passes.map((pass) => ask(url, { headers: { "sunseo-pass": pass } })));
       for (const { headers } of answers) assert.match(headers["set-cookie"].at(-1), /^sunseo_pass_42=/);
@@ -516,12 +516,12 @@ describe("renewal", () => {
       const pass = old();
       const first = await ask(url, { headers: { cookie: `sunseo_pass_42=${pass}` } });
       assert.match(first.headers["set-cookie"].at(-1), /^sunseo_renewing_42=/);
-      await until(() => gate.keeper.courier.renewed.size === 1);
-      const { clock } = gate.keeper.watcher;
+      await until(() => gate.core.sender.renewed.size === 1);
+      const { clock } = gate.core.poller;
       const real = clock.monotonicMs;
       clock.monotonicMs = () => real() + 25000;
       room.nowMs = () => Date.now() + 25000;
-      await gate.keeper.watcher.lookOnce();
+      await gate.core.poller.lookOnce();
       const next = await ask(url, { headers: { cookie: `sunseo_pass_42=${pass}` } });
       assert.equal(next.status, 200);
       assert.match(next.headers["set-cookie"].at(-1), /^sunseo_pass_42=/);

@@ -18,8 +18,8 @@ from sunseo.backup.restore import Wish, restore_backup
 from sunseo.backup.save import save_backup
 from sunseo.backup.screen import restored_lines, saved_lines
 from sunseo.backup.sealed import check_passphrase
-from sunseo.postgres.existing import existing_database, place_of, revision_of
-from sunseo.postgres.migrate import Step, UnknownSchemaError, steps_after, upgrade
+from sunseo.postgres.address.existing import existing_database, place_of, revision_of
+from sunseo.postgres.migrate import MigrationStep, UnknownSchemaError, steps_after, upgrade
 from sunseo.settings import Settings, load_settings
 
 PASSPHRASE = "BACKUP_PASSPHRASE"  # noqa: S105 - the name of a variable
@@ -129,7 +129,7 @@ def migrate(
     typer.echo("The schema is current.")
 
 
-def _tell(steps: list[Step], revision: str | None, *, dry_run: bool) -> None:
+def _tell(steps: list[MigrationStep], revision: str | None, *, dry_run: bool) -> None:
     if not steps:
         typer.echo(f"The schema is current ({revision}): nothing to do.")
         return
@@ -138,7 +138,7 @@ def _tell(steps: list[Step], revision: str | None, *, dry_run: bool) -> None:
         typer.echo(f"  {step.revision}  {step.sentence}")
 
 
-def _ask_for_backup(last: Step) -> Path | None:
+def _ask_for_backup(last: MigrationStep) -> Path | None:
     """Where to save first; nowhere, unless somebody is there to say so."""
     if not sys.stdin.isatty():
         return None

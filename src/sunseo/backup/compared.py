@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.backup.facts import QUERIES, read_facts
 from sunseo.backup.manifest import Facts, KeyFacts
-from sunseo.postgres.existing import existing_database
+from sunseo.postgres.address.existing import existing_database
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.settings import Settings
 
@@ -37,7 +37,7 @@ class LostOrder(msgspec.Struct, frozen=True):
     confirmed_at: datetime
 
 
-class Later(msgspec.Struct, frozen=True):
+class LaterState(msgspec.Struct, frozen=True):
     """A later state."""
 
     facts: Facts
@@ -55,7 +55,7 @@ class Gap(msgspec.Struct, frozen=True):
     journal_entries_lost: dict[str, int]  # by "organisation/sale"
 
 
-async def read_later(place: str, settings: Settings, since: datetime) -> Later:
+async def read_later(place: str, settings: Settings, since: datetime) -> LaterState:
     """Read the state in an old data folder, or behind a URL.
 
     Raises:
@@ -77,17 +77,17 @@ async def read_later(place: str, settings: Settings, since: datetime) -> Later:
             await engine.dispose()
 
 
-async def _read(connection: AsyncConnection, since: datetime) -> Later:
+async def _read(connection: AsyncConnection, since: datetime) -> LaterState:
     passes = (await connection.execute(QUERIES["read_revoked_passes"])).all()
     orders = await connection.execute(QUERIES["read_orders_since"], {"since": since - CLOCK_LEEWAY})
-    return Later(
+    return LaterState(
         await read_facts(connection),
         [RevokedPass(q.organisation, q.room, q.epoch, q.number, str(q.pass_id)) for q in passes],
         [LostOrder(o.organisation, o.sale, str(o.order_id), o.confirmed_at) for o in orders.all()],
     )
 
 
-async def gap_between(connection: AsyncConnection, facts: Facts, later: Later) -> Gap:
+async def gap_between(connection: AsyncConnection, facts: Facts, later: LaterState) -> Gap:
     """Hold a restored database, which tells `facts`, against a later state."""
     there = {(key.organisation, key.key_id): key for key in facts.keys}
     kept = (await connection.execute(QUERIES["read_revoked_passes"])).all()

@@ -16,17 +16,17 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.backup.archive import Archive
-from sunseo.backup.compared import Gap, Later, gap_between, read_later
+from sunseo.backup.compared import Gap, LaterState, gap_between, read_later
 from sunseo.backup.error import BackupError
 from sunseo.backup.facts import LONG_S, QUERIES, read_facts
 from sunseo.backup.folder import building_folder, check_empty_folder
 from sunseo.backup.kept_secrets import keeping
 from sunseo.backup.manifest import Facts, Manifest
 from sunseo.backup.margins import Raise, raise_of
-from sunseo.backup.tools import Target, Tool, find_tool, run_tool, target_of
+from sunseo.backup.tools import PostgresTool, Target, find_tool, run_tool, target_of
 from sunseo.operators import audit
+from sunseo.postgres.address.existing import require_reachable
 from sunseo.postgres.embedded import EmbeddedServer
-from sunseo.postgres.existing import require_reachable
 from sunseo.postgres.migrate import is_known, upgrade_to_head
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.settings import SECRET_FILE, Settings
@@ -106,7 +106,7 @@ class _Job:
     """One backup on its way into one empty database."""
 
     def __init__(
-        self, archive: Archive, place: str, wish: Wish, later: Later | None, on_step: OnStep
+        self, archive: Archive, place: str, wish: Wish, later: LaterState | None, on_step: OnStep
     ) -> None:
         self._archive = archive
         self._manifest = archive.manifest
@@ -240,7 +240,7 @@ def _dumped_by(manifest: Manifest, major: int) -> int:
     return dumped_by
 
 
-async def _run_pg_restore(tool: Tool, target: Target, dump: IO[bytes]) -> None:
+async def _run_pg_restore(tool: PostgresTool, target: Target, dump: IO[bytes]) -> None:
     listed = await run_tool(tool, ["--list"], target.environment, reads=dump)
     wanted = [line for line in listed.splitlines() if not _is_left_out(line)]
     with tempfile.NamedTemporaryFile("w", prefix="sunseo-restore-", encoding="utf-8") as file:

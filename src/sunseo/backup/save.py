@@ -22,7 +22,7 @@ from sunseo.backup.archive import (
 from sunseo.backup.error import BackupError
 from sunseo.backup.facts import LONG_S, QUERIES, read_facts
 from sunseo.backup.manifest import FORMAT, Facts, Manifest, Secrets
-from sunseo.backup.tools import Tool, find_tool, run_tool, target_of
+from sunseo.backup.tools import PostgresTool, find_tool, run_tool, target_of
 from sunseo.postgres.connect import Connection
 from sunseo.postgres.migrate import is_known
 from sunseo.postgres.pool import create_cold_engine
@@ -72,7 +72,7 @@ async def save_backup(
     return manifest
 
 
-async def _dump(dsn: str, to: IO[bytes], on_bytes: OnBytes) -> tuple[Facts, Tool]:
+async def _dump(dsn: str, to: IO[bytes], on_bytes: OnBytes) -> tuple[Facts, PostgresTool]:
     engine = create_cold_engine(dsn, size=1, statement_timeout_s=LONG_S)
     try:
         async with engine.connect() as plain:

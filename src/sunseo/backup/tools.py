@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from sunseo.backup.error import BackupError
-from sunseo.postgres.address import read_address
+from sunseo.postgres.address.address import read_address
+from sunseo.postgres.address.parameters import libpq_options
 from sunseo.postgres.embedded.binaries import DISTRIBUTION_FOLDERS, wheel_folders
-from sunseo.postgres.parameters import libpq_options
 
 POLL_S = 0.2
 VERSION_S = 20.0
@@ -30,7 +30,7 @@ CONNECT_TIMEOUT_S = 10
 NEWER = ("load_balance_hosts", "max_protocol_version")
 
 
-class Tool(NamedTuple):
+class PostgresTool(NamedTuple):
     """A program of PostgreSQL's."""
 
     path: Path
@@ -88,7 +88,7 @@ def find_tool(
     is_local: bool,
     environment: Mapping[str, str] | None = None,
     root: Path = Path("/"),
-) -> Tool:
+) -> PostgresTool:
     """The nearest version of a program that is neither too old nor too new.
 
     Raises:
@@ -111,7 +111,7 @@ def find_tool(
     )
 
 
-def _candidates(name: str, environment: Mapping[str, str], root: Path) -> Iterator[Tool]:
+def _candidates(name: str, environment: Mapping[str, str], root: Path) -> Iterator[PostgresTool]:
     if chosen := environment.get("PG_BIN"):
         places = [(Path(chosen), True)]
     else:
@@ -123,7 +123,7 @@ def _candidates(name: str, environment: Mapping[str, str], root: Path) -> Iterat
     for folder, has_tls in places:
         path = folder / name
         if os.access(path, os.X_OK) and (version := _version(path)):
-            yield Tool(path, version, has_tls)
+            yield PostgresTool(path, version, has_tls)
 
 
 def _version(program: Path) -> str | None:
@@ -142,7 +142,7 @@ def _version(program: Path) -> str | None:
 
 
 async def run_tool(
-    tool: Tool,
+    tool: PostgresTool,
     arguments: list[str],
     environment: Mapping[str, str],
     on_turn: Callable[[], None] = lambda: None,

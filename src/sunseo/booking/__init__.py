@@ -1,5 +1,5 @@
 """Seats, stock and holds: every unit has exactly one owner.
 
-`rules` decides, purely, on the `hall` that `store` loads and writes back; `batch` joins the two
-into one transaction for all that a lane has gathered.
+`rules` decides, purely, on the `inventory` that `locked` reads and `save` writes back; `part` joins
+them to the engine's batches.
 """

@@ -17,7 +17,7 @@ SHELF_ROOM = 20_000  # catalogues kept by a worker, at a few hundred bytes each
 
 
 @unique
-class Persons(Enum):
+class PersonScope(Enum):
     """Who counts as a person where a sale limits what one may have."""
 
     ACCOUNTS = "accounts"  # whom the host's own issuer vouches for; guests hold nothing
@@ -41,10 +41,10 @@ class Catalogue(msgspec.Struct, frozen=True):
     prices: dict[int, int]  # price class: minor units
     products: dict[int, Product]
     starts: dict[int, Instant] = {}  # occasion: when it begins
-    persons: Persons | None = None
+    persons: PersonScope | None = None
 
     def turns_away(self, *, is_guest: bool) -> bool:
-        return is_guest and self.persons is Persons.ACCOUNTS
+        return is_guest and self.persons is PersonScope.ACCOUNTS
 
     @property
     def has_limits(self) -> bool:

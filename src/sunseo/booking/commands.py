@@ -28,7 +28,7 @@ class InventoryCommand(Command, frozen=True, gc=False):
         return ()
 
 
-class Admission(msgspec.Struct, frozen=True, gc=False):
+class RoomAdmission(msgspec.Struct, frozen=True, gc=False):
     """What the waiting room in front of a sale knows of who asks.
 
     Attributes:
@@ -59,7 +59,7 @@ class PlaceHold(InventoryCommand, frozen=True, gc=False):
     seats: tuple[int, ...]
     products: tuple[tuple[int, int], ...]
     request_digest: UUID
-    admission: Admission | None = None
+    admission: RoomAdmission | None = None
     reclaim: tuple[UUID, ...] = ()
     is_guest: bool = False
 

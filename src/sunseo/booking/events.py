@@ -1,6 +1,6 @@
 """What the journal is told of holds: see `journal.events`."""
 
-from sunseo.booking.hall import Hold
+from sunseo.booking.inventory import Hold
 from sunseo.core.clock import to_millis
 from sunseo.journal.events import HoldExpired, HoldPlaced, HoldReleased, HoldRenewed
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.booking.commands import ExpireHold, ExpireHoldOutcome
-from sunseo.booking.setup import QUERIES
+from sunseo.booking.setup.setup import QUERIES
 from sunseo.engine.lanes import EngineLanes
 from sunseo.postgres.lease import Lease
 

@@ -1,24 +1,24 @@
-"""Read what the locked rows of sales say into a hall, and name the statements that ask for it."""
+"""Read what the locked rows of sales say, and name the statements that ask for it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from sunseo.booking.catalogue import Catalogue, Persons, Product
+from sunseo.booking.catalogue import Catalogue, PersonScope, Product
 from sunseo.booking.commands import SaleKey
-from sunseo.booking.hall import Hall, Hold, HoldState, Seat, Stock, Terms, Use
+from sunseo.booking.inventory import Hold, HoldState, Inventory, SaleTerms, Seat, Stock, Use
 from sunseo.core.clock import Instant
 from sunseo.engine.streams import Stream, StreamKind
-from sunseo.postgres.arrays import array_of
 from sunseo.postgres.locks import Lockable
+from sunseo.postgres.pipelined.arrays import array_of
+from sunseo.postgres.pipelined.statements import Columns, Row, Statement, take
 from sunseo.postgres.queries import load_queries
-from sunseo.postgres.statements import Columns, Row, Statement, take
 
 QUERIES = load_queries("sunseo.booking")
 
 RECLAIM_MAX = 100  # past-due holds to reclaim for one stock or person in one turn, oldest first
 
 
-class LockedSale(Terms, frozen=True):
+class LockedSale(SaleTerms, frozen=True):
     """A sale's own row, and which catalogue goes with it."""
 
     catalogue_version: int
@@ -69,30 +69,30 @@ def sale_columns(keys: Iterable[SaleKey]) -> tuple[str, str]:
     return array_of(organisation for organisation, _ in pairs), array_of(sale for _, sale in pairs)
 
 
-def take_seats(hall: Hall, columns: Columns) -> None:
+def take_seats(inventory: Inventory, columns: Columns) -> None:
     names = "organisation", "sale", "seat", "occasion", "price_class", "hold", "expires_at"
     for organisation, number, seat, *row in take(columns, *names):
-        if (sale := hall.sales.get((organisation, number))) is not None:
+        if (sale := inventory.sales.get((organisation, number))) is not None:
             sale.seats[seat] = Seat(*row)
 
 
-def take_stocks(hall: Hall, columns: Columns) -> None:
+def take_stocks(inventory: Inventory, columns: Columns) -> None:
     names = "organisation", "sale", "stock", "capacity", "held", "sold"
     for organisation, number, stock, *row in take(columns, *names):
-        if (sale := hall.sales.get((organisation, number))) is not None:
+        if (sale := inventory.sales.get((organisation, number))) is not None:
             sale.stocks[stock] = Stock(*row)
 
 
-def take_uses(hall: Hall, columns: Columns) -> None:
+def take_uses(inventory: Inventory, columns: Columns) -> None:
     names = "organisation", "sale", "person", "occasion", "units", "units_max"
     for organisation, number, person, occasion, *row in take(columns, *names):
-        if (sale := hall.sales.get((organisation, number))) is not None:
+        if (sale := inventory.sales.get((organisation, number))) is not None:
             sale.uses[person, occasion] = Use(*row)
 
 
-def take_holds(hall: Hall, columns: Columns) -> None:
+def take_holds(inventory: Inventory, columns: Columns) -> None:
     for hold in map(hold_of, columns.rows()):
-        if (sale := hall.sales.get(hold.sale)) is not None:
+        if (sale := inventory.sales.get(hold.sale)) is not None:
             sale.holds[hold.hold] = hold
 
 
@@ -144,7 +144,7 @@ class CatalogueReading:
                 prices={one["price_class"]: one["price"] for one in prices.get(key, ())},
                 products=_products_of(products.get(key, ()), starts),
                 starts=starts,
-                persons=Persons(row["persons"]) if row["persons"] else None,
+                persons=PersonScope(row["persons"]) if row["persons"] else None,
             )
             for row in sales.rows()
             for key in [(row["organisation"], row["sale"])]

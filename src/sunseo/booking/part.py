@@ -22,7 +22,7 @@ from sunseo.booking.commands import (
     RenewHold,
     SaleKey,
 )
-from sunseo.booking.hall import Hall, Hold, SaleState
+from sunseo.booking.inventory import Hold, Inventory, SaleState
 from sunseo.booking.locked import (
     CatalogueReading,
     ask_for,
@@ -48,7 +48,7 @@ from sunseo.engine.part import (
     Write,
 )
 from sunseo.engine.streams import Stream
-from sunseo.postgres.statements import Columns, take
+from sunseo.postgres.pipelined.statements import Columns, take
 
 _RULES: Mapping[type[InventoryCommand], Callable[..., PartAnswer | AskAgain]] = {
     PlaceHold: rules.place_hold,
@@ -82,7 +82,7 @@ class InventoryShare(Share):
         self._batch = batch
         self._shelf = shelf
         self._commands = [c for c in batch.commands if isinstance(c, InventoryCommand)]
-        self._hall = Hall({})
+        self._inventory = Inventory({})
         self._claims: list[Hold] = []  # what named holds claim; all else of them is out of date
         self._past_due: dict[str, dict[tuple[SaleKey, int | UUID], tuple[UUID, ...]]] = {}
 
@@ -92,7 +92,7 @@ class InventoryShare(Share):
         Raises:
             NotReadError: nothing may be decided on it before its catalogue is read anew.
         """
-        sale = self._hall.sales.get(key)
+        sale = self._inventory.sales.get(key)
         if sale is not None and sale.is_stale:
             raise NotReadError
         return sale
@@ -112,7 +112,7 @@ class InventoryShare(Share):
                 yield Read(statement, partial(self._take_catalogues, reading))
 
         placing = [command for command in self._commands if isinstance(command, PlaceHold)]
-        asked: list[tuple[str, _Keys, Callable[[Hall, Columns], None]]] = [
+        asked: list[tuple[str, _Keys, Callable[[Inventory, Columns], None]]] = [
             ("look_up_seats", self._seats(placing), take_seats),
             ("look_up_uses", self._persons(placing), take_uses),
             ("look_up_stocks", self._stocks(placing), take_stocks),
@@ -121,10 +121,10 @@ class InventoryShare(Share):
         ]
         for name, rows, taker in asked:
             if rows:
-                yield Read(ask_for(name, rows), partial(taker, self._hall))
+                yield Read(ask_for(name, rows), partial(taker, self._inventory))
 
     def opened(self) -> None:
-        for key, sale in self._hall.sales.items():
+        for key, sale in self._inventory.sales.items():
             held = self._batch.held.get(sale_stream(key))
             if held is None:  # somebody else has it, or it came after the locks
                 sale.is_stale = True
@@ -158,7 +158,7 @@ class InventoryShare(Share):
         return AskAgain(msgspec.structs.replace(command, reclaim=past_due))
 
     def writes(self) -> Iterable[Write]:
-        return writes_of([sale for sale in self._hall.sales.values() if sale.events])
+        return writes_of([sale for sale in self._inventory.sales.values() if sale.events])
 
     def _named_holds(self) -> _Keys:
         return [(command.sale, hold) for command in self._commands for hold in command.named_holds]
@@ -172,7 +172,8 @@ class InventoryShare(Share):
         asked: _Keys = [
             (command.sale, command.person)
             for command in placing
-            if (sale := self._hall.sales.get(command.sale)) is None or sale.catalogue.has_limits
+            if (sale := self._inventory.sales.get(command.sale)) is None
+            or sale.catalogue.has_limits
         ]
         return asked + [(hold.sale, hold.person) for hold in self._claims if hold.uses]
 
@@ -180,7 +181,7 @@ class InventoryShare(Share):
         """What is drawn on, as far as it is known without reading a catalogue first."""
         asked: _Keys = [(hold.sale, stock) for hold in self._claims for stock, _ in hold.draws]
         for command in placing:
-            sale = self._hall.sales.get(command.sale)
+            sale = self._inventory.sales.get(command.sale)
             products = sale.catalogue.products if sale is not None else {}
             for product, _ in command.products:
                 if (offered := products.get(product)) is not None:
@@ -198,7 +199,7 @@ class InventoryShare(Share):
 
     def _enter(self, catalogues: Mapping[SaleKey, Catalogue]) -> None:
         for key, catalogue in catalogues.items():
-            self._hall.sales[key] = SaleState(key, catalogue)
+            self._inventory.sales[key] = SaleState(key, catalogue)
 
     def _take_claims(self, columns: Columns) -> None:
         self._claims += map(hold_of, columns.rows())

@@ -7,20 +7,20 @@ from typing import Literal
 
 import msgspec
 
-from sunseo.booking.availability import AvailabilityBoard
+from sunseo.booking.availability.availability import AvailabilityBoard
+from sunseo.booking.availability.snapshot import Snapshot
 from sunseo.booking.bodies import HoldBody, HoldList, HoldRequest, hold_body
 from sunseo.booking.commands import PlaceHoldOutcome, ReleaseHoldOutcome, RenewHoldOutcome
 from sunseo.booking.rules import HoldAnswer
 from sunseo.booking.service import HoldService
-from sunseo.booking.setup import SetupOutcome
-from sunseo.booking.snapshot import Snapshot
+from sunseo.booking.setup.setup import SetupOutcome
 from sunseo.core.later import LaterOutcome
 from sunseo.engine.entry import Answer
 from sunseo.engine.part import PartAnswer
 from sunseo.web.documents import UNCHANGED, Document, Shelf, Version, document_of, takes_gzip
 from sunseo.web.endpoint import Answer as WebAnswer
 from sunseo.web.endpoint import Auth, Call, Endpoint, LaneHandler, Refusal, Reply, Urgency
-from sunseo.web.fields import Number32
+from sunseo.web.input.fields import Number32
 
 OCTETS = "application/octet-stream"
 PASS_HEADER = "sunseo-pass"  # noqa: S105 - a name, nothing secret

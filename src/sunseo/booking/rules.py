@@ -1,7 +1,7 @@
 """Who gets what: every rule about holds, pure.
 
-`decide` answers commands in order of arrival, which is the order of right, and moves the hall as
-it goes. It does no I/O and is told the time.
+`decide` answers commands in order of arrival, which is the order of right, and moves the inventory
+as it goes. It does no I/O and is told the time.
 """
 
 from datetime import timedelta
@@ -20,7 +20,15 @@ from sunseo.booking.commands import (
     RenewHold,
     RenewHoldOutcome,
 )
-from sunseo.booking.hall import AMOUNT_MAX, WHOLE_SALE, Claim, Hold, HoldState, SaleState, Terms
+from sunseo.booking.inventory import (
+    AMOUNT_MAX,
+    WHOLE_SALE,
+    Claim,
+    Hold,
+    HoldState,
+    SaleState,
+    SaleTerms,
+)
 from sunseo.core.clock import Instant
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Outcome
@@ -158,7 +166,7 @@ def claim_of(command: PlaceHold, sale: SaleState) -> Claim:
 
 
 def _refuse_asking(
-    command: PlaceHold, sale: SaleState, terms: Terms, now: Instant
+    command: PlaceHold, sale: SaleState, terms: SaleTerms, now: Instant
 ) -> Decision | None:
     """Refuse whoever may not ask, or not at this time, whatever it is about."""
     if sale.catalogue.turns_away(is_guest=command.is_guest):
@@ -208,7 +216,7 @@ def _has_begun(starts_at: Instant | None, now: Instant) -> bool:
 
 
 def _refuse_claim(
-    command: PlaceHold, claim: Claim, sale: SaleState, terms: Terms, now: Instant
+    command: PlaceHold, claim: Claim, sale: SaleState, terms: SaleTerms, now: Instant
 ) -> Decision | None:
     # New prices keep every amount far below; of older ones this one order is refused, and no batch.
     is_too_dear = claim.amount > AMOUNT_MAX
@@ -251,7 +259,7 @@ def _others_seats(
 
 
 def _hold(
-    command: PlaceHold, claim: Claim, sale: SaleState, terms: Terms, now: Instant
+    command: PlaceHold, claim: Claim, sale: SaleState, terms: SaleTerms, now: Instant
 ) -> HoldAnswer:
     hold = Hold(
         sale=command.sale,

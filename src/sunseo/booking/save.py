@@ -5,11 +5,11 @@ from uuid import UUID
 
 import msgspec
 
-from sunseo.booking.hall import Hold, HoldState, SaleState
+from sunseo.booking.inventory import Hold, HoldState, SaleState
 from sunseo.booking.locked import QUERIES
 from sunseo.core.clock import Instant
-from sunseo.postgres.arrays import array_of
-from sunseo.postgres.statements import Statement
+from sunseo.postgres.pipelined.arrays import array_of
+from sunseo.postgres.pipelined.statements import Statement
 
 _Row = tuple[int | UUID | Instant | None, ...]
 _encode = msgspec.json.Encoder().encode

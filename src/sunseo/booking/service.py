@@ -9,33 +9,33 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.booking.bodies import HoldBody, HoldRequest, hold_body
 from sunseo.booking.commands import (
-    Admission,
     PlaceHold,
     PlaceHoldOutcome,
     ReleaseHold,
     RenewHold,
+    RoomAdmission,
 )
 from sunseo.booking.locked import hold_of
 from sunseo.booking.rules import HoldAnswer
-from sunseo.booking.setup import QUERIES
+from sunseo.booking.setup.setup import QUERIES
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.engine.entry import Answer
 from sunseo.engine.lanes import EngineLanes
 from sunseo.engine.part import PartAnswer
-from sunseo.web.persons import GUEST_ISSUER
+from sunseo.identity.persons import GUEST_ISSUER
 
 OWN_ROWS_MAX = 200  # a person's holds in one sale that one answer lists
 
 
-class Doors(Protocol):
+class RoomAccessRule(Protocol):
     """The waiting rooms in front of sales."""
 
-    def admission_of(self, person: Person, sale: int, shown: str | None) -> Admission | None:
+    def admission_of(self, person: Person, sale: int, shown: str | None) -> RoomAdmission | None:
         """What a pass says for this person, or none where the sale has no waiting room."""
         ...
 
 
-class NoDoors:
+class NoRoomAccess:
     """Where there are no waiting rooms."""
 
     def admission_of(self, _person: Person, _sale: int, _shown: str | None) -> None:
@@ -47,7 +47,7 @@ class HoldService:
 
     Args:
         stopped_by: why no new holds are taken at the moment, whatever the sale, if they are not.
-        doors: looked at by every new hold; whether a pass is still live is for the rules to say.
+        access: looked at by every new hold; whether a pass is still live is for the rules to say.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class HoldService:
         engine: AsyncEngine,
         organisation: int,
         stopped_by: Callable[[], PlaceHoldOutcome | None] = lambda: None,
-        doors: Doors | None = None,
+        access: RoomAccessRule | None = None,
     ) -> None:
         self._lanes = lanes
         self._engine = engine
         self._organisation = organisation
         self._stopped_by = stopped_by
-        self._doors = doors or NoDoors()
+        self._access = access or NoRoomAccess()
 
     def place(
         self,
@@ -83,7 +83,7 @@ class HoldService:
                 seats=request.seats,
                 products=tuple([(q.product, q.quantity) for q in request.products]),
                 request_digest=request_digest(request),
-                admission=self._doors.admission_of(person, sale, shown),
+                admission=self._access.admission_of(person, sale, shown),
                 is_guest=person.issuer == GUEST_ISSUER,
             )
         )

@@ -11,9 +11,9 @@ from sunseo.core.clock import Instant
 from sunseo.engine.batch import BatchFlush
 from sunseo.engine.part import Batch, Command, Part, Read, Share, Write
 from sunseo.engine.streams import Stream
-from sunseo.postgres.arrays import array_of, array_of_texts
+from sunseo.postgres.pipelined.arrays import array_of, array_of_texts
+from sunseo.postgres.pipelined.statements import Columns, Row, Sessions, Statement
 from sunseo.postgres.queries import load_queries
-from sunseo.postgres.statements import Columns, Row, Sessions, Statement
 
 QUERIES = load_queries("sunseo.checkout")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from sunseo.booking.commands import SaleKey
-from sunseo.booking.hall import HoldState, SaleState
+from sunseo.booking.inventory import HoldState, SaleState
 from sunseo.checkout.commands import PlaceOrder, PlaceOrderOutcome
 from sunseo.core.clock import Instant, to_millis
 from sunseo.journal.events import OrderConfirmed

@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.checkout.bodies import OrderRequest
 from sunseo.checkout.commands import PlaceOrder
-from sunseo.checkout.doors import RoomDoors
 from sunseo.checkout.part import order_of
+from sunseo.checkout.room_access import RoomAccess
 from sunseo.checkout.rules import Order
 from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.engine.entry import Answer
@@ -29,12 +29,12 @@ class OrderService:
         lanes: EngineLanes,
         engine: AsyncEngine,
         organisation: int,
-        doors: RoomDoors | None = None,
+        access: RoomAccess | None = None,
     ) -> None:
         self._lanes = lanes
         self._engine = engine
         self._organisation = organisation
-        self._doors = doors
+        self._access = access
 
     def place(
         self, person: Person, key: str, sale: int, request: OrderRequest
@@ -53,8 +53,8 @@ class OrderService:
 
     def give_back(self, person: Person, sale: int, shown: str | None) -> None:
         """Give back the slot of the pass that she has shown with an order which stands."""
-        if self._doors is not None and shown is not None:
-            self._doors.release(person, sale, shown)
+        if self._access is not None and shown is not None:
+            self._access.release(person, sale, shown)
 
     async def own(
         self, person: Person, sale: int, order: UUID | None = None

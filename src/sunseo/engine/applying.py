@@ -21,7 +21,7 @@ import msgspec
 
 from sunseo.core.clock import Monotonic
 from sunseo.core.later import Fault, Reason
-from sunseo.engine.entry import Defer, Entry, Flush, LaneMeter, Turn
+from sunseo.engine.entry import Defer, Entry, Flush, FlushTurn, LaneMeter
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -110,7 +110,7 @@ class Applier(Generic[C, R]):
         self.began = 0.0
         self.recent_s = 0.0
 
-    async def attempt(self, entries: Sequence[Entry[C, R]], turn: Turn) -> Tried[C, R]:
+    async def attempt(self, entries: Sequence[Entry[C, R]], turn: FlushTurn) -> Tried[C, R]:
         """Flush once, never cancelled by a caller, and torn loose by the watchdog when it hangs.
 
         Raises:
@@ -220,7 +220,7 @@ class Applier(Generic[C, R]):
         self, part: list[Entry[C, R]], rest: list[list[Entry[C, R]]]
     ) -> Tried[C, R] | Exception:
         try:
-            return await self.attempt(part, Turn())
+            return await self.attempt(part, FlushTurn())
         except asyncio.CancelledError:
             self.give_up([part, *reversed(rest)])
             raise

@@ -24,7 +24,7 @@ from typing import Any
 import asyncpg
 
 from sunseo.core.clock import Instant
-from sunseo.engine.entry import Defer, Missed, Turn
+from sunseo.engine.entry import Defer, FlushTurn, Missed
 from sunseo.engine.part import (
     AskAgain,
     Batch,
@@ -35,11 +35,10 @@ from sunseo.engine.part import (
     Read,
     Share,
 )
-from sunseo.engine.streams import Held, Stream, StreamKind, StreamOrder, held_by
+from sunseo.engine.streams import HeldStream, Stream, StreamKind, StreamOrder, held_by
 from sunseo.journal import store as journal
 from sunseo.postgres.locks import LockOrderError
-from sunseo.postgres.queries import load_queries
-from sunseo.postgres.statements import (
+from sunseo.postgres.pipelined.statements import (
     BEGIN,
     COMMIT,
     ROLLBACK,
@@ -48,6 +47,7 @@ from sunseo.postgres.statements import (
     Sessions,
     Statement,
 )
+from sunseo.postgres.queries import load_queries
 
 QUERIES = load_queries("sunseo.engine")
 
@@ -61,7 +61,7 @@ _LOCKS_OR_CHANGES = re.compile(
 _Answer = PartAnswer | AskAgain | Missed[Command]
 _Answers = Sequence[_Answer]
 _Results = Sequence[PartAnswer | Defer[Command]]
-_ALONE = Turn()
+_ALONE = FlushTurn()
 
 
 class BatchFlush:
@@ -101,7 +101,7 @@ class BatchFlush:
     def abandon(self) -> None:
         self._connection.drop()
 
-    async def __call__(self, commands: Sequence[Command], turn: Turn = _ALONE) -> _Results:
+    async def __call__(self, commands: Sequence[Command], turn: FlushTurn = _ALONE) -> _Results:
         deciding = [self._decider_of(command) for command in commands]
         batch = Batch(commands, self._parts)
         session = await self._connection.session()
@@ -164,7 +164,7 @@ class BatchFlush:
         def hold(answers: Sequence[Columns]) -> None:
             for (kind, _), columns in zip(locks, answers[1:-1], strict=True):
                 for stream in held_by(kind, columns):
-                    if isinstance(stream, Held):
+                    if isinstance(stream, HeldStream):
                         batch.held[stream.stream] = stream
                     else:
                         batch.missed.add(stream)
@@ -218,7 +218,9 @@ class BatchFlush:
         changed = [held for held in batch.held.values() if held.events]
         if writes and not changed:
             raise RuntimeError("rows were changed, and no event says so")
-        entries = [journal.Entry(*held.stream, held.version + 1, held.events) for held in changed]
+        entries = [
+            journal.JournalEntry(*held.stream, held.version + 1, held.events) for held in changed
+        ]
         appends = [journal.append(entries, now)] if entries else []
         return session.send([*writes, *self._order.raises(changed), *appends, COMMIT])
 

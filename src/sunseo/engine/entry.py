@@ -38,7 +38,7 @@ class AheadFailedError(Exception):
     """The batch in front has not been committed: what was decided behind it may be wrong."""
 
 
-class Turn:
+class FlushTurn:
     """A flush's place behind the one in front of it; whoever takes no notice of it runs alone.
 
     Args:
@@ -72,7 +72,7 @@ class Flush(Protocol[C, R_co]):
     """Applies batches. One object serves one lane and owns its connection."""
 
     def __call__(
-        self, commands: Sequence[C], turn: Turn, /
+        self, commands: Sequence[C], turn: FlushTurn, /
     ) -> Awaitable[Sequence[R_co | Defer[C]]]:
         """Apply a batch as one transaction and return one result a command, in order."""
         ...

@@ -28,7 +28,7 @@ from typing import Generic, TypeVar
 from sunseo.core.clock import Monotonic
 from sunseo.core.later import Fault, Reason
 from sunseo.engine.applying import Applier, LaneLimits
-from sunseo.engine.entry import Answer, Defer, Entry, Flush, LaneMeter, SilentMeter, Turn
+from sunseo.engine.entry import Answer, Defer, Entry, Flush, FlushTurn, LaneMeter, SilentMeter
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -251,7 +251,7 @@ class Lane(Generic[C, R]):
     async def _fly(self, flight: _Flight[C, R]) -> None:
         """See a batch through; what it puts off goes to the head of the queue."""
         committed = None if flight.ahead is None else flight.ahead.committed
-        turn = Turn(committed, lambda results: self._sent(flight, results))
+        turn = FlushTurn(committed, lambda results: self._sent(flight, results))
         flight.has_begun = True
         try:
             tried = await self._applier.attempt(flight.entries, turn)

@@ -20,8 +20,8 @@ import msgspec
 
 from sunseo.core.clock import Instant
 from sunseo.core.outcome import Outcome
-from sunseo.engine.streams import Held, Stream
-from sunseo.postgres.statements import Columns, Statement
+from sunseo.engine.streams import HeldStream, Stream
+from sunseo.postgres.pipelined.statements import Columns, Statement
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
@@ -132,7 +132,9 @@ class Batch:
 
     def __init__(self, commands: Sequence[Command], parts: Sequence[Part[Share]]) -> None:
         self.commands = commands
-        self.held: dict[Stream, Held] = {}  # what was had of the streams, once they are locked
+        self.held: dict[
+            Stream, HeldStream
+        ] = {}  # what was had of the streams, once they are locked
         self.missed: set[Stream] = set()  # what somebody else has locked
         self._shares: dict[Part[Share], Share] = {}
         for part in parts:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sunseo.journal.events import Event
-from sunseo.postgres.arrays import array_of
 from sunseo.postgres.locks import Lockable, LockOrderError
-from sunseo.postgres.statements import Columns, Statement, take
+from sunseo.postgres.pipelined.arrays import array_of
+from sunseo.postgres.pipelined.statements import Columns, Statement, take
 
 _WAITING = "FOR NO KEY UPDATE"
 _SKIPPING = f"{_WAITING} SKIP LOCKED"
@@ -62,7 +62,7 @@ class StreamKind(msgspec.Struct, frozen=True):
         return self.lock.replace(_SKIPPING, _WAITING)
 
 
-class Held(msgspec.Struct):
+class HeldStream(msgspec.Struct):
     """A stream that the batch has locked."""
 
     stream: Stream
@@ -99,7 +99,7 @@ class StreamOrder:
             raise LockOrderError(f"streams without a place in the lock order: {sorted(wanted)}")
         return locks
 
-    def raises(self, held: Sequence[Held]) -> list[Statement]:
+    def raises(self, held: Sequence[HeldStream]) -> list[Statement]:
         """What raises the versions of these streams by one; one statement a kind."""
         raises = []
         for kind in self._kinds:
@@ -110,7 +110,7 @@ class StreamOrder:
         return raises
 
 
-def held_by(kind: StreamKind, columns: Columns) -> Iterable[Held | Stream]:
+def held_by(kind: StreamKind, columns: Columns) -> Iterable[HeldStream | Stream]:
     """Read what a kind's locking statement has answered; what others have locked is bare."""
     rows = take(columns, "organisation", "number", "version", "is_locked")
     for (organisation, number, version, is_locked), terms in zip(
@@ -118,7 +118,7 @@ def held_by(kind: StreamKind, columns: Columns) -> Iterable[Held | Stream]:
     ):
         stream = Stream(kind.name, organisation, number)
         if version is not None:
-            yield Held(stream, version, terms, [])
+            yield HeldStream(stream, version, terms, [])
         elif is_locked:
             yield stream
 

@@ -7,15 +7,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.core.clock import Instant
 from sunseo.journal.events import Event, encode
-from sunseo.postgres.arrays import array_of, array_of_texts
+from sunseo.postgres.pipelined.arrays import array_of, array_of_texts
+from sunseo.postgres.pipelined.statements import Statement
 from sunseo.postgres.queries import load_cold_queries, load_queries
-from sunseo.postgres.statements import Statement
 
 _QUERIES = load_queries("sunseo.journal")
 _COLD = load_cold_queries("sunseo.journal")
 
 
-class Entry(msgspec.Struct, frozen=True):
+class JournalEntry(msgspec.Struct, frozen=True):
     """All that one transaction has to say of one stream, whose row it has locked."""
 
     kind: str
@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True):
     events: Sequence[Event]
 
 
-def append(entries: Sequence[Entry], now: Instant) -> Statement:
+def append(entries: Sequence[JournalEntry], now: Instant) -> Statement:
     """Write entries in the transaction of the change, which raises the streams' versions, too."""
     return Statement(
         _QUERIES["append_entries"],
@@ -40,7 +40,7 @@ def append(entries: Sequence[Entry], now: Instant) -> Statement:
     )
 
 
-async def append_cold(connection: AsyncConnection, entry: Entry, now: Instant) -> None:
+async def append_cold(connection: AsyncConnection, entry: JournalEntry, now: Instant) -> None:
     """Write an operator's entry; the stream is locked and its version was raised to the entry's."""
     await connection.execute(
         _COLD["append_entry"],

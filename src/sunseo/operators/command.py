@@ -13,7 +13,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.operators.keys import KeptKey, create_key, list_keys, revoke_key
-from sunseo.postgres.existing import current_database
+from sunseo.postgres.address.existing import current_database
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.settings import load_settings
 

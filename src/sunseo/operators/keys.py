@@ -15,10 +15,10 @@ from unicodedata import is_normalized
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from sunseo.identity.operator_keys import new_operator_key
 from sunseo.operators import audit
 from sunseo.postgres.clock import read_clock
 from sunseo.postgres.queries import load_cold_queries
-from sunseo.web.operators import new_operator_key
 
 NAME_CHARACTERS_MAX = 200
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from sunseo.postgres.address import Address, Host
-from sunseo.postgres.passfile import password_for
-from sunseo.postgres.tls import tls_context
+from sunseo.postgres.address.address import Address, Host
+from sunseo.postgres.address.passfile import password_for
+from sunseo.postgres.address.tls import tls_context
 
 _KEEPALIVE_OPTIONS = {
     "keepalives_idle": "TCP_KEEPIDLE",

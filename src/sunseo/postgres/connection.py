@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from sunseo.postgres.address import read_address
+from sunseo.postgres.address.address import read_address
 from sunseo.postgres.connect import connect
 from sunseo.postgres.errors import trouble_of
 from sunseo.postgres.locks import Lockable, LockLadder

@@ -49,7 +49,7 @@ class UnknownSchemaError(RuntimeError):
     """A newer version has been here. Its text is one line."""
 
 
-class Step(NamedTuple):
+class MigrationStep(NamedTuple):
     """One migration, and what it is for."""
 
     revision: str
@@ -61,7 +61,7 @@ def is_known(revision: str) -> bool:
     return revision in {step.revision for step in _steps()}
 
 
-def steps_after(revision: str | None) -> list[Step]:
+def steps_after(revision: str | None) -> list[MigrationStep]:
     """What is still to be applied to a database at a revision, in order.
 
     Raises:
@@ -78,11 +78,11 @@ def steps_after(revision: str | None) -> list[Step]:
     return steps[places[0] + 1 :]
 
 
-def _steps() -> list[Step]:
+def _steps() -> list[MigrationStep]:
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - see the module
 
     scripts = ScriptDirectory.from_config(_config()).walk_revisions()
-    return [Step(script.revision, script.doc) for script in scripts][::-1]
+    return [MigrationStep(script.revision, script.doc) for script in scripts][::-1]
 
 
 async def applied_revision(connection: AsyncConnection) -> str | None:

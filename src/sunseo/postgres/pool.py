@@ -11,7 +11,7 @@ from sqlalchemy import QueuePool, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from sunseo.postgres.address import read_address
+from sunseo.postgres.address.address import read_address
 from sunseo.postgres.connect import Connection, connect
 from sunseo.postgres.errors import trouble_of
 

@@ -4,9 +4,9 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from sunseo.postgres.address.pooler import INSTEAD, warning_of
 from sunseo.postgres.errors import Trouble, outage_of, trouble_of
 from sunseo.postgres.migrate import applied_revision
-from sunseo.postgres.pooler import INSTEAD, warning_of
 
 _BACKEND = text("SELECT pg_backend_pid()")
 

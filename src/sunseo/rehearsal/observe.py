@@ -173,7 +173,7 @@ FLUSHES_WITHIN = "flushes_within"
 WATCHED: Mapping[str, str] = {
     "sunseo_http_requests_total": "requests",
     "sunseo_http_requests_shed_total": "shed",
-    "sunseo_http_requests_under_way": "under_way",
+    "sunseo_http_requests_in_flight": "under_way",
     "sunseo_http_request_seconds_sum": "request_s",
     "sunseo_http_request_seconds_count": "requests_timed",
     "sunseo_lane_wait_seconds_sum": "lane_wait_s",

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from io import BytesIO
 
-from sunseo.room.networks import address_of
+from sunseo.core.networks import address_of
 
 BYTES_MAX = 1 << 30  # unpacked; a day of a large shop
 DAY_S = 86_400.0  # what is replayed has a day at most, as all arrivals do

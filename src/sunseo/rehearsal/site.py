@@ -16,11 +16,11 @@ import time
 import msgspec
 
 from sunseo.core.processes import exit_with_parent
+from sunseo.gate.asgi import Receive, Scope, Send, WaitingRoomMiddleware
+from sunseo.gate.policy import BypassRules
+from sunseo.gate.sender import SignalOptions
 from sunseo.rehearsal.scenario import Site
-from sunseo.room.gate.asgi import Receive, Scope, Send, WaitingRoomMiddleware
-from sunseo.room.gate.courier import Signals
-from sunseo.room.gate.policy import BypassRules
-from sunseo.web.single import serve_alone
+from sunseo.web.server.single import serve_alone
 
 CONNECTIONS_MAX = 4096
 TALLY = "/tally"  # not guarded; for whoever rehearses
@@ -103,7 +103,7 @@ async def _serve(terms: SiteTerms) -> None:
         keys=terms.keys,
         sunseo_url=terms.sunseo_url,
         bypass=BypassRules(paths=(TALLY,)),
-        signals=Signals(terms.operator_key, terms.site.target_s),
+        signals=SignalOptions(terms.operator_key, terms.site.target_s),
     )
     await serve_alone(guarded, "127.0.0.1", terms.port, connections_max=CONNECTIONS_MAX)
 

@@ -4,13 +4,13 @@ from collections import Counter
 from math import isfinite
 
 from sunseo.engine.entry import Answer
-from sunseo.room.board import RoomBoard, RoomView
-from sunseo.room.commands import RoomCommand
-from sunseo.room.controller import StepReport
-from sunseo.room.halted import HALTED
-from sunseo.room.health import SiteHealth
-from sunseo.room.lanes import RoomStore, StoreAnswer
-from sunseo.room.streams import Streams
+from sunseo.room.board.board import RoomBoard, RoomView
+from sunseo.room.board.halted import HALTED
+from sunseo.room.board.streams import Streams
+from sunseo.room.line.commands import RoomCommand
+from sunseo.room.line.lanes import RoomStore, StoreAnswer
+from sunseo.room.pacing.controller import StepReport
+from sunseo.room.pacing.health import SiteHealth
 from sunseo.telemetry.metrics import Metrics
 
 HEALTH_SHOWN_MAX = 10.0  # ten times better than needed, or nobody measures: it is all the same

@@ -2,7 +2,7 @@
 
 State       A list of lines, and one thread that sleeps until there are some.
 Guarantee   `write` never blocks and costs well under a microsecond. Lines come out in order, whole,
-            within `flush_interval_s`, at once after `hurry`, and all of them by `close`.
+            within `flush_interval_s`, at once after `flush_now`, and all of them by `close`.
 Clock       The thread's own sleep.
 On failure  When nobody reads the log (a full pipe), `lines_max` lines wait and further ones are
             dropped and counted, and so is what a full disk or a terminal that is gone does not
@@ -57,7 +57,7 @@ class LineWriter:
         if self._idle:
             self._wake()
 
-    def hurry(self) -> None:
+    def flush_now(self) -> None:
         """Have what waits written now, not at the end of the interval."""
         self._urgent.set()
 

@@ -72,7 +72,7 @@ class Logs:
         """Write the line of one request; an error's line is not kept waiting."""
         self.writer.write(_encode(line) + b"\n")
         if line.level == "error":
-            self.writer.hurry()
+            self.writer.flush_now()
 
     def bridge(self) -> None:
         """Send what libraries log with the standard library (uvicorn, asyncio) the same way."""
@@ -104,7 +104,7 @@ class _Sink:
     def __init__(self, writer: LineWriter, name: str | None = None) -> None:
         self.name = name
         self._write = writer.write
-        self._hurry = writer.hurry
+        self._flush_now = writer.flush_now
 
     def debug(self, line: bytes) -> None:
         self._write(line)
@@ -113,7 +113,7 @@ class _Sink:
 
     def warning(self, line: bytes) -> None:
         self._write(line)
-        self._hurry()
+        self._flush_now()
 
     error = critical = exception = fatal = warn = warning
     msg = debug

@@ -141,8 +141,8 @@ class Metrics:
             "method",
             "route",
         )
-        self.http_under_way = self._gauge(
-            "http_requests_under_way", "Requests being worked on at this moment.", "livesum"
+        self.http_in_flight = self._gauge(
+            "http_requests_in_flight", "Requests being worked on at this moment.", "livesum"
         )
         self.http_shed = self._counter(
             "http_requests_shed",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sunseo.core.later import Fault
 from sunseo.postgres.errors import fault_of, sqlstate_class_of, trouble_of
-from sunseo.telemetry.complaints import Complaints
+from sunseo.telemetry.log_throttle import LogThrottle
 from sunseo.telemetry.metrics import Metrics
 
 UNAVAILABLE, AGAIN = "database_unavailable", "database_available_again"
@@ -28,12 +28,12 @@ class Troubles:
         self._metrics = metrics
         self._say = say
         self._place = place
-        self._complaints = Complaints(say)
+        self._throttle = LogThrottle(say)
 
     def judge(self, error: Exception) -> Fault:
         """Note what a flush ran into, and say whose fault it is."""
         self._metrics.database_errors.labels(sqlstate_class_of(error)).inc()
-        self._complain("flush_failed", error)
+        self._log("flush_failed", error)
         return fault_of(error)
 
     def note_failure(self, loop: str, error: Exception) -> None:
@@ -41,23 +41,23 @@ class Troubles:
         self._metrics.loop_failures.labels(loop).inc()
         if trouble_of(error) is not None:
             self._metrics.database_errors.labels(sqlstate_class_of(error)).inc()
-        self._complain("loop_failed", error, loop=loop)
+        self._log("loop_failed", error, loop=loop)
 
     @property
     def is_away(self) -> bool:
         """Whether that is what was last said of the database."""
-        return self._complaints.has(UNAVAILABLE)
+        return self._throttle.has(UNAVAILABLE)
 
     def note_answer(self) -> None:
         """Note that the database takes our work, and say so where it did not."""
-        if self._complaints.take_back(UNAVAILABLE):
+        if self._throttle.take_back(UNAVAILABLE):
             self._say(AGAIN, database=self._place)
 
-    def _complain(self, event: str, error: Exception, **about: str) -> None:
+    def _log(self, event: str, error: Exception, **about: str) -> None:
         trouble = trouble_of(error)
         if trouble is None or not trouble.goes_with_connection:
-            self._complaints.complain(event, error, **about)
+            self._throttle.log(event, error, **about)
             return
-        self._complaints.complain(
+        self._throttle.log(
             UNAVAILABLE, error, same=trouble.name, database=self._place, trouble=trouble.value
         )

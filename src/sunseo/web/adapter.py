@@ -10,34 +10,34 @@ import msgspec
 from starlette.types import Receive
 
 from sunseo.telemetry.metrics import RouteMetrics
-from sunseo.web.auth import IDENTIFY, Authenticator, names_operator
-from sunseo.web.bodies import BodyReader
+from sunseo.web.authentication import Authentication
 from sunseo.web.endpoint import (
     Answer,
     Auth,
+    BodyStream,
     Call,
     Endpoint,
     Header,
     LaneHandler,
     Record,
     Reply,
-    Stream,
 )
-from sunseo.web.limits import announced_length, read_body, refuse_too_large
-from sunseo.web.paths import Template
-from sunseo.web.queries import FormReader, QueryReader
-from sunseo.web.requests import (
+from sunseo.web.input.bodies import BodyReader
+from sunseo.web.input.paths import Template
+from sunseo.web.input.queries import FormReader, QueryReader
+from sunseo.web.input.requests import (
     Headers,
     idempotency_key_of,
     refuse_other_forms,
     refuse_other_media,
 )
+from sunseo.web.limits import announced_length, read_body, refuse_too_large
 
 _encode = msgspec.json.Encoder().encode
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 _NO_STORE: Header = (b"cache-control", b"no-store")
 
-Rendered = tuple[int, list[Header], bytes | Stream]
+Rendered = tuple[int, list[Header], bytes | BodyStream]
 """Status, headers and body of a response."""
 
 
@@ -52,7 +52,7 @@ class Adapter:
         self,
         endpoint: Endpoint,
         template: Template,
-        authenticator: Authenticator,
+        authentication: Authentication,
         metrics: RouteMetrics,
         body_bytes_max: int,
     ) -> None:
@@ -61,8 +61,12 @@ class Adapter:
         self.metrics = metrics
         self.route = template.path
         self._template = template
-        self._authenticator = authenticator
-        self._identify = IDENTIFY.get(endpoint.auth)
+        self._authentication = authentication
+        self._identify = {
+            Auth.OPTIONAL_PERSON: authentication.identify_known_person,
+            Auth.PERSON: authentication.identify_person,
+            Auth.OPERATOR: authentication.identify_operator,
+        }.get(endpoint.auth)
         self._handler = endpoint.handler
         self._lane: LaneHandler | None = None
         if isinstance(endpoint.handler, LaneHandler) and endpoint.auth is Auth.PERSON:
@@ -87,7 +91,7 @@ class Adapter:
         """
         self._read_path(call)
         if self._identify is not None:
-            await self._identify(self._authenticator, call, call.headers.get(b"authorization"))
+            await self._identify(call, call.headers.get(b"authorization"))
         self._read_head(call, query_string)
         if self._body is not None:
             announced = self._announced(call.headers)
@@ -98,7 +102,7 @@ class Adapter:
 
     def lane_for(self, headers: Headers) -> LaneHandler | None:
         """The handler, where nothing but a lane has to be waited for; `read` first."""
-        if self._lane is None or names_operator(headers.get(b"authorization")):
+        if self._lane is None or self._authentication.may_ask_store(headers.get(b"authorization")):
             return None
         return self._lane
 
@@ -109,7 +113,7 @@ class Adapter:
             ProblemError: the request cannot be handed to the handler.
         """
         self._read_path(call)
-        self._authenticator.recognise_person(call, call.headers.get(b"authorization"))
+        self._authentication.recognise_person(call, call.headers.get(b"authorization"))
         self._read_head(call, query_string)
         if self._body is not None:
             self._announced(call.headers)
@@ -123,10 +127,10 @@ class Adapter:
         body = reply.body
         if body is None:
             headers = list(self._headers[1:])
-            encoded: bytes | Stream = b""
+            encoded: bytes | BodyStream = b""
         else:
             headers = list(self._headers)
-            encoded = body if isinstance(body, bytes | Stream) else _encode(body)
+            encoded = body if isinstance(body, bytes | BodyStream) else _encode(body)
         for header in reply.headers:
             if header[0] in (b"content-type", b"cache-control"):
                 headers = [known for known in headers if known[0] != header[0]]

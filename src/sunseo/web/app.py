@@ -21,9 +21,9 @@ from starlette.types import Receive, Scope, Send
 from sunseo.telemetry.logs import Logs, RequestLine, now
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.adapter import Adapter, Rendered
-from sunseo.web.auth import Authenticator
-from sunseo.web.crossing import CROSS_ORIGIN_HEADERS, preflight_headers
-from sunseo.web.descriptions import describe
+from sunseo.web.authentication import Authentication
+from sunseo.web.cors import CROSS_ORIGIN_HEADERS, preflight_headers
+from sunseo.web.description.descriptions import describe
 from sunseo.web.endpoint import (
     Answer,
     Call,
@@ -34,10 +34,10 @@ from sunseo.web.endpoint import (
     Refusal,
     Urgency,
 )
-from sunseo.web.exchange import Exchange, respond
-from sunseo.web.limits import ClientGoneError, Limits, Patrol
-from sunseo.web.pages import PAGE_HEADERS
-from sunseo.web.paths import PathTable
+from sunseo.web.input.paths import PathTable
+from sunseo.web.input.requests import refuse_odd_headers, request_id_of
+from sunseo.web.limits import ClientGoneError, InFlightLimiter, Limits
+from sunseo.web.page_headers import PAGE_HEADERS
 from sunseo.web.problems import (
     INTERNAL_ERROR,
     NO_SUCH_PATH,
@@ -45,7 +45,7 @@ from sunseo.web.problems import (
     TOO_SLOW,
     TOOK_TOO_LONG,
     UNAVAILABLE,
-    Catalogue,
+    ProblemCatalogue,
     ProblemError,
     ProblemType,
     UnavailableError,
@@ -54,8 +54,8 @@ from sunseo.web.problems import (
     type_of,
 )
 from sunseo.web.raw import RawAnswer, RawAnswers
-from sunseo.web.requests import refuse_odd_headers, request_id_of
 from sunseo.web.routing import paths_of
+from sunseo.web.server.exchange import Exchange, respond
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 OutageOf = Callable[[Exception], str | None]
@@ -72,7 +72,7 @@ _NOWHERE = "-"  # the route of requests that found none; a path may hold anythin
 
 def build_app(
     endpoints: Iterable[Endpoint],
-    authenticator: Authenticator,
+    authentication: Authentication,
     *,
     limits: Limits,
     metrics: Metrics,
@@ -86,7 +86,7 @@ def build_app(
 
     Args:
         endpoints: of all capabilities; `/openapi.json` and `/problems/{code}` are added.
-        authenticator: knows persons and operators.
+        authentication: knows persons and operators.
         limits: what a request may take.
         metrics: of this process.
         logs: of this process.
@@ -101,11 +101,11 @@ def build_app(
         TypeError: a request struct lets unknown or unbounded values in.
     """
     table = list(endpoints)
-    catalogue = Catalogue.of(table)
+    catalogue = ProblemCatalogue.of(table)
     table += describe(table, catalogue)
     return App(
         table,
-        authenticator,
+        authentication,
         limits=limits,
         metrics=metrics,
         logs=logs,
@@ -122,7 +122,7 @@ class App:
     def __init__(
         self,
         table: list[Endpoint],
-        authenticator: Authenticator,
+        authentication: Authentication,
         *,
         limits: Limits,
         metrics: Metrics,
@@ -136,7 +136,7 @@ class App:
         self._raw = raw
         self._limits = limits
         self._outage_of = outage_of
-        self._patrol = Patrol(limits, metrics.http_under_way.set)
+        self._limiter = InFlightLimiter(limits, metrics.http_in_flight.set)
         self._logs = logs
         self._logger = logs.logger("web")
         self._shed = {
@@ -146,7 +146,7 @@ class App:
         self._unrouted = metrics.route(_NOWHERE, _NOWHERE)
         self._lifespan = Router(lifespan=lifespan).lifespan
         self._pid = logs.pid
-        self._paths = PathTable(paths_of(table, authenticator, limits, metrics).values())
+        self._paths = PathTable(paths_of(table, authentication, limits, metrics).values())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -213,17 +213,17 @@ class App:
         try:
             self._refuse_surplus(exchange.adapter)
             if task is not None:  # an ASGI server without tasks cannot be patrolled
-                self._patrol.enter(record, task)
+                self._limiter.enter(record, task)
             query_string = exchange.call.scope["query_string"]
             self._render(exchange, await exchange.adapter.answer(exchange.call, query_string, body))
         except asyncio.CancelledError:
             if not record.expired or task is None or task.uncancel() > 0:
-                raise  # not our patrol's doing
+                raise  # not our limiter's doing
             self._fail(exchange, _out_of_time(record))
         except Exception as error:  # noqa: BLE001 - the outer edge: whatever it is, it is answered
             self._fail(exchange, error)
         finally:
-            self._patrol.leave(record)
+            self._limiter.leave(record)
 
     def submit(
         self, exchange: Exchange, lane: LaneHandler, body: bytes
@@ -241,18 +241,18 @@ class App:
         except Exception as error:  # noqa: BLE001 - the outer edge, as in `answer`
             self._fail(exchange, error)
             return None
-        self._patrol.enter(exchange.record, heard)
+        self._limiter.enter(exchange.record, heard)
         return heard
 
     def hear(self, exchange: Exchange, lane: LaneHandler, heard: asyncio.Future[Any]) -> bool:
         """Answer with what a lane has said, unless it was cut off: then there is no answer."""
         record = exchange.record
-        self._patrol.leave(record)
+        self._limiter.leave(record)
         try:
             self._render(exchange, lane.reply(exchange.call, heard.result()))
         except asyncio.CancelledError:
             if not record.expired:
-                return False  # not our patrol's doing
+                return False  # not our limiter's doing
             self._fail(exchange, _out_of_time(record))
         except Exception as error:  # noqa: BLE001 - the outer edge, as in `answer`
             self._fail(exchange, error)
@@ -275,13 +275,13 @@ class App:
             raise ProblemError(NO_SUCH_PATH)
         template, methods, _ = found
         record.route = template.path
-        crossing = methods.from_other_sites()
-        if not crossing:
+        allowed = methods.from_other_sites()
+        if not allowed:
             raise methods.refuse("OPTIONS")
-        return 204, preflight_headers(crossing), b""
+        return 204, preflight_headers(allowed), b""
 
     def _refuse_surplus(self, adapter: Adapter) -> None:
-        if not self._patrol.has_room(adapter.urgency):
+        if not self._limiter.has_room(adapter.urgency):
             self._shed[adapter.urgency]()
             raise ProblemError(OVERLOADED)
 
@@ -391,7 +391,7 @@ def _ms(seconds: float) -> float:
 
 
 def _out_of_time(record: Record) -> ProblemError:
-    """What the patrol has ended."""
+    """What the limiter has ended."""
     if record.reading:
         return ProblemError(TOO_SLOW, headers=((b"connection", b"close"),))
     return ProblemError(TOOK_TOO_LONG)

@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from sunseo.web.endpoint import Call, Header, Reply, Stream
+from sunseo.web.endpoint import BodyStream, Call, Header, Reply
 
 SHELF_BYTES_MAX = 64 * 1024 * 1024  # in each worker: a dozen halls of 50,000 seats
 COMPRESSED_FROM = 1024  # bytes; less fits into one packet anyway
@@ -69,8 +69,8 @@ def document_of(body: bytes, tag: str | None = None) -> Document:
     return Document(body, packed, tag or sha256(body).hexdigest()[:32])
 
 
-def _in_parts(body: bytes) -> bytes | Stream:
-    return body if len(body) <= PART_BYTES else Stream(_parts(body), len(body))
+def _in_parts(body: bytes) -> bytes | BodyStream:
+    return body if len(body) <= PART_BYTES else BodyStream(_parts(body), len(body))
 
 
 async def _parts(body: bytes) -> AsyncGenerator[bytes, None]:
@@ -84,14 +84,14 @@ def etag_of(tag: str, *, packed: bool) -> str:
     return f'"{tag}-gzip"' if packed else f'"{tag}"'
 
 
-class Kept(Protocol):
+class KeptDocument(Protocol):
     @property
     def size(self) -> int:
         """Bytes."""
         ...
 
 
-K = TypeVar("K", bound=Kept)
+K = TypeVar("K", bound=KeptDocument)
 
 
 class Shelf(Generic[K]):

@@ -173,7 +173,7 @@ Header = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class BodyStream:
     """A body that is sent in parts, since all of it would be too much to hold.
 
     Args:
@@ -197,7 +197,7 @@ class Reply(msgspec.Struct, frozen=True):
     """
 
     status: int | None = None
-    body: msgspec.Struct | Sequence[msgspec.Struct] | bytes | Stream | None = None
+    body: msgspec.Struct | Sequence[msgspec.Struct] | bytes | BodyStream | None = None
     headers: Sequence[Header] = ()
     outcome: Outcome | None = None
 

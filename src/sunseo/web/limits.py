@@ -120,35 +120,35 @@ def _too_large(limit: int) -> ProblemError:
     )
 
 
-class Patrol:
+class InFlightLimiter:
     """Knows what is under way, decides who may come in and ends what takes too long."""
 
     def __init__(self, limits: Limits, on_sweep: Callable[[int], object] | None = None) -> None:
         self._limits = limits
         self._on_sweep = on_sweep
-        self._under_way: dict[Record, Future[Any]] = {}
+        self._in_flight: dict[Record, Future[Any]] = {}
         self._sweep_due = False
         self._seats = {urgency: limits.concurrency_max * urgency.value for urgency in Urgency}
 
     def __len__(self) -> int:
-        return len(self._under_way)
+        return len(self._in_flight)
 
     def has_room(self, urgency: Urgency) -> bool:
-        return len(self._under_way) < self._seats[urgency]
+        return len(self._in_flight) < self._seats[urgency]
 
     def enter(self, record: Record, answer: Future[Any]) -> None:
         """Watch over a request: cancelling `answer`, a task or a lane's future, ends it."""
-        self._under_way[record] = answer
+        self._in_flight[record] = answer
         if not self._sweep_due:
             self._sweep_due = True
             asyncio.get_running_loop().call_later(SWEEP_INTERVAL_S, self._sweep_on_time)
 
     def leave(self, record: Record) -> None:
-        self._under_way.pop(record, None)
+        self._in_flight.pop(record, None)
 
     def sweep(self, now: float) -> None:
         """Cancel what is past its time. `now` is monotonic, as `Record.started` is."""
-        for record, answer in self._under_way.items():
+        for record, answer in self._in_flight.items():
             age = now - record.started
             if age < self._limits.body_timeout_s:
                 return  # oldest first: nobody behind is older
@@ -160,7 +160,7 @@ class Patrol:
     def _sweep_on_time(self) -> None:
         self.sweep(time.monotonic())
         if self._on_sweep is not None:
-            self._on_sweep(len(self._under_way))
-        self._sweep_due = bool(self._under_way)
+            self._on_sweep(len(self._in_flight))
+        self._sweep_due = bool(self._in_flight)
         if self._sweep_due:
             asyncio.get_running_loop().call_later(SWEEP_INTERVAL_S, self._sweep_on_time)

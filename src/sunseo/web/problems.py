@@ -242,14 +242,14 @@ class ConflictingProblemsError(ValueError):
     """Two outcomes share a code but not a status; the server does not start."""
 
 
-class Catalogue:
+class ProblemCatalogue:
     """Every problem that this server can answer with, by code."""
 
     def __init__(self, types: Iterable[ProblemType]) -> None:
         self._types = {problem.code: problem for problem in types}
 
     @classmethod
-    def of(cls, endpoints: Iterable[Endpoint]) -> "Catalogue":
+    def of(cls, endpoints: Iterable[Endpoint]) -> "ProblemCatalogue":
         types = {problem.code: problem for problem in WEB_PROBLEMS}
         for endpoint in endpoints:
             for outcome in endpoint.refusals():

@@ -2,10 +2,10 @@
 
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.adapter import Adapter, refuse_wrong_row
-from sunseo.web.auth import Authenticator
+from sunseo.web.authentication import Authentication
 from sunseo.web.endpoint import Endpoint
+from sunseo.web.input.paths import Template
 from sunseo.web.limits import Limits
-from sunseo.web.paths import Template
 from sunseo.web.problems import METHOD_NOT_ALLOWED, ProblemError
 
 
@@ -25,8 +25,8 @@ class Methods:
 
     def from_other_sites(self) -> str:
         """The methods that pages of other sites may use."""
-        crossing = (m for m, adapter in self.adapters.items() if adapter.endpoint.cross_origin)
-        return ", ".join(sorted(crossing))
+        allowed = (m for m, adapter in self.adapters.items() if adapter.endpoint.cross_origin)
+        return ", ".join(sorted(allowed))
 
     def refuse(self, method: str) -> ProblemError:
         allow = ", ".join(sorted(self.adapters))
@@ -39,7 +39,7 @@ class Methods:
 
 
 def paths_of(
-    table: list[Endpoint], authenticator: Authenticator, limits: Limits, metrics: Metrics
+    table: list[Endpoint], authentication: Authentication, limits: Limits, metrics: Metrics
 ) -> dict[str, tuple[Template, Methods]]:
     paths: dict[str, tuple[Template, Methods]] = {}
     names: set[str] = set()
@@ -52,5 +52,5 @@ def paths_of(
             Template(endpoint.path).path, (Template(endpoint.path), Methods())
         )
         route = metrics.route(endpoint.method, template.path)
-        methods.add(Adapter(endpoint, template, authenticator, route, limits.body_bytes_max))
+        methods.add(Adapter(endpoint, template, authentication, route, limits.body_bytes_max))
     return paths

@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from sunseo.postgres.embedded import State
+from sunseo.postgres.embedded import ServerState
 from sunseo.postgres.embedded.error import EmbeddedServerError
 from tests.acceptance.embedded.supervisors import (
     CUT,
@@ -138,7 +138,7 @@ def test_disk_that_fills_up_while_running(small_disk: Path) -> None:
         await_end(pid)
         with pytest.raises(EmbeddedServerError, match="the disk is full"):
             server.ensure_running(give_up_on_failure=True)
-        assert server.state is State.FAILED
+        assert server.state is ServerState.FAILED
 
         ballast.unlink()
         kept = {number for (number,) in query(server.ensure_running(PATIENCE_S), KEPT)}

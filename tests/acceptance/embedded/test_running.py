@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from sunseo.postgres.embedded import EmbeddedServer, State
+from sunseo.postgres.embedded import EmbeddedServer, ServerState
 from sunseo.postgres.embedded.binaries import find_binaries
 from sunseo.postgres.embedded.error import EmbeddedServerError
 from sunseo.postgres.embedded.orphans import processes_in
@@ -38,7 +38,7 @@ def test_rows_are_there_after_a_stop_and_a_start(fresh: Path) -> None:
     assert server.pid is not None
     query(dsn, "CREATE TABLE kept AS SELECT 7 AS number")
     server.stop()
-    assert server.state is State.STOPPED
+    assert server.state is ServerState.STOPPED
     assert processes_in(server.layout.cluster) == []
     assert not socket_folder(dsn).exists()
 

@@ -12,16 +12,16 @@ import jwt
 import msgspec
 
 from sunseo.core.outcome import Kind, Outcome
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.operator_keys import OperatorKeys, new_operator_key
+from sunseo.identity.persons import GuestIssuer, Persons, SharedSecretVerifier
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
-from sunseo.web.fields import Moment, Name, Number32
+from sunseo.web.input.fields import Moment, Name, Number32
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys, new_operator_key
-from sunseo.web.persons import GuestIssuer, Persons, SharedSecretVerifier
 from sunseo.web.problems import UnavailableError
 
 SECRET = b"a secret of at least 32 bytes!!!"

@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from sunseo.web.endpoint import Record, Refusal, Reply
-from sunseo.web.limits import Limits, Patrol
+from sunseo.web.limits import InFlightLimiter, Limits
 from sunseo.web.problems import (
     WEB_PROBLEMS,
     UnavailableError,
@@ -247,15 +247,15 @@ def test_retry_after_is_spread() -> None:
 
 
 async def test_handler_past_its_time_is_answered_503() -> None:
-    """The patrol cancels a handler that takes too long, and the answer says it is not known."""
+    """The limiter cancels a handler that takes too long, and the answer says it is not known."""
     shop = Shop()
     (waiting,) = await fill(shop, 1)
 
-    shop.app._patrol.sweep(time.monotonic() + 25)
+    shop.app._limiter.sweep(time.monotonic() + 25)
     response = await waiting
 
     assert (response.status, response.json["outcome"]) == (503, "took_too_long")
-    assert len(shop.app._patrol) == 0
+    assert len(shop.app._limiter) == 0
 
 
 async def test_body_past_its_time_is_answered_408() -> None:
@@ -284,9 +284,9 @@ async def test_body_past_its_time_is_answered_408() -> None:
     }
     task = asyncio.ensure_future(shop.app(scope, receive, send))
     await asked.wait()
-    shop.app._patrol.sweep(time.monotonic() + 9)
+    shop.app._limiter.sweep(time.monotonic() + 9)
     assert not sent
-    shop.app._patrol.sweep(time.monotonic() + 11)
+    shop.app._limiter.sweep(time.monotonic() + 11)
     await task
 
     assert sent[0]["status"] == 408
@@ -294,7 +294,7 @@ async def test_body_past_its_time_is_answered_408() -> None:
 
 
 async def test_outside_cancellation_passes_through() -> None:
-    """A cancellation that is not the patrol's is not answered; the place is free again."""
+    """A cancellation that is not the limiter's is not answered; the place is free again."""
     shop = Shop()
     (waiting,) = await fill(shop, 1)
 
@@ -302,7 +302,7 @@ async def test_outside_cancellation_passes_through() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert len(shop.app._patrol) == 0
+    assert len(shop.app._limiter) == 0
 
 
 async def test_client_that_leaves_is_not_answered() -> None:
@@ -334,15 +334,15 @@ async def test_client_that_leaves_is_not_answered() -> None:
 async def test_patrol_reports_and_rests() -> None:
     """The gauge follows the number under way, and no timer is left when nothing is."""
     seen: list[int] = []
-    patrol = Patrol(Limits(), seen.append)
+    limiter = InFlightLimiter(Limits(), seen.append)
     record = Record("id", "GET", time.monotonic())
-    patrol.enter(record, asyncio.get_running_loop().create_future())
-    patrol._sweep_on_time()
-    patrol.leave(record)
-    patrol._sweep_on_time()
+    limiter.enter(record, asyncio.get_running_loop().create_future())
+    limiter._sweep_on_time()
+    limiter.leave(record)
+    limiter._sweep_on_time()
 
     assert seen == [1, 0]
-    assert not patrol._sweep_due
+    assert not limiter._sweep_due
 
 
 async def test_every_request_is_counted() -> None:

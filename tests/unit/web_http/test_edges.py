@@ -7,7 +7,7 @@ import pytest
 from uvicorn import Config
 
 from sunseo.web.endpoint import Reply
-from sunseo.web.http_protocol import Connections, HttpProtocol
+from sunseo.web.server.http_protocol import Connections, HttpProtocol
 from tests.unit.web_http.shop import Shop, token
 
 HOLDS = "/v1/sales/7/holds"

@@ -11,9 +11,9 @@ import jwt
 import pytest
 
 from sunseo.core.ids import Person
-from sunseo.web.guests import guest_endpoints
-from sunseo.web.operators import OperatorKeys, digest_of, new_operator_key
-from sunseo.web.persons import (
+from sunseo.identity.guests import guest_endpoints
+from sunseo.identity.operator_keys import OperatorKeys, digest_of, new_operator_key
+from sunseo.identity.persons import (
     GUEST_ISSUER,
     Claims,
     GuestIssuer,

@@ -6,15 +6,15 @@ import msgspec
 import pytest
 
 from sunseo.core.outcome import Kind, Outcome
+from sunseo.identity.authenticator import Authenticator
+from sunseo.identity.operator_keys import OperatorKeys
+from sunseo.identity.persons import Persons
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
-from sunseo.web.auth import Authenticator
 from sunseo.web.endpoint import Answer, Call, Endpoint, Refusal, Reply
 from sunseo.web.limits import Limits
-from sunseo.web.operators import OperatorKeys
-from sunseo.web.persons import Persons
 from tests.asgi import ask
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}

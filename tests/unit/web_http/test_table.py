@@ -9,13 +9,13 @@ import pytest
 from sunseo.booking.routes import hold_endpoints
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.telemetry.metrics import Metrics
-from sunseo.web.bodies import UnboundedRequestError, check_request_type
 from sunseo.web.endpoint import Auth, Endpoint, Reply, Urgency
-from sunseo.web.fields import Number32
 from sunseo.web.health import health_endpoints
+from sunseo.web.input.bodies import UnboundedRequestError, check_request_type
+from sunseo.web.input.fields import Number32
+from sunseo.web.input.paths import BadTemplateError, Template
 from sunseo.web.limits import Limits
-from sunseo.web.paths import BadTemplateError, Template
-from sunseo.web.problems import Catalogue, ConflictingProblemsError
+from sunseo.web.problems import ConflictingProblemsError, ProblemCatalogue
 from tests.asgi import Response, ask
 from tests.unit.web_http.shop import Hold, HoldOutcome, Shop
 
@@ -64,7 +64,7 @@ def test_one_code_has_one_status() -> None:
         SEAT_TAKEN = Kind.GONE, "Gone."
 
     with pytest.raises(ConflictingProblemsError):
-        Catalogue.of([row(outcomes=HoldOutcome), row(outcomes=Other)])
+        ProblemCatalogue.of([row(outcomes=HoldOutcome), row(outcomes=Other)])
 
 
 def test_templates_refuse_what_they_do_not_know() -> None:

@@ -13,8 +13,8 @@ import pytest
 from uvicorn import Config
 
 from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, LaneHandler, Reply
-from sunseo.web.http_protocol import Connections, HttpProtocol
 from sunseo.web.limits import Limits
+from sunseo.web.server.http_protocol import Connections, HttpProtocol
 from tests.unit.web_http.shop import HOLD as HOLD_ID
 from tests.unit.web_http.shop import OPERATOR, Hold, HoldOutcome, Shop, refused, token
 
@@ -261,7 +261,7 @@ async def test_a_lane_is_waited_for_without_a_task() -> None:
     shop.waiting[0].set_result("heard")
     assert (await wire.tell()).startswith(b"HTTP/1.1 201 ")
     assert not wire.state.tasks
-    assert len(shop.app._patrol) == 0
+    assert len(shop.app._limiter) == 0
 
 
 async def test_patrol_ends_a_wait_for_a_lane() -> None:
@@ -271,14 +271,14 @@ async def test_patrol_ends_a_wait_for_a_lane() -> None:
     wire = Wire(shop)
     await wire.tell(Case(201).raw)
 
-    shop.app._patrol.sweep(time.monotonic() + 25)
+    shop.app._limiter.sweep(time.monotonic() + 25)
 
     sent = await wire.tell()
     assert sent.startswith(b"HTTP/1.1 503 ")
     assert b'"outcome":"took_too_long"' in sent
     assert not wire.is_closed
     assert shop.waiting[0].cancelled()
-    assert (await wire.tell(Case(201).raw), len(shop.app._patrol)) == (b"", 1)
+    assert (await wire.tell(Case(201).raw), len(shop.app._limiter)) == (b"", 1)
 
 
 async def test_stopping_ends_a_wait_for_a_lane() -> None:
@@ -293,7 +293,7 @@ async def test_stopping_ends_a_wait_for_a_lane() -> None:
 
     assert await wire.tell() == b""
     assert wire.is_closed
-    assert (len(shop.app._patrol), wire.state.tasks) == (0, set())
+    assert (len(shop.app._limiter), wire.state.tasks) == (0, set())
 
 
 async def test_a_client_that_left_is_counted() -> None:

@@ -33,7 +33,7 @@ CGROUP_LIMITS = (
 )
 
 
-class Setting(NamedTuple):
+class ServerSetting(NamedTuple):
     name: str
     value: str
     reason: str
@@ -41,7 +41,7 @@ class Setting(NamedTuple):
 
 def settings(
     binaries: Binaries, socket_folder: Path, cluster: Path, *, durable: bool
-) -> list[Setting]:
+) -> list[ServerSetting]:
     """All settings of one start, in the order in which an operator would ask about them."""
     return [
         *_reach(socket_folder, cluster),
@@ -53,70 +53,98 @@ def settings(
     ]
 
 
-def _reach(socket_folder: Path, cluster: Path) -> Iterable[Setting]:
-    yield Setting("listen_addresses", "", "nothing listens on the network")
-    yield Setting("port", str(PORT), "fixed, so that PGPORT cannot move the socket")
-    yield Setting("unix_socket_directories", str(socket_folder), "a folder that only we may enter")
-    yield Setting("unix_socket_permissions", "0700", "and the socket is as private as its folder")
-    yield Setting("hba_file", str(cluster / HBA), "written anew at every start")
-    yield Setting("ident_file", str(cluster / IDENT), "the folder may have changed its owner")
-    yield Setting("max_connections", "60", "a worker needs a handful; each slot costs memory")
+def _reach(socket_folder: Path, cluster: Path) -> Iterable[ServerSetting]:
+    yield ServerSetting("listen_addresses", "", "nothing listens on the network")
+    yield ServerSetting("port", str(PORT), "fixed, so that PGPORT cannot move the socket")
+    yield ServerSetting(
+        "unix_socket_directories", str(socket_folder), "a folder that only we may enter"
+    )
+    yield ServerSetting(
+        "unix_socket_permissions", "0700", "and the socket is as private as its folder"
+    )
+    yield ServerSetting("hba_file", str(cluster / HBA), "written anew at every start")
+    yield ServerSetting("ident_file", str(cluster / IDENT), "the folder may have changed its owner")
+    yield ServerSetting("max_connections", "60", "a worker needs a handful; each slot costs memory")
 
 
-def _durable(binaries: Binaries) -> Iterable[Setting]:
-    yield Setting("fsync", "on", "an acknowledged seat survives a power cut")
-    yield Setting("synchronous_commit", "on", "an answer leaves only after its commit is on disk")
-    yield Setting("full_page_writes", "on", "a page torn by a power cut can be repaired")
+def _durable(binaries: Binaries) -> Iterable[ServerSetting]:
+    yield ServerSetting("fsync", "on", "an acknowledged seat survives a power cut")
+    yield ServerSetting(
+        "synchronous_commit", "on", "an answer leaves only after its commit is on disk"
+    )
+    yield ServerSetting("full_page_writes", "on", "a page torn by a power cut can be repaired")
     if binaries.has_lz4:
-        yield Setting("wal_compression", "lz4", "less to write after a checkpoint, for little CPU")
+        yield ServerSetting(
+            "wal_compression", "lz4", "less to write after a checkpoint, for little CPU"
+        )
 
 
-def _disposable() -> Iterable[Setting]:
-    yield Setting("fsync", "off", "a database for tests: speed matters, its survival does not")
-    yield Setting("synchronous_commit", "on", "and yet nothing acknowledged is lost by kill -9")
-    yield Setting("full_page_writes", "off", "only a power cut tears pages")
+def _disposable() -> Iterable[ServerSetting]:
+    yield ServerSetting(
+        "fsync", "off", "a database for tests: speed matters, its survival does not"
+    )
+    yield ServerSetting(
+        "synchronous_commit", "on", "and yet nothing acknowledged is lost by kill -9"
+    )
+    yield ServerSetting("full_page_writes", "off", "only a power cut tears pages")
 
 
-def _recovery() -> Iterable[Setting]:
-    yield Setting("max_wal_size", "512MB", "bounds what must be replayed after kill -9: seconds")
-    yield Setting("min_wal_size", "128MB", "a few recycled files spare the rush their creation")
-    yield Setting("checkpoint_timeout", "5min", "bounds the replay after a quiet time as well")
-    yield Setting("checkpoint_completion_target", "0.9", "spreads the writing; no stall mid-sale")
-    yield Setting("wal_level", "replica", "allows pg_basebackup and a standby")
+def _recovery() -> Iterable[ServerSetting]:
+    yield ServerSetting(
+        "max_wal_size", "512MB", "bounds what must be replayed after kill -9: seconds"
+    )
+    yield ServerSetting(
+        "min_wal_size", "128MB", "a few recycled files spare the rush their creation"
+    )
+    yield ServerSetting(
+        "checkpoint_timeout", "5min", "bounds the replay after a quiet time as well"
+    )
+    yield ServerSetting(
+        "checkpoint_completion_target", "0.9", "spreads the writing; no stall mid-sale"
+    )
+    yield ServerSetting("wal_level", "replica", "allows pg_basebackup and a standby")
     if sys.platform == "linux":
         # Before replay, all files are flushed: one by one took up to 3 s, at once 10 ms.
-        yield Setting("recovery_init_sync_method", "syncfs", "recovery begins at once")
-    yield Setting("restart_after_crash", "on", "a killed backend does not end the server")
+        yield ServerSetting("recovery_init_sync_method", "syncfs", "recovery begins at once")
+    yield ServerSetting("restart_after_crash", "on", "a killed backend does not end the server")
 
 
-def _memory() -> Iterable[Setting]:
+def _memory() -> Iterable[ServerSetting]:
     buffers = shared_buffers(memory_bytes()) // MEGABYTE
-    yield Setting("shared_buffers", f"{buffers}MB", "an eighth of the memory; workers need theirs")
-    yield Setting("max_parallel_workers_per_gather", "0", "a report leaves the cores to the sale")
-    yield Setting("jit", "off", "compiling costs more than any of our short statements")
+    yield ServerSetting(
+        "shared_buffers", f"{buffers}MB", "an eighth of the memory; workers need theirs"
+    )
+    yield ServerSetting(
+        "max_parallel_workers_per_gather", "0", "a report leaves the cores to the sale"
+    )
+    yield ServerSetting("jit", "off", "compiling costs more than any of our short statements")
 
 
-def _manners(binaries: Binaries) -> Iterable[Setting]:
-    yield Setting(
+def _manners(binaries: Binaries) -> Iterable[ServerSetting]:
+    yield ServerSetting(
         "idle_in_transaction_session_timeout",
         "30s",
         "a client that hangs in a transaction must not keep its locks",
     )
-    yield Setting(
+    yield ServerSetting(
         "client_connection_check_interval", "10s", "a vanished client's query is given up"
     )
-    yield Setting("log_min_duration_statement", "1s", "a slow statement is news")
-    yield Setting("log_lock_waits", "on", "and so is a long wait for a lock")
-    yield Setting("log_line_prefix", "%m [%p] %q%a ", "time, process, application")
-    yield Setting("log_checkpoints", "off", "routine; the log is small and kept for complaints")
+    yield ServerSetting("log_min_duration_statement", "1s", "a slow statement is news")
+    yield ServerSetting("log_lock_waits", "on", "and so is a long wait for a lock")
+    yield ServerSetting("log_line_prefix", "%m [%p] %q%a ", "time, process, application")
+    yield ServerSetting(
+        "log_checkpoints", "off", "routine; the log is small and kept for complaints"
+    )
     if binaries.has_library("pg_stat_statements"):
-        yield Setting("shared_preload_libraries", "pg_stat_statements", "what the time is spent on")
+        yield ServerSetting(
+            "shared_preload_libraries", "pg_stat_statements", "what the time is spent on"
+        )
 
 
-def _language() -> Iterable[Setting]:
-    yield Setting("lc_messages", "C", "the log is in English wherever it runs")
-    yield Setting("timezone", "UTC", "times are told in UTC everywhere in the house")
-    yield Setting("log_timezone", "UTC", "as above")
+def _language() -> Iterable[ServerSetting]:
+    yield ServerSetting("lc_messages", "C", "the log is in English wherever it runs")
+    yield ServerSetting("timezone", "UTC", "times are told in UTC everywhere in the house")
+    yield ServerSetting("log_timezone", "UTC", "as above")
 
 
 def shared_buffers(memory: int) -> int:
@@ -139,7 +167,7 @@ def memory_bytes() -> int:
     return min(limits)
 
 
-def files(chosen: Iterable[Setting], identity: Identity) -> Mapping[str, str]:
+def files(chosen: Iterable[ServerSetting], identity: Identity) -> Mapping[str, str]:
     """The texts of the three configuration files, by name."""
     head = "# Written by Sunseo at every start: changes here are lost. Use ALTER SYSTEM instead.\n"
     return {

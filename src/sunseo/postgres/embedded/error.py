@@ -30,7 +30,7 @@ def read_tail(log: Path, since: int = 0) -> str:
         return ""
 
 
-def last_complaint(text: str) -> str:
+def last_error_line(text: str) -> str:
     """The line of a log that most likely says why the program gave up."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for level in _LEVELS:
@@ -57,7 +57,7 @@ def explain(what: str, folder: Path, text: str, log: Path | None = None) -> Embe
     hint = ""
     if "Permission denied" in text:
         hint = "; every folder on the way to it must be open to the user that PostgreSQL runs as"
-    return EmbeddedServerError(f"{what} failed in {folder}: {last_complaint(text)}{hint}{where}")
+    return EmbeddedServerError(f"{what} failed in {folder}: {last_error_line(text)}{hint}{where}")
 
 
 def disk_full(what: str, folder: Path) -> EmbeddedServerError:

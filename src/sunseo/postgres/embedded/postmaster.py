@@ -24,7 +24,7 @@ from sunseo.postgres.embedded.error import (
     explain,
     explain_os_error,
     is_still_occupied,
-    last_complaint,
+    last_error_line,
     read_tail,
 )
 from sunseo.postgres.embedded.identity import Identity
@@ -132,7 +132,7 @@ class Postmaster:
         status = self._process.returncode
         if status < 0:
             return f"killed by signal {-status}"
-        said = last_complaint(read_tail(self._layout.log, self._log_start))
+        said = last_error_line(read_tail(self._layout.log, self._log_start))
         return f"ended with status {status}: {said}"
 
     def _early_end(self) -> EmbeddedServerError:

@@ -60,7 +60,7 @@ LOG_CHECK_S = 30.0
 logger: structlog.stdlib.BoundLogger = structlog.get_logger("sunseo.postgres")
 
 
-class State(Enum):
+class ServerState(Enum):
     STOPPED = "stopped"
     STARTING = "starting"
     RUNNING = "running"
@@ -94,7 +94,7 @@ class EmbeddedServer:
         self._stop_grace_s = stop_grace_s
         self._lock = FolderLock(self.layout.lock)
         self._changed = threading.Condition()
-        self._state = State.STOPPED
+        self._state = ServerState.STOPPED
         self._error: EmbeddedServerError | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -102,7 +102,7 @@ class EmbeddedServer:
         self._socket_folder: Path | None = None
 
     @property
-    def state(self) -> State:
+    def state(self) -> ServerState:
         return self._state
 
     @property
@@ -158,9 +158,9 @@ class EmbeddedServer:
         deadline = time.monotonic() + timeout_s
         with self._changed:
             while not self._is_up():
-                if self._state is State.STOPPED:
+                if self._state is ServerState.STOPPED:
                     raise EmbeddedServerError("the embedded PostgreSQL has been stopped")
-                if self._state is State.FAILED and self._error and give_up_on_failure:
+                if self._state is ServerState.FAILED and self._error and give_up_on_failure:
                     raise self._error
                 if time.monotonic() >= deadline:
                     raise self._error or EmbeddedServerError(
@@ -174,7 +174,7 @@ class EmbeddedServer:
     def _is_up(self) -> bool:
         # A killed postmaster is silent a moment before the system calls it dead.
         return (
-            self._state is State.RUNNING
+            self._state is ServerState.RUNNING
             and self.pid is not None
             and self._socket_folder is not None
             and is_listening(self._socket_folder)
@@ -197,7 +197,7 @@ class EmbeddedServer:
             remove_socket_folder(self._socket_folder)
             self._socket_folder = None
         self._lock.release()
-        self._become(State.STOPPED)
+        self._become(ServerState.STOPPED)
         self._stopping.clear()
 
     def __enter__(self) -> Self:
@@ -220,7 +220,7 @@ class EmbeddedServer:
         return identity
 
     def _start_thread(self, binaries: Binaries, identity: Identity) -> None:
-        self._become(State.STARTING)
+        self._become(ServerState.STARTING)
         self._thread = threading.Thread(
             target=self._supervise,
             args=(binaries, identity),
@@ -252,7 +252,7 @@ class EmbeddedServer:
             if self._stopping.is_set():
                 return
             row = 0 if died_at - began >= STEADY_S else row + 1
-            self._mourn(postmaster)
+            self._report_end(postmaster)
 
     def _launch_until_ready(self, binaries: Binaries, identity: Identity) -> Postmaster | None:
         """Start PostgreSQL; None if `stop` was called meanwhile."""
@@ -289,17 +289,17 @@ class EmbeddedServer:
             self.restarts += 1
             self.last_recovery_s = time.monotonic() - died_at
             logger.warning("postgresql_recovered", seconds=round(self.last_recovery_s, 3))
-        self._become(State.RUNNING)
+        self._become(ServerState.RUNNING)
 
-    def _mourn(self, postmaster: Postmaster) -> None:
+    def _report_end(self, postmaster: Postmaster) -> None:
         logger.error("postgresql_died", data=str(self.layout.data), how=postmaster.epitaph())
-        self._become(State.STARTING)
+        self._become(ServerState.STARTING)
 
     def _fail(self, error: EmbeddedServerError) -> None:
         logger.error("postgresql_failed", reason=str(error))
-        self._become(State.FAILED, error)
+        self._become(ServerState.FAILED, error)
 
-    def _become(self, state: State, error: EmbeddedServerError | None = None) -> None:
+    def _become(self, state: ServerState, error: EmbeddedServerError | None = None) -> None:
         with self._changed:
             self._state = state
             self._error = error

@@ -11,7 +11,6 @@ import typer
 
 from sunseo.core.outputs import Output, check_outputs
 from sunseo.drawcheck.verifier import run as check
-from sunseo.room.command import Room
 from sunseo.room.draw.file import DrawHeader, drawn_lines, gzip_compressor, header_line
 from sunseo.room.draw.rules import (
     ENTRANT_BYTES,
@@ -22,6 +21,7 @@ from sunseo.room.draw.rules import (
     seal,
     seed_of,
 )
+from sunseo.room.setup.command import Room
 from sunseo.web.asking import HOME, MISUSE, KeyOption, UrlOption, ask, fail
 
 LINES_AT_ONCE = 10_000

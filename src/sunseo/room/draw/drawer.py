@@ -13,11 +13,11 @@ On failure  The step rolls back whole and is due again with the next turn.
 from collections.abc import Callable, Iterable
 
 from sunseo.operators.effects import EffectAnswer
-from sunseo.room.board import RoomView
+from sunseo.room.board.board import RoomView
+from sunseo.room.board.halted import has_list
 from sunseo.room.draw.bodies import Reveal
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.store import DrawStore
-from sunseo.room.halted import has_list
 
 ACTOR = "sunseo"  # in the audit log, in place of an operator
 DRAWING_PHASES = ("open", "draining")
@@ -35,7 +35,7 @@ OVERTAKEN = frozenset(
 Views = Callable[[], Iterable[RoomView]]
 
 
-class DrawError(RuntimeError):
+class DrawOverdueError(RuntimeError):
     """A draw that is due cannot be held; the text says of which room and why."""
 
 
@@ -81,14 +81,16 @@ class Drawer:
             return
         key = f"draw {view.epoch}"
         if draw.state in ("none", "committed"):
-            self._heed(view, await self._store.seal(ACTOR, key, view.room))
+            self._note_answer(view, await self._store.seal(ACTOR, key, view.room))
         if draw.keeper == "server":
-            self._heed(view, await self._store.reveal(ACTOR, key, view.room, Reveal()))
+            self._note_answer(view, await self._store.reveal(ACTOR, key, view.room, Reveal()))
 
-    def _heed(self, view: RoomView, answer: EffectAnswer) -> None:
+    def _note_answer(self, view: RoomView, answer: EffectAnswer) -> None:
         outcome = answer.outcome
         if not outcome.kind.is_success and outcome not in OVERTAKEN:
-            raise DrawError(f"the draw of room {view.room}: {answer.detail or outcome.sentence}")
+            raise DrawOverdueError(
+                f"the draw of room {view.room}: {answer.detail or outcome.sentence}"
+            )
 
 
 def is_due(view: RoomView) -> bool:

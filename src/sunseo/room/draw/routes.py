@@ -21,12 +21,12 @@ from sunseo.web.documents import UNCHANGED, is_known
 from sunseo.web.endpoint import (
     Answer,
     Auth,
+    BodyStream,
     Call,
     Endpoint,
     Handler,
     Refusal,
     Reply,
-    Stream,
     Urgency,
 )
 
@@ -135,7 +135,7 @@ class DrawHandlers:
         )
         if is_known(call, etag):
             return Reply(304, None, headers)
-        return Reply(200, Stream(found.parts(), found.size), headers)
+        return Reply(200, BodyStream(found.parts(), found.size), headers)
 
 
 def _who_and_which(call: Call) -> tuple[str, str, int]:

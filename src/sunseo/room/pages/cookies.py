@@ -18,7 +18,7 @@ from secrets import token_bytes
 import msgspec
 
 from sunseo.core.signing import decode_base64url, encode_base64url
-from sunseo.room.tokens import BINDING_BYTES
+from sunseo.passes.tokens import BINDING_BYTES
 from sunseo.web.endpoint import Call, Header
 
 PREFIX = "__Host-"
@@ -35,7 +35,7 @@ _VERSION = "1"
 _CSRF_DOMAIN = b"sunseo:csrf:v1\0"
 
 
-class Visit(msgspec.Struct, frozen=True):
+class BrowserVisit(msgspec.Struct, frozen=True):
     """What one browser keeps of one room.
 
     Attributes:
@@ -55,11 +55,11 @@ class Visit(msgspec.Struct, frozen=True):
     receipt: str = ""
 
     @classmethod
-    def fresh(cls, nonce: str) -> "Visit":
+    def fresh(cls, nonce: str) -> "BrowserVisit":
         return cls(encode_base64url(token_bytes(SECRET_BYTES)), nonce)
 
     @classmethod
-    def read(cls, value: str | None) -> "Visit | None":
+    def read(cls, value: str | None) -> "BrowserVisit | None":
         """From a cookie's value; None where it is not one that we wrote."""
         parts = (value or "").split(".")
         if len(parts) not in (6, 7) or parts[0] != _VERSION:
@@ -88,9 +88,9 @@ class Visit(msgspec.Struct, frozen=True):
         digest = sha256(_CSRF_DOMAIN + decode_base64url(self.secret)).digest()
         return encode_base64url(digest[:BINDING_BYTES])
 
-    def registered(self, epoch: int, receipt: str) -> "Visit":
+    def registered(self, epoch: int, receipt: str) -> "BrowserVisit":
         """The same, taking part in the draw of an epoch; the nonce will fetch the number."""
-        return Visit(self.secret, self.nonce, f"-{epoch}", receipt=receipt)
+        return BrowserVisit(self.secret, self.nonce, f"-{epoch}", receipt=receipt)
 
     def is_registered_in(self, epoch: int) -> bool:
         return self.place == f"-{epoch}" and self.nonce != ""

@@ -6,9 +6,9 @@ import msgspec
 
 from sunseo.core.ids import Person
 from sunseo.core.outcome import Kind, Outcome
-from sunseo.room.bodies import EnterBody, JoinBody
-from sunseo.room.rules import RoomAnswer
-from sunseo.room.service import RoomService
+from sunseo.room.line.bodies import EnterBody, JoinBody
+from sunseo.room.line.rules import RoomAnswer
+from sunseo.room.line.service import RoomService
 from sunseo.web.endpoint import Call, Refusal
 
 

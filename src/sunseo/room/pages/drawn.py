@@ -4,9 +4,9 @@ from uuid import UUID
 
 import msgspec
 
-from sunseo.room.board import RoomView
+from sunseo.room.board.board import RoomView
+from sunseo.room.board.state import ShownDraw
 from sunseo.room.pages.texts import Texts
-from sunseo.room.state import ShownDraw
 
 SEALED = ("sealed", "withheld", "revealed")
 UNSEALED = ("none", "committed")

@@ -16,11 +16,11 @@ from random import Random
 import msgspec
 
 from sunseo.core.signing import encode_base64url
-from sunseo.room.admission import Admission, AdmissionOutcome
-from sunseo.room.bodies import EnterBody, JoinBody
-from sunseo.room.challenge.challenge import ChallengeBody
-from sunseo.room.commands import EnterOutcome, JoinOutcome
-from sunseo.room.pages.cookies import Visit, cookie_of
+from sunseo.room.admission.admission import Admission, AdmissionOutcome
+from sunseo.room.admission.challenge import ChallengeBody
+from sunseo.room.line.bodies import EnterBody, JoinBody
+from sunseo.room.line.commands import EnterOutcome, JoinOutcome
+from sunseo.room.pages.cookies import BrowserVisit, cookie_of
 from sunseo.room.pages.desk import Declined, Desk, Entered, Joined, Registered, Waits
 from sunseo.room.pages.drawn import UNSEALED, DrawSection, section_of
 from sunseo.room.pages.notices import (
@@ -35,7 +35,7 @@ from sunseo.room.pages.notices import (
     PAUSED,
     SITE_COOKIES_OFF,
     SOLD_OUT,
-    Said,
+    Notice,
     said_of,
 )
 from sunseo.room.pages.render import Form, Link, Renderer, headers_of
@@ -55,8 +55,8 @@ from sunseo.room.pages.screen import (
 )
 from sunseo.room.pages.sent_back import IN_VAIN, SentBack, note_sent, note_told
 from sunseo.room.pages.sentences import facts_of, words_of
-from sunseo.room.pages.visitor import Reception, Visitor
-from sunseo.room.schedule import takes_joins
+from sunseo.room.pages.visitor import PageRequest, Reception
+from sunseo.room.setup.schedule import takes_joins
 from sunseo.web.endpoint import Header, Reply
 
 SECOND_REQUEST_S = 1  # after which the page carries the nonce back
@@ -90,7 +90,7 @@ class Journey:
         self._renderer = renderer
         self._dice = dice
 
-    async def show(self, visitor: Visitor) -> Reply:
+    async def show(self, visitor: PageRequest) -> Reply:
         """Whatever comes next for her."""
         view = visitor.view
         if visitor.has_bad_return:
@@ -114,7 +114,7 @@ class Journey:
             return self.notice(visitor, self._joining(visitor))
         return await self._come_in(visitor)
 
-    async def join(self, visitor: Visitor, challenge: str) -> Reply:
+    async def join(self, visitor: PageRequest, challenge: str) -> Reply:
         """Join with a solved challenge, from the form."""
         if visitor.visit is None or not visitor.visit.nonce:
             return self._see_other(visitor, visitor.frame.href())
@@ -123,12 +123,12 @@ class Journey:
             return await self._not_joined(visitor, answer)
         return self._see_other(visitor, visitor.frame.href())
 
-    def start_again(self, visitor: Visitor) -> Reply:
+    def start_again(self, visitor: PageRequest) -> Reply:
         """Forget a place that has been used, and begin anew."""
         visitor.jar.drop(cookie_of(visitor.room))
         return self._see_other(visitor, visitor.frame.href())
 
-    async def enter(self, visitor: Visitor, sent: str) -> Reply:
+    async def enter(self, visitor: PageRequest, sent: str) -> Reply:
         """Take her turn, and lead her back with the pass; `sent` is what the form says of it."""
         visit = visitor.visit
         if visit is None or visitor.place is None:
@@ -147,8 +147,8 @@ class Journey:
 
     def notice(
         self,
-        visitor: Visitor,
-        said: Said,
+        visitor: PageRequest,
+        said: Notice,
         *,
         link: Link | None = None,
         form: Form | None = None,
@@ -181,7 +181,7 @@ class Journey:
 
     # Getting a number
 
-    async def _come_in(self, visitor: Visitor) -> Reply:
+    async def _come_in(self, visitor: PageRequest) -> Reply:
         """Nonce first; the request that carries it gets a number, after the room's challenge."""
         if visitor.visit is None or not visitor.visit.nonce:
             return await self._begin(visitor)
@@ -194,21 +194,21 @@ class Journey:
             return self._line(visitor, Standing(is_registered=True))
         return self._line(visitor, Standing(answer.number, answer.number - answer.serving))
 
-    async def _begin(self, visitor: Visitor) -> Reply:
+    async def _begin(self, visitor: PageRequest) -> Reply:
         if visitor.keeps_no_cookies:
             return self.notice(visitor, COOKIES_OFF)
         nonce = self._desk.new_nonce(visitor.call, visitor.room)
         if isinstance(nonce, Declined):
             said = said_of(nonce.outcome)
             return self.notice(visitor, said, retry_after_s=nonce.retry_after_s)
-        visitor.keep(Visit.fresh(nonce))
+        visitor.keep(BrowserVisit.fresh(nonce))
         await self._reception.person_of(visitor)
         here = visitor.frame.href(began="1", reset="1" if visitor.was_reset else None)
         said = self._joining(visitor)
         return self.notice(visitor, said, here=here, refresh_s=SECOND_REQUEST_S)
 
     async def _join(
-        self, visitor: Visitor, challenge: str | None
+        self, visitor: PageRequest, challenge: str | None
     ) -> Joined | Registered | Declined:
         visit = visitor.visit
         if visit is None:
@@ -220,7 +220,7 @@ class Journey:
         if isinstance(answer, Joined):
             began = max(0, answer.number - answer.serving)
             visitor.keep(
-                Visit(
+                BrowserVisit(
                     visit.secret,
                     "",
                     answer.place,
@@ -233,7 +233,7 @@ class Journey:
             visitor.keep(visit.registered(answer.epoch, answer.receipt))
         return answer
 
-    async def _not_joined(self, visitor: Visitor, answer: Declined) -> Reply:
+    async def _not_joined(self, visitor: PageRequest, answer: Declined) -> Reply:
         match answer.outcome:
             case JoinOutcome.NONCE_EXPIRED:
                 return await self._begin(visitor)
@@ -248,7 +248,7 @@ class Journey:
         said = said_of(answer.outcome)
         return self.notice(visitor, said, retry_after_s=answer.retry_after_s)
 
-    async def _challenge(self, visitor: Visitor, answer: Declined | None = None) -> Reply:
+    async def _challenge(self, visitor: PageRequest, answer: Declined | None = None) -> Reply:
         nonce = self._reception.nonce_of(visitor)
         if nonce is None:
             visitor.visit = None
@@ -274,7 +274,7 @@ class Journey:
 
     # In line
 
-    def _line(self, visitor: Visitor, standing: Standing) -> Reply:
+    def _line(self, visitor: PageRequest, standing: Standing) -> Reply:
         view, texts = visitor.view, visitor.frame.texts
         if visitor.is_held and is_turn(view, standing):
             standing = msgspec.structs.replace(standing, held_s=view.settings.poll_floor_s)
@@ -317,7 +317,7 @@ class Journey:
         )
         return self._page(visitor, page)
 
-    def _join_from(self, visitor: Visitor, standing: Standing) -> str:
+    def _join_from(self, visitor: PageRequest, standing: Standing) -> str:
         """When she who has nothing yet may come; nothing where she has, or time alone tells."""
         settings, situation = visitor.view.settings, visitor.view.situation
         opens_at = situation.opens_at
@@ -330,57 +330,57 @@ class Journey:
         )
         return visitor.frame.texts.join_from.format(time=time)
 
-    def _drawn(self, visitor: Visitor) -> DrawSection | None:
+    def _drawn(self, visitor: PageRequest) -> DrawSection | None:
         receipt = visitor.visit.receipt if visitor.visit is not None else ""
         entrant = self._reception.entrant_of(visitor)
         return section_of(visitor.view, receipt, entrant, visitor.frame.texts)
 
-    def _joining(self, visitor: Visitor) -> Said:
+    def _joining(self, visitor: PageRequest) -> Notice:
         """She is about to get a number, or to be registered where numbers are still to be drawn."""
         draw = visitor.view.draw
         return JOINING_DRAW if draw is not None and draw.state in UNSEALED else JOINING
 
-    def _not_now(self, visitor: Visitor) -> Reply:
+    def _not_now(self, visitor: PageRequest) -> Reply:
         """Nobody can join, though the line may well move."""
         words = words_of(facts_of(visitor.view.state, "nothing"))
         said = {JOINING_OVER.heading: JOINING_OVER, PAUSED.heading: PAUSED}
         return self.notice(visitor, said.get(words.heading, CLOSED))
 
-    def _refresh_s(self, visitor: Visitor, standing: Standing) -> int:
+    def _refresh_s(self, visitor: PageRequest, standing: Standing) -> int:
         return max(standing.held_s, refresh_after_s(visitor.view, standing, self._dice))
 
     # Being sent on
 
-    def _inside(self, visitor: Visitor, entered: Entered, sent: str) -> Reply:
+    def _inside(self, visitor: PageRequest, entered: Entered, sent: str) -> Reply:
         if visitor.leads_to is None:
             return self.notice(visitor, INSIDE)
         note_sent(visitor.jar, visitor.room, visitor.view.now, sent)
         return self._see_other(visitor, with_pass(visitor.leads_to, entered.sealed))
 
-    def _in_vain(self, visitor: Visitor) -> Reply:
+    def _in_vain(self, visitor: PageRequest) -> Reply:
         """It is her turn, and where she was sent no pass is kept: only she can go on."""
         note_told(visitor.jar, visitor.room, visitor.view.now)
         text = visitor.frame.texts.accounts_link.format(site=site_of(visitor.leads_to or ""))
         return self.notice(visitor, SITE_COOKIES_OFF, form=self._form(visitor, "enter", text))
 
-    def _accounts_only(self, visitor: Visitor) -> Reply:
+    def _accounts_only(self, visitor: PageRequest) -> Reply:
         link = None
         if visitor.leads_to is not None:
             text = visitor.frame.texts.accounts_link.format(site=site_of(visitor.leads_to))
             link = Link(visitor.leads_to, text)
         return self.notice(visitor, ACCOUNTS_ONLY, link=link)
 
-    def _form(self, visitor: Visitor, action: str, text: str, **fields: str) -> Form:
+    def _form(self, visitor: PageRequest, action: str, text: str, **fields: str) -> Form:
         token = visitor.visit.form_token if visitor.visit is not None else ""
         return Form(visitor.frame.href(action), {"token": token, **fields}, text)
 
-    def _see_other(self, visitor: Visitor, location: str) -> Reply:
+    def _see_other(self, visitor: PageRequest, location: str) -> Reply:
         headers: list[Header] = [*headers_of(), (b"location", location.encode())]
         return Reply(303, b"", [*headers, *visitor.jar.headers])
 
     def _page(
         self,
-        visitor: Visitor,
+        visitor: PageRequest,
         page: bytes,
         status: int = 200,
         headers: tuple[Header, ...] = (),
@@ -392,7 +392,7 @@ class Journey:
         return Reply(status, page, [*headers_of(origins, turnstile=turnstile), *headers, *cookies])
 
 
-def is_own_form(visitor: Visitor, token: str) -> bool:
+def is_own_form(visitor: PageRequest, token: str) -> bool:
     """Whether a POST comes from a form that we gave to this browser."""
     site = visitor.call.header("sec-fetch-site")
     if site is not None and site != "same-origin":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sunseo.room.pages.texts import LANGUAGES
-from sunseo.room.settings import Language
+from sunseo.room.setup.settings import Language
 
 RANGES_MAX = 20  # of Accept-Language; browsers send about five
 

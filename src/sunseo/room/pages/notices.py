@@ -6,12 +6,12 @@ import msgspec
 
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import Kind, Outcome
-from sunseo.room.admission import AdmissionOutcome
-from sunseo.room.commands import EnterOutcome, JoinOutcome
-from sunseo.room.service import HolderOutcome
+from sunseo.room.admission.admission import AdmissionOutcome
+from sunseo.room.line.commands import EnterOutcome, JoinOutcome
+from sunseo.room.line.service import HolderOutcome
 
 
-class Said(msgspec.Struct, frozen=True):
+class Notice(msgspec.Struct, frozen=True):
     """A page that says one thing; `heading` also names its explanation, `<heading>_more`.
 
     Attributes:
@@ -31,29 +31,31 @@ class Said(msgspec.Struct, frozen=True):
         return self.more or f"{self.heading}_more"
 
 
-UNKNOWN = Said("unknown", 404)
-BAD_RETURN = Said("bad_return", 400)
-STALE_FORM = Said("stale_form", 403)
-NOT_HERS = Said("stale_form", 403, again=True)  # a place whose guest session is lost, for instance
-WRONG = Said("wrong", 500, retry_s=15)
-BUSY = Said("busy", 503, retry_s=5)
-TOO_MANY = Said("too_many", 429, retry_s=10)
-CLOSED = Said("closed")
-SOLD_OUT = Said("sold_out")
-COOKIES_OFF = Said("cookies_off")
-SITE_COOKIES_OFF = Said("site_cookies_off")
-ACCOUNTS_ONLY = Said("accounts_only")
-JOINING = Said("joining")
-JOINING_DRAW = Said("joining_draw")
-JOINING_OVER = Said("joining_over")
-PAUSED = Said("paused_title", more="paused_out")
-INSIDE = Said("inside")
-REVOKED = Said("revoked", 410, again=True)
-DONE = Said("done", 410, again=True)
-SESSION_OVER = Said("session_over", 410, again=True)
-AWAY = Said("challenge", 503)
+UNKNOWN = Notice("unknown", 404)
+BAD_RETURN = Notice("bad_return", 400)
+STALE_FORM = Notice("stale_form", 403)
+NOT_HERS = Notice(
+    "stale_form", 403, again=True
+)  # a place whose guest session is lost, for instance
+WRONG = Notice("wrong", 500, retry_s=15)
+BUSY = Notice("busy", 503, retry_s=5)
+TOO_MANY = Notice("too_many", 429, retry_s=10)
+CLOSED = Notice("closed")
+SOLD_OUT = Notice("sold_out")
+COOKIES_OFF = Notice("cookies_off")
+SITE_COOKIES_OFF = Notice("site_cookies_off")
+ACCOUNTS_ONLY = Notice("accounts_only")
+JOINING = Notice("joining")
+JOINING_DRAW = Notice("joining_draw")
+JOINING_OVER = Notice("joining_over")
+PAUSED = Notice("paused_title", more="paused_out")
+INSIDE = Notice("inside")
+REVOKED = Notice("revoked", 410, again=True)
+DONE = Notice("done", 410, again=True)
+SESSION_OVER = Notice("session_over", 410, again=True)
+AWAY = Notice("challenge", 503)
 
-NOTICES: Mapping[Outcome, Said] = {
+NOTICES: Mapping[Outcome, Notice] = {
     JoinOutcome.UNKNOWN_ROOM: UNKNOWN,
     JoinOutcome.ROOM_CLOSED: CLOSED,
     EnterOutcome.UNKNOWN_ROOM: UNKNOWN,
@@ -77,9 +79,9 @@ ANSWERS: Mapping[int, str] = {
     429: "Too many join from her network; the page tries again.",
     503: "Not at the moment; the page tries again.",
 }
-"""What the pages answer with beside 200: each status is some `Said`'s, but for the way on."""
+"""What the pages answer with beside 200: each status is some `Notice`'s, but for the way on."""
 
-_BY_STATUS: Mapping[int, Said] = {
+_BY_STATUS: Mapping[int, Notice] = {
     400: msgspec.structs.replace(STALE_FORM, status=400),
     403: STALE_FORM,
     404: UNKNOWN,
@@ -90,7 +92,7 @@ _BY_STATUS: Mapping[int, Said] = {
 }
 
 
-def said_of(outcome: Outcome) -> Said:
+def said_of(outcome: Outcome) -> Notice:
     """The page of an outcome; of what a browser of ours does not bring about, that of a retry."""
     known = NOTICES.get(outcome)
     if known is not None:
@@ -98,6 +100,6 @@ def said_of(outcome: Outcome) -> Said:
     return BUSY if outcome.kind is Kind.LATER else STALE_FORM
 
 
-def said_of_status(status: int) -> Said:
+def said_of_status(status: int) -> Notice:
     """The page of what the web layer refuses."""
     return _BY_STATUS.get(status, msgspec.structs.replace(STALE_FORM, status=status))

@@ -13,9 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sunseo.room.pages.assets import Assets
 from sunseo.room.pages.texts import CATALOGUES, LANGUAGES, Texts
-from sunseo.room.settings import Language
+from sunseo.room.setup.settings import Language
 from sunseo.web.endpoint import Header
-from sunseo.web.pages import CONTENT_SECURITY_POLICY, NO_STORE, page_headers
+from sunseo.web.page_headers import CONTENT_SECURITY_POLICY, NO_STORE, page_headers
 
 TURNSTILE_ORIGIN = "https://challenges.cloudflare.com"
 

@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta
 
-from sunseo.room.admission import Admission
-from sunseo.room.board import RoomBoard
-from sunseo.room.challenge.challenge import ANSWER_CHARACTERS_MAX
+from sunseo.room.admission.admission import Admission
+from sunseo.room.admission.challenge import ANSWER_CHARACTERS_MAX
+from sunseo.room.board.board import RoomBoard
+from sunseo.room.line.service import RoomService
 from sunseo.room.pages.assets import Assets, asset_endpoints
 from sunseo.room.pages.cookies import LANGUAGE, CookieJar
 from sunseo.room.pages.desk import Desk
@@ -18,8 +19,7 @@ from sunseo.room.pages.language import language_of
 from sunseo.room.pages.notices import ANSWERS, STALE_FORM, UNKNOWN, said_of_status
 from sunseo.room.pages.render import Frame, Renderer, headers_of
 from sunseo.room.pages.returns import RETURN_CHARACTERS_MAX
-from sunseo.room.pages.visitor import Reception, Visitor
-from sunseo.room.service import RoomService
+from sunseo.room.pages.visitor import PageRequest, Reception
 from sunseo.web.endpoint import Answer, Call, Endpoint, Reply, Urgency
 
 HTML = ("text/html",)
@@ -176,7 +176,7 @@ class Pages:
             reference=call.record.request_id if status >= 500 else "",
         )
 
-    def _receive(self, call: Call) -> Visitor | None:
+    def _receive(self, call: Call) -> PageRequest | None:
         view = self._board.look(call.path["room"])
         if view is None:
             return None

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from sunseo.room.board import RoomView
+from sunseo.room.board.board import RoomView
+from sunseo.room.board.state import ShownSpeed
 from sunseo.room.pages.sentences import Has, Words, facts_of, words_of
 from sunseo.room.pages.texts import Texts
-from sunseo.room.settings import Language
-from sunseo.room.state import ShownSpeed
+from sunseo.room.setup.settings import Language
 
 SPREAD = 0.3  # polls come up to 30 % later, so that those who came together spread out
 HOURS_FROM_MIN = 120  # what lasts longer is told in hours
@@ -71,7 +71,7 @@ class Standing(msgspec.Struct, frozen=True):
         return "registered" if self.is_registered else "nothing"
 
 
-class Line(msgspec.Struct, frozen=True):
+class PageFacts(msgspec.Struct, frozen=True):
     """The facts of the page, as its template and its script read them."""
 
     room: int
@@ -118,10 +118,10 @@ def words_in_line(view: RoomView, standing: Standing) -> Words:
     return words._replace(heading="next") if position_of(view, standing) == 1 else words
 
 
-def line_of(view: RoomView, standing: Standing, texts: Texts) -> Line:
+def line_of(view: RoomView, standing: Standing, texts: Texts) -> PageFacts:
     settings = view.settings
     serving = serving_shown(view, standing)
-    return Line(
+    return PageFacts(
         room=view.room,
         state=f"/v1/rooms/{view.room}/state",
         epoch=view.epoch,

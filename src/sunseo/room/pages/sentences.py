@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from sunseo.room.board.state import StateDocument
 from sunseo.room.pages.texts import CATALOGUES
-from sunseo.room.state import RoomState
 
 Has = Literal["nothing", "registered", "number"]
 """Of the present line: a number; or a receipt of its draw, which gives her one later."""
@@ -102,7 +102,7 @@ NOTICES: tuple[Row, ...] = (
 )
 
 
-def facts_of(state: RoomState, has: Has) -> dict[str, str]:
+def facts_of(state: StateDocument, has: Has) -> dict[str, str]:
     """The situation, as rows ask for it."""
     draw = state.draw
     return {

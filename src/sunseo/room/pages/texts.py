@@ -10,7 +10,7 @@ from typing import get_args
 
 import msgspec
 
-from sunseo.room.settings import Language
+from sunseo.room.setup.settings import Language
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 

@@ -10,16 +10,23 @@ from uuid import UUID
 import msgspec
 
 from sunseo.core.ids import Person
-from sunseo.room.board import RoomView
-from sunseo.room.keys import KeyRing
-from sunseo.room.pages.cookies import GUEST, LANGUAGE, LANGUAGE_KEPT_S, CookieJar, Visit, cookie_of
+from sunseo.identity.persons import GuestIssuer, InvalidTokenError, Persons
+from sunseo.passes.keys import KeyRing
+from sunseo.passes.tokens import Nonce, Place, TokenError
+from sunseo.room.board.board import RoomView
+from sunseo.room.pages.cookies import (
+    GUEST,
+    LANGUAGE,
+    LANGUAGE_KEPT_S,
+    BrowserVisit,
+    CookieJar,
+    cookie_of,
+)
 from sunseo.room.pages.language import language_of
 from sunseo.room.pages.render import Frame
 from sunseo.room.pages.returns import allowed_return
 from sunseo.room.pages.screen import Standing
-from sunseo.room.tokens import Nonce, Place, TokenError
 from sunseo.web.endpoint import Call
-from sunseo.web.persons import GuestIssuer, InvalidTokenError, Persons
 
 # What a gate says of a pass that it will refuse again, however often we send it another one.
 FAULTS_OF_OURS = frozenset({"malformed", "version", "kind", "room", "key", "signature"})
@@ -27,7 +34,7 @@ PREFETCHES = (("sec-purpose", "prefetch"), ("purpose", "prefetch"), ("x-moz", "p
 
 
 @dataclass(slots=True)
-class Visitor:
+class PageRequest:
     """One request for a room's page.
 
     Attributes:
@@ -41,7 +48,7 @@ class Visitor:
     view: RoomView
     frame: Frame
     jar: CookieJar
-    visit: Visit | None
+    visit: BrowserVisit | None
     wanted: str | None
     place: Place | None = None
     was_reset: bool = False
@@ -115,7 +122,7 @@ class Visitor:
             return Standing(is_registered=self.is_registered)
         return Standing(self.place.number, self.visit.began, self.visit.served, held_s)
 
-    def keep(self, visit: Visit) -> Visit:
+    def keep(self, visit: BrowserVisit) -> BrowserVisit:
         """Remember a visit in the answer's cookies."""
         self.visit = visit
         self.jar.set(cookie_of(self.room), visit.write())
@@ -145,7 +152,9 @@ class Reception:
         self._guests = guests
         self._guest_session_s = guest_session_s
 
-    def receive(self, call: Call, view: RoomView, wanted: str | None, *, https: bool) -> Visitor:
+    def receive(
+        self, call: Call, view: RoomView, wanted: str | None, *, https: bool
+    ) -> PageRequest:
         """Read a request for a room that there is."""
         jar = CookieJar(call, https=https)
         settings = view.settings
@@ -159,14 +168,14 @@ class Reception:
             room_name=view.name,
             back=allowed_return(wanted, settings.return_hosts),
         )
-        visit = Visit.read(jar.get(cookie_of(view.room)))
-        visitor = Visitor(call, view.room, view, frame, jar, visit, wanted)
+        visit = BrowserVisit.read(jar.get(cookie_of(view.room)))
+        visitor = PageRequest(call, view.room, view, frame, jar, visit, wanted)
         if asked == frame.language and not visitor.is_quiet:
             jar.set(LANGUAGE, frame.language, LANGUAGE_KEPT_S)
         self._look_at_place(visitor)
         return visitor
 
-    async def person_of(self, visitor: Visitor) -> Person | None:
+    async def person_of(self, visitor: PageRequest) -> Person | None:
         """The person of a guest session, in a room that asks for persons; a new one if needed."""
         if visitor.view.settings.holders != "persons":
             return None
@@ -183,7 +192,7 @@ class Reception:
         person, visitor.call.record.person = self._persons.person_of(session.token.encode())
         return person
 
-    def entrant_of(self, visitor: Visitor) -> UUID | None:
+    def entrant_of(self, visitor: PageRequest) -> UUID | None:
         """Her id in the list of the draw, if her cookie has a receipt of ours from this line."""
         sealed = visitor.visit.receipt if visitor.visit is not None else ""
         try:
@@ -192,14 +201,14 @@ class Reception:
             return None
         return receipt.entrant if receipt.epoch == visitor.view.epoch else None
 
-    def nonce_of(self, visitor: Visitor) -> Nonce | None:
+    def nonce_of(self, visitor: PageRequest) -> Nonce | None:
         """The nonce in her cookie, if it is one of ours."""
         try:
             return self._keys.open_nonce(visitor.visit.nonce if visitor.visit else "", visitor.room)
         except TokenError:
             return None
 
-    def _look_at_place(self, visitor: Visitor) -> None:
+    def _look_at_place(self, visitor: PageRequest) -> None:
         visit = visitor.visit
         if visit is None or not visit.place or visit.is_registered_in(visitor.view.epoch):
             return

@@ -15,7 +15,11 @@ from rich.progress import Progress as ProgressBar
 from sunseo.room.simulation.figures import figures_of
 from sunseo.room.simulation.plot import PlotError, check_plot, write_plot
 from sunseo.room.simulation.run import Progress, simulate
-from sunseo.room.simulation.scenario import Scenario, ScenarioError, read_scenario
+from sunseo.room.simulation.scenario import (
+    SimulationScenario,
+    SimulationScenarioError,
+    read_scenario,
+)
 from sunseo.room.simulation.screen import show_figures
 
 MISUSE = 2
@@ -54,17 +58,19 @@ def simulate_room(  # noqa: PLR0917 - Typer makes options of them, each given by
         ("stock", "units"): units,
     }
     try:
-        chosen = _changed(read_scenario(scenario) if scenario else Scenario(), changes)
+        chosen = _changed(read_scenario(scenario) if scenario else SimulationScenario(), changes)
         if plot is not None:
             check_plot(plot)
         _run(chosen, plot, as_json)
-    except (ScenarioError, PlotError) as error:
+    except (SimulationScenarioError, PlotError) as error:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"{error.filename or plot}: {error.strerror or error}")
 
 
-def _changed(scenario: Scenario, changes: Mapping[tuple[str, ...], object]) -> Scenario:
+def _changed(
+    scenario: SimulationScenario, changes: Mapping[tuple[str, ...], object]
+) -> SimulationScenario:
     """The scenario with the options that were given, checked as a whole."""
     values = msgspec.to_builtins(scenario)
     for path, value in changes.items():
@@ -73,9 +79,9 @@ def _changed(scenario: Scenario, changes: Mapping[tuple[str, ...], object]) -> S
     if values["stock"] is None:
         del values["stock"]
     try:
-        return msgspec.convert(values, Scenario)
+        return msgspec.convert(values, SimulationScenario)
     except msgspec.ValidationError as error:
-        raise ScenarioError(str(error)) from error
+        raise SimulationScenarioError(str(error)) from error
 
 
 def _put(values: dict[str, object], path: tuple[str, ...], value: object) -> None:
@@ -88,7 +94,7 @@ def _put(values: dict[str, object], path: tuple[str, ...], value: object) -> Non
     here[path[-1]] = value
 
 
-def _run(scenario: Scenario, plot: Path | None, as_json: bool) -> None:
+def _run(scenario: SimulationScenario, plot: Path | None, as_json: bool) -> None:
     console = Console()
     with _progress(scenario.visitors) as progress:
         record = simulate(scenario, progress)

@@ -10,10 +10,10 @@ from random import Random
 
 import msgspec
 
-from sunseo.room.simulation.scenario import Arrivals, Scenario, Spread
+from sunseo.room.simulation.scenario import SimulatedArrivals, SimulationScenario, Spread
 
 
-class Visitor(msgspec.Struct, frozen=True, gc=False):
+class SimulatedVisitor(msgspec.Struct, frozen=True, gc=False):
     joined_s: float  # since the opening; 0 for those who stood there before
     shows_up: bool
     hidden: bool  # her tab does not poll; she looks now and then
@@ -22,14 +22,14 @@ class Visitor(msgspec.Struct, frozen=True, gc=False):
     patience_s: float  # she goes home at the first look after it, unless called
 
 
-def draw_visitors(scenario: Scenario) -> list[Visitor]:
+def draw_visitors(scenario: SimulationScenario) -> list[SimulatedVisitor]:
     times = Random(f"{scenario.seed} arrivals")  # noqa: S311 - dice of a simulation
     dice = Random(f"{scenario.seed} people")  # noqa: S311 - dice of a simulation
     people = scenario.people
     hourglass = Random(f"{scenario.seed} patience")  # noqa: S311 - dice of a simulation
     buy_share = scenario.stock.buy_share if scenario.stock else 0.0
     return [
-        Visitor(
+        SimulatedVisitor(
             joined_s,
             dice.random() < people.show_up,
             dice.random() < people.hidden_share,
@@ -51,7 +51,7 @@ def draw(spread: Spread, dice: Random) -> float:
     return dice.lognormvariate(log(spread.mean_s) - variance / 2, sqrt(variance))
 
 
-def _arrivals(arrivals: Arrivals, visitors: int, dice: Random) -> Iterator[float]:
+def _arrivals(arrivals: SimulatedArrivals, visitors: int, dice: Random) -> Iterator[float]:
     """Moments in order; fewer than asked for if the rate falls to nothing."""
     present = round(visitors * arrivals.present_share)
     yield from (0.0 for _ in range(present))

@@ -21,11 +21,11 @@ from math import ceil
 
 import msgspec
 
-from sunseo.room.simulation.record import Moment, Record, Visit
-from sunseo.room.simulation.scenario import Scenario
-from sunseo.room.speed import eta
+from sunseo.room.pacing.speed import eta
+from sunseo.room.simulation.record import SimulatedMoment, SimulatedVisit, SimulationRecord
+from sunseo.room.simulation.scenario import SimulationScenario
 
-MomentOf = Callable[[Record, Visit], Moment | None]
+MomentOf = Callable[[SimulationRecord, SimulatedVisit], SimulatedMoment | None]
 
 FULL = 0.9  # of C_eff
 SETTLED_S = 120.0  # the promise on utilisation begins here
@@ -40,7 +40,7 @@ class EtaError(msgspec.Struct, frozen=True):
     inside_range: float | None
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class SimulationFigures(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     visitors: int
     entered: int
@@ -66,13 +66,13 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     entered_after_sold_out: int = 0
 
 
-def figures_of(scenario: Scenario, record: Record) -> Figures:
+def figures_of(scenario: SimulationScenario, record: SimulationRecord) -> SimulationFigures:
     entered = [visit for visit in record.visits if visit.entered_s is not None]
     waits = sorted(_wait_s(visit) for visit in entered)
     polls = [visit.polls for visit in entered if not visit.hidden]
     told = next((m.at_s for m in record.moments if m.sold_out), None)
     sold_out_s = record.sold_out_s
-    return Figures(
+    return SimulationFigures(
         seed=scenario.seed,
         visitors=len(record.visits),
         entered=len(entered),
@@ -110,7 +110,7 @@ def quantile(ordered: Sequence[float], share: float) -> float | None:
     return round(ordered[max(0, ceil(share * len(ordered)) - 1)], 4)
 
 
-def _wait_s(visit: Visit) -> float:
+def _wait_s(visit: SimulatedVisit) -> float:
     return (visit.entered_s or visit.joined_s) - visit.joined_s
 
 
@@ -119,7 +119,7 @@ def _share(which: Iterable[bool]) -> float:
     return round(sum(values) / len(values), 4) if values else 0.0
 
 
-def _utilisation(record: Record) -> float | None:
+def _utilisation(record: SimulationRecord) -> float | None:
     full = [
         min(1.0, moment.live / moment.capacity)
         for moment in record.moments
@@ -131,21 +131,21 @@ def _utilisation(record: Record) -> float | None:
     return round(sum(full) / len(full), 4) if full else None
 
 
-def _full_again_s(scenario: Scenario, record: Record) -> float | None:
+def _full_again_s(scenario: SimulationScenario, record: SimulationRecord) -> float | None:
     """After the pause that was felt for longest; none if it is still felt at the end."""
     felt_s = [_full_after(record, pause.to_s) for pause in scenario.pauses]
     known_s = [seconds for seconds in felt_s if seconds is not None]
     return max(known_s) if known_s and len(known_s) == len(felt_s) else None
 
 
-def _full_after(record: Record, at_s: float) -> float | None:
+def _full_after(record: SimulationRecord, at_s: float) -> float | None:
     for moment in record.moments:
         if moment.at_s >= at_s and moment.live >= FULL * moment.capacity:
             return moment.at_s - at_s
     return None
 
 
-def _door_waits(record: Record, entered: Iterable[Visit]) -> Iterator[float]:
+def _door_waits(record: SimulationRecord, entered: Iterable[SimulatedVisit]) -> Iterator[float]:
     called = [moment.serving for moment in record.moments]
     for visit in entered:
         index = _first_served(called, visit.number)
@@ -158,7 +158,7 @@ def _first_served(serving: Sequence[int], number: int) -> int:
     return min(len(serving) - 1, bisect_right(serving, number - 1))
 
 
-def on_joining(record: Record, visit: Visit) -> Moment | None:
+def on_joining(record: SimulationRecord, visit: SimulatedVisit) -> SimulatedMoment | None:
     """The first state with an estimate that the visitor could see."""
     moments = record.moments
     index = int(visit.joined_s)
@@ -167,12 +167,14 @@ def on_joining(record: Record, visit: Visit) -> Moment | None:
     return moments[index] if index < len(moments) else None
 
 
-def half_way(record: Record, visit: Visit) -> Moment | None:
+def half_way(record: SimulationRecord, visit: SimulatedVisit) -> SimulatedMoment | None:
     index = int(visit.joined_s + _wait_s(visit) / 2)
     return record.moments[index] if index < len(record.moments) else None
 
 
-def _eta_error(record: Record, entered: Iterable[Visit], moment_of: MomentOf) -> EtaError:
+def _eta_error(
+    record: SimulationRecord, entered: Iterable[SimulatedVisit], moment_of: MomentOf
+) -> EtaError:
     errors: list[float] = []
     inside = 0
     for visit in entered:

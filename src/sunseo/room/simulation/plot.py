@@ -14,8 +14,8 @@ from types import ModuleType
 from sunseo.core.outputs import Output, OutputError, check_outputs
 from sunseo.room.simulation.chart import Curve, Panel, draw_svg
 from sunseo.room.simulation.figures import on_joining, quantile
-from sunseo.room.simulation.record import Record, Visit
-from sunseo.room.simulation.scenario import Scenario
+from sunseo.room.simulation.record import SimulatedVisit, SimulationRecord
+from sunseo.room.simulation.scenario import SimulationScenario
 
 SUFFIXES = (".png", ".html", ".svg")
 BLUE, GREEN, GREY, RED, AMBER = "#2563eb", "#15803d", "#94a3b8", "#dc2626", "#d97706"
@@ -36,7 +36,7 @@ def check_plot(path: Path) -> None:
         _resvg()
 
 
-def write_plot(path: Path, scenario: Scenario, record: Record) -> None:
+def write_plot(path: Path, scenario: SimulationScenario, record: SimulationRecord) -> None:
     svg = plot_svg(scenario, record)
     if path.suffix.lower() == ".png":
         path.write_bytes(_png(svg))
@@ -46,39 +46,39 @@ def write_plot(path: Path, scenario: Scenario, record: Record) -> None:
         path.write_text(svg, "utf-8")
 
 
-def plot_svg(scenario: Scenario, record: Record) -> str:
+def plot_svg(scenario: SimulationScenario, record: SimulationRecord) -> str:
     return draw_svg(
         _title(scenario), [_line(record), _room(record), _numbers(record), _waits(record)]
     )
 
 
-def _title(scenario: Scenario) -> str:
+def _title(scenario: SimulationScenario) -> str:
     return (
         f"{scenario.visitors:,} visitors, capacity {scenario.room.capacity:,},"
         f" {1 - scenario.people.show_up:.0%} stay away (seed {scenario.seed})"
     )
 
 
-def _line(record: Record) -> Panel:
+def _line(record: SimulationRecord) -> Panel:
     line = [(m.at_s / 60, float(max(0, m.issued - m.serving))) for m in record.moments]
     return Panel("Line: numbers not yet called", [Curve("waiting", BLUE, line)])
 
 
-def _room(record: Record) -> Panel:
+def _room(record: SimulationRecord) -> Panel:
     inside = [(m.at_s / 60, float(m.live)) for m in record.moments]
     capacity = [(m.at_s / 60, float(m.capacity)) for m in record.moments]
     curves = [Curve("inside", GREEN, inside), Curve("C_eff", RED, capacity, dashed=True)]
     return Panel("Occupancy: people inside", curves)
 
 
-def _numbers(record: Record) -> Panel:
+def _numbers(record: SimulationRecord) -> Panel:
     issued = [(m.at_s / 60, float(m.issued)) for m in record.moments]
     serving = [(m.at_s / 60, float(m.serving)) for m in record.moments]
     curves = [Curve("issued", GREY, issued), Curve("serving", BLUE, serving)]
     return Panel("Numbers given and called", curves)
 
 
-def _waits(record: Record) -> Panel:
+def _waits(record: SimulationRecord) -> Panel:
     """By the minute of entering: how long they had waited, and what they were told at first."""
     waited = [(minute, _median(_waited(visits))) for minute, visits in _by_minute(record)]
     told = [(minute, _median(_told(record, visits))) for minute, visits in _by_minute(record)]
@@ -89,8 +89,8 @@ def _waits(record: Record) -> Panel:
     return Panel("Waits in minutes, median, by minute of entering", curves)
 
 
-def _by_minute(record: Record) -> Iterator[tuple[float, list[Visit]]]:
-    minutes: dict[int, list[Visit]] = {}
+def _by_minute(record: SimulationRecord) -> Iterator[tuple[float, list[SimulatedVisit]]]:
+    minutes: dict[int, list[SimulatedVisit]] = {}
     for visit in record.visits:
         if visit.entered_s is not None:
             minutes.setdefault(int(visit.entered_s // 60), []).append(visit)
@@ -98,11 +98,11 @@ def _by_minute(record: Record) -> Iterator[tuple[float, list[Visit]]]:
         yield minute + 0.5, minutes[minute]
 
 
-def _waited(visits: list[Visit]) -> list[float]:
+def _waited(visits: list[SimulatedVisit]) -> list[float]:
     return [(visit.entered_s or 0.0) - visit.joined_s for visit in visits]
 
 
-def _told(record: Record, visits: list[Visit]) -> list[float]:
+def _told(record: SimulationRecord, visits: list[SimulatedVisit]) -> list[float]:
     told = []
     for visit in visits:
         moment = on_joining(record, visit)

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from sunseo.room.pacing import Reason, Speed
+from sunseo.room.pacing.pacing import Reason, Speed
 
 
-class Moment(msgspec.Struct, frozen=True, gc=False):
+class SimulatedMoment(msgspec.Struct, frozen=True, gc=False):
     """The room after one tick."""
 
     at_s: float
@@ -20,7 +20,7 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     sold_out: bool
 
 
-class Visit(msgspec.Struct, gc=False):
+class SimulatedVisit(msgspec.Struct, gc=False):
     """One visitor's way; times are seconds since the opening."""
 
     joined_s: float
@@ -36,9 +36,9 @@ class Visit(msgspec.Struct, gc=False):
     gave_up_s: float | None = None
 
 
-class Record(msgspec.Struct, frozen=True):
-    moments: list[Moment]
-    visits: list[Visit]  # in order of their numbers
+class SimulationRecord(msgspec.Struct, frozen=True):
+    moments: list[SimulatedMoment]
+    visits: list[SimulatedVisit]  # in order of their numbers
     overshoot: int  # most people inside above C_eff right after one was let in
     sold_out_s: float | None  # when the last unit went
     line_empty_s: float | None  # when everybody had been called

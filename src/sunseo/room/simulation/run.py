@@ -14,7 +14,7 @@ not show up never poll again.
 from collections.abc import Callable
 from random import Random
 
-from sunseo.room.pacing import (
+from sunseo.room.pacing.pacing import (
     Advance,
     Census,
     PacingLimits,
@@ -23,11 +23,11 @@ from sunseo.room.pacing import (
     buy_share,
     tick,
 )
-from sunseo.room.simulation.crowd import Visitor, draw, draw_visitors
-from sunseo.room.simulation.record import Moment, Record, Visit
-from sunseo.room.simulation.scenario import Scenario
+from sunseo.room.pacing.speed import Speed
+from sunseo.room.simulation.crowd import SimulatedVisitor, draw, draw_visitors
+from sunseo.room.simulation.record import SimulatedMoment, SimulatedVisit, SimulationRecord
+from sunseo.room.simulation.scenario import SimulationScenario
 from sunseo.room.simulation.service import health, slower
-from sunseo.room.speed import Speed
 
 LEAVE, POLL, JOIN = 0, 1, 2  # within a second, in order of time and then of these
 SPREAD = 0.3  # polls come up to so much later than the interval says
@@ -38,7 +38,7 @@ Progress = Callable[[float, int], None]
 """Called once in a while with the simulated seconds and how many visitors are done."""
 
 
-def simulate(scenario: Scenario, progress: Progress | None = None) -> Record:
+def simulate(scenario: SimulationScenario, progress: Progress | None = None) -> SimulationRecord:
     simulation = Simulation(scenario)
     while not simulation.is_over:
         simulation.step()
@@ -50,7 +50,7 @@ def simulate(scenario: Scenario, progress: Progress | None = None) -> Record:
 class Simulation:
     """One room and its people; `step` is one second."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: SimulationScenario) -> None:
         self._scenario = scenario
         self._visitors = draw_visitors(scenario)
         self._dice = Random(f"{scenario.seed} polls")  # noqa: S311 - dice of a simulation
@@ -59,10 +59,10 @@ class Simulation:
         self.done = 0
         for index, visitor in enumerate(self._visitors):
             self._plan(visitor.joined_s, JOIN, index)
-        self._visits: list[Visit] = []
+        self._visits: list[SimulatedVisit] = []
         self._numbers = [0] * len(self._visitors)
-        self._moments: list[Moment] = []
-        self._line = Line(scenario)
+        self._moments: list[SimulatedMoment] = []
+        self._line = SimulatedLine(scenario)
         self._published = self._line.advance
 
     @property
@@ -70,9 +70,9 @@ class Simulation:
         return not self._calendar or self.second >= self._scenario.duration_max_s
 
     @property
-    def record(self) -> Record:
+    def record(self) -> SimulationRecord:
         line = self._line
-        return Record(
+        return SimulationRecord(
             self._moments, self._visits, line.overshoot, line.sold_out_s, line.line_empty_s
         )
 
@@ -95,7 +95,7 @@ class Simulation:
 
     def _join(self, index: int, at_s: float) -> None:
         visitor = self._visitors[index]
-        visit = Visit(at_s, len(self._visits) + 1, visitor.hidden)
+        visit = SimulatedVisit(at_s, len(self._visits) + 1, visitor.hidden)
         self._numbers[index] = visit.number
         self._visits.append(visit)
         if not visitor.shows_up:
@@ -129,7 +129,7 @@ class Simulation:
             return
         self._plan(at_s + self._next_look_s(visitor, visit.number, seen), POLL, index)
 
-    def _next_look_s(self, visitor: Visitor, number: int, seen: Advance) -> float:
+    def _next_look_s(self, visitor: SimulatedVisitor, number: int, seen: Advance) -> float:
         if visitor.hidden and number > seen.serving:
             return draw(self._scenario.people.hidden, self._dice)
         ahead = number - seen.serving
@@ -145,7 +145,9 @@ class Simulation:
         self.done += 1
 
 
-def poll_after_s(scenario: Scenario, ahead: int, speed: Speed | None, reason: Reason) -> float:
+def poll_after_s(
+    scenario: SimulationScenario, ahead: int, speed: Speed | None, reason: Reason
+) -> float:
     """The interval that the waiting page keeps, before it is spread out."""
     room = scenario.room
     if ahead <= 0 and reason != "paused":
@@ -158,14 +160,14 @@ def poll_after_s(scenario: Scenario, ahead: int, speed: Speed | None, reason: Re
     return min(room.poll_ceiling_s, max(room.poll_floor_s, wait_s / room.poll_divisor))
 
 
-def is_paused(scenario: Scenario, at_s: float) -> bool:
+def is_paused(scenario: SimulationScenario, at_s: float) -> bool:
     return any(pause.from_s <= at_s < pause.to_s for pause in scenario.pauses)
 
 
-class Line:
+class SimulatedLine:
     """The stored line: what the batches of a real room keep, with the controller on top."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: SimulationScenario) -> None:
         room = scenario.room
         self._scenario = scenario
         self._limits = PacingLimits(
@@ -189,7 +191,7 @@ class Line:
         self.sold_out_s: float | None = None
         self.line_empty_s: float | None = None
 
-    def tick(self, at_s: float, issued: int) -> Moment:
+    def tick(self, at_s: float, issued: int) -> SimulatedMoment:
         self._is_open = not is_paused(self._scenario, at_s)
         census = Census(
             now_s=at_s,
@@ -209,7 +211,7 @@ class Line:
             self.line_empty_s = at_s
         return _moment(at_s, census, self.advance)
 
-    def enter(self, visit: Visit, at_s: float) -> bool:
+    def enter(self, visit: SimulatedVisit, at_s: float) -> bool:
         """As the batch does it: granted only while fewer than C_eff are inside."""
         if not self._is_open or self._live >= self.advance.capacity:
             visit.turned_back += 1
@@ -220,7 +222,7 @@ class Line:
         visit.entered_s = at_s
         return True
 
-    def leave(self, visit: Visit, at_s: float, *, buys: bool) -> None:
+    def leave(self, visit: SimulatedVisit, at_s: float, *, buys: bool) -> None:
         self._live -= 1
         self._departed += 1
         self._left += 1
@@ -235,8 +237,8 @@ class Line:
             self.sold_out_s = at_s
 
 
-def _moment(at_s: float, census: Census, advance: Advance) -> Moment:
-    return Moment(
+def _moment(at_s: float, census: Census, advance: Advance) -> SimulatedMoment:
+    return SimulatedMoment(
         at_s,
         census.issued,
         advance.serving,

@@ -12,7 +12,7 @@ Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Positive = Annotated[float, Meta(gt=0, le=1_000_000)]
 
 
-class ScenarioError(ValueError):
+class SimulationScenarioError(ValueError):
     """The scenario cannot be read; the message is one line."""
 
 
@@ -24,19 +24,19 @@ class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spread: Annotated[float, Meta(gt=0, le=5)] = 0.6
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ArrivalStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From this second on so many arrive a second."""
 
     at_s: Seconds
     rate_per_s: Annotated[float, Meta(ge=0, le=1_000_000)]
 
 
-class Arrivals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SimulatedArrivals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Some stand there before the opening, the others come as a Poisson process."""
 
     present_share: Share = 0.5  # of all visitors, when it opens
     rate_per_s: Annotated[float, Meta(ge=0, le=1_000_000)] = 20.0
-    steps: Annotated[tuple[Step, ...], Meta(max_length=100)] = ()
+    steps: Annotated[tuple[ArrivalStep, ...], Meta(max_length=100)] = ()
 
 
 class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +46,7 @@ class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to_s: Seconds
 
 
-class People(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SimulatedPeople(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What visitors do after they took a number."""
 
     show_up: Share = 0.7  # the others never come back
@@ -56,7 +56,7 @@ class People(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patience: Spread | None = None  # who waited so long goes home; none: they all wait
 
 
-class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SimulatedService(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The site behind the room; from `worse_from_s` to `worse_to_s` it gets steadily worse.
 
     Its p99 is `p99_idle_s` with nobody inside and reaches `p99_target_s` with `people_max` inside,
@@ -73,13 +73,13 @@ class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slower: Annotated[float, Meta(ge=1, le=20)] = 1.0
 
 
-class Stock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SimulatedStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     units: Annotated[int, Meta(ge=0, le=10_000_000)]
     units_per_buyer: Annotated[int, Meta(ge=1, le=100)] = 2
     buy_share: Share = 0.6  # of those who enter and still find something
 
 
-class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SimulatedRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The settings of the room, as RoomSettings has them."""
 
     capacity: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
@@ -93,15 +93,15 @@ class Room(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poll_divisor: Annotated[float, Meta(ge=1, le=100)] = 10.0
 
 
-class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SimulationScenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Annotated[int, Meta(ge=0)] = 1
     visitors: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
     duration_max_s: Annotated[float, Meta(ge=60, le=86_400)] = 14_400.0
-    room: Room = Room()
-    arrivals: Arrivals = Arrivals()
-    people: People = People()
-    service: Service = Service()
-    stock: Stock | None = None
+    room: SimulatedRoom = SimulatedRoom()
+    arrivals: SimulatedArrivals = SimulatedArrivals()
+    people: SimulatedPeople = SimulatedPeople()
+    service: SimulatedService = SimulatedService()
+    stock: SimulatedStock | None = None
     pauses: Annotated[tuple[Pause, ...], Meta(max_length=100)] = ()
 
     def __post_init__(self) -> None:
@@ -119,16 +119,16 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("pauses must be in order, each with from_s before its to_s")
 
 
-def read_scenario(path: Path) -> Scenario:
-    """A scenario from a TOML file; raises `ScenarioError`, which says in one line what is wrong."""
+def read_scenario(path: Path) -> SimulationScenario:
+    """A scenario from a TOML file; raises `SimulationScenarioError`, in one line."""
     try:
         with path.open("rb") as file:
             values = tomllib.load(file)
     except OSError as error:
-        raise ScenarioError(f"{path}: {error.strerror}") from error
+        raise SimulationScenarioError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: not TOML: {error}") from error
+        raise SimulationScenarioError(f"{path}: not TOML: {error}") from error
     try:
-        return msgspec.convert(values, Scenario)
+        return msgspec.convert(values, SimulationScenario)
     except (msgspec.ValidationError, ValueError) as error:
-        raise ScenarioError(f"{path}: {error}") from error
+        raise SimulationScenarioError(f"{path}: {error}") from error

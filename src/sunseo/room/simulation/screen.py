@@ -3,10 +3,10 @@
 from rich.console import Console
 from rich.table import Table
 
-from sunseo.room.simulation.figures import EtaError, Figures
+from sunseo.room.simulation.figures import EtaError, SimulationFigures
 
 
-def show_figures(figures: Figures, console: Console) -> None:
+def show_figures(figures: SimulationFigures, console: Console) -> None:
     table = Table(title="The room in figures", title_justify="left", show_header=False)
     table.add_column("what")
     table.add_column("figure", justify="right")
@@ -15,7 +15,7 @@ def show_figures(figures: Figures, console: Console) -> None:
     console.print(table)
 
 
-def _rows(figures: Figures) -> list[tuple[str, str]]:
+def _rows(figures: SimulationFigures) -> list[tuple[str, str]]:
     rows = [
         ("Visitors, and of them entered", f"{figures.visitors:,} / {figures.entered:,}"),
         ("All called after", _minutes(figures.line_empty_s)),
@@ -44,7 +44,7 @@ def _rows(figures: Figures) -> list[tuple[str, str]]:
     return rows
 
 
-def _waits(figures: Figures) -> str:
+def _waits(figures: SimulationFigures) -> str:
     return f"{figures.wait_median_s / 60:.1f} / {figures.wait_p90_s / 60:.1f} min"
 
 
@@ -52,7 +52,7 @@ def _errors(error: EtaError) -> str:
     return f"{_percent(error.median)} / {_percent(error.p90)}"
 
 
-def _ranges(figures: Figures) -> str:
+def _ranges(figures: SimulationFigures) -> str:
     joining, half_way = figures.eta_joining, figures.eta_half_way
     return f"{_percent(joining.inside_range)} / {_percent(half_way.inside_range)}"
 

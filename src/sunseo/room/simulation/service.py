@@ -2,10 +2,10 @@
 
 from math import inf
 
-from sunseo.room.simulation.scenario import Service
+from sunseo.room.simulation.scenario import SimulatedService
 
 
-def worse(service: Service, at_s: float) -> float:
+def worse(service: SimulatedService, at_s: float) -> float:
     """0 as long as all is well, 1 when it is as bad as it gets."""
     if at_s <= service.worse_from_s:
         return 0.0
@@ -14,7 +14,7 @@ def worse(service: Service, at_s: float) -> float:
     return (at_s - service.worse_from_s) / (service.worse_to_s - service.worse_from_s)
 
 
-def health(service: Service, at_s: float, inside: int) -> float:
+def health(service: SimulatedService, at_s: float, inside: int) -> float:
     """Target over measured p99; infinite where the service is never in trouble."""
     if service.people_max is None:
         return inf
@@ -24,6 +24,6 @@ def health(service: Service, at_s: float, inside: int) -> float:
     return service.p99_target_s / p99_s
 
 
-def slower(service: Service, at_s: float) -> float:
+def slower(service: SimulatedService, at_s: float) -> float:
     """How many times as long as usual a session takes that begins now."""
     return 1.0 + (service.slower - 1.0) * worse(service, at_s)

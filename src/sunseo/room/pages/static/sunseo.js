@@ -555,7 +555,7 @@
     }
 
     /**
-     * Sleep, and look again afterwards. A hidden tab sleeps on until it is seen. With `hurry` a tab
+     * Sleep, and look again afterwards. A hidden tab sleeps on until it is seen. With `flush_now` a tab
      * that comes back looks at once, and what another tab has just learnt spares us the asking.
      */
     sleep(seconds, hurry) {

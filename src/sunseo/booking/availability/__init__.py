@@ -1,0 +1,1 @@
+"""What a sale has left, kept in memory by following the journal."""

@@ -1,0 +1,1 @@
+"""What operators do to sales: make, change, import, stop."""

@@ -1,0 +1,1 @@
+"""Who calls: persons, guests and operators, told by what they show."""

@@ -1,0 +1,1 @@
+"""Tokens of places and passes, and the keys that seal and open them."""

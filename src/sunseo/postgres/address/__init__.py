@@ -1,0 +1,1 @@
+"""Where PostgreSQL is, as its users write it, and how it is reached from there."""

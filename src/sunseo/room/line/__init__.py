@@ -1,0 +1,1 @@
+"""Who is in a room's line and who is in: commands, pure rules, service and endpoints."""

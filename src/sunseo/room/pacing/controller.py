@@ -1,0 +1,391 @@
+"""Calls the next in line: one leader an organisation, a step a second for all rooms at once.
+
+State       A process FOLLOWS until it gets the lease, then LEADS until it loses it. The leader
+            remembers each room's pacing; what matters of it is stored with every step.
+Guarantee   Only the holder of the newest fence moves a line: each step proves, under a lock on the
+            lease, that nobody has followed it, and no line takes a fence below the one it has. A
+            leader that was stopped and wakes up late changes nothing. `serving` never falls.
+Clock       PostgreSQL's, for the lease and for pacing. When it goes back, the lease is anybody's,
+            what was remembered of a time that is yet to come counts as of now, and passes last
+            from now on.
+On failure  A step rolls back whole, and the next one counts anew from what is stored. When the
+            leader dies, another process leads within the lease and one step. A room for which no
+            step can be decided stays as it is, and the step of all others is taken.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from sunseo.postgres.errors import outage_of
+from sunseo.room.board.board import RoomBoard, RoomView
+from sunseo.room.board.state import Shown, ShownSpeed, Slowed
+from sunseo.room.pacing.pacing import Advance, Census, PacingLimits, PacingState, buy_share, tick
+from sunseo.room.pacing.setback import Setback
+from sunseo.room.postgres.cold import QUERIES
+from sunseo.room.setup.settings import RoomSettings
+from sunseo.telemetry.aside import SetAside
+
+ROLE = "pacing"
+ENTERED_MAX = 50_000  # entries of one room that one step reads
+OVERLAP_S = 2.0  # an entry may be committed so long after it was decided
+FORGET_EVERY = 300  # steps
+RELEASES_KEPT_S = 3600.0
+
+_encode = msgspec.json.Encoder().encode
+_read_entered = msgspec.json.Decoder(list[tuple[int, float]]).decode
+
+
+class RemainingStock(msgspec.Struct, frozen=True):
+    """What a room's sale has: units not yet sold, those on hold included, and units sold."""
+
+    units_left: int
+    sold: int
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What the leader remembers of one room between two steps.
+
+    Attributes:
+        departed: passes that had ended, as counted in the line.
+        entered_until_s: up to when entries have been counted.
+        sold_before: units sold when the first step was taken.
+    """
+
+    pacing: PacingState
+    departed: int
+    entered_until_s: float
+    sold_before: int | None = None
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """A memory with what nobody but this leader knows."""
+
+    epoch: int
+    memory: Memory
+    shown: Shown | None = None  # none: nothing has been stored by this leader
+    recent: dict[int, float] = {}  # entries counted in the overlap: number and moment
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """What a step decided about one room."""
+
+    view: RoomView
+    advance: Advance
+    kept: _Kept
+    row: dict[str, Any]
+
+
+class StepReport(msgspec.Struct, frozen=True):
+    """For metrics: whether this process leads, what it called, and whose wait is why."""
+
+    leads: bool
+    called: int = 0
+    lag_s: float = 0.0  # between the readings of this step and of the one before
+
+
+StockOf = Callable[[int], Awaitable[RemainingStock | None]]
+HealthOf = Callable[[RoomView], float]
+OnStep = Callable[[StepReport], None]
+
+_memory_of = msgspec.json.Decoder(Memory).decode
+
+
+async def no_stock(_sale: int) -> RemainingStock | None:
+    return None
+
+
+class Controller:
+    """One organisation's, in one process.
+
+    Args:
+        leader: names this process among all that could lead.
+        lease_s: how long a leader that says nothing is waited for.
+        stock_of: what a sale has left.
+        health_of: target over measured, the worst of all; below 1 a room slows down.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        organisation: int,
+        board: RoomBoard,
+        *,
+        leader: UUID,
+        lease_s: float,
+        stock_of: StockOf = no_stock,
+        health_of: HealthOf = lambda _view: float("inf"),
+        on_step: OnStep = lambda _report: None,
+        aside: SetAside | None = None,
+    ) -> None:
+        self._engine = engine
+        self._organisation = organisation
+        self._board = board
+        self._leader = leader
+        self._lease_s = lease_s
+        self._stock_of = stock_of
+        self._health_of = health_of
+        self._on_step = on_step
+        self._aside = aside or SetAside()
+        self._fence: int | None = None
+        self._kept: dict[int, _Kept] = {}
+        self._steps = 0
+        self._read_at_s: float | None = None
+        self._setback = Setback(engine, organisation)
+
+    @property
+    def leads(self) -> bool:
+        return self._fence is not None
+
+    async def run_once(self) -> bool:
+        """Take or keep the lead, and step all rooms."""
+        fence = await self._hold_lease()
+        if fence != self._fence:
+            self._forget()
+        self._fence = fence
+        if fence is None:
+            self._on_step(StepReport(leads=False))
+            return False
+
+        await self._board.run_once()
+        await self._setback.make_good(list(self._board.views()))
+        steps = await self._decide([view for view in self._board.views() if view.is_active])
+        called = await self._write(fence, steps)
+        self._on_step(StepReport(leads=True, called=called, lag_s=self._lag_s()))
+        return False
+
+    async def stop(self) -> None:
+        """Give the lead away, so that the next one need not wait for the lease to end."""
+        if self._fence is not None:
+            self._fence = None
+            with suppress(SQLAlchemyError, OSError):  # then the lease ends by itself
+                async with self._engine.begin() as connection:
+                    await connection.execute(QUERIES["drop_lease"], self._role())
+
+    async def _hold_lease(self) -> int | None:
+        async with self._engine.begin() as connection:
+            held = await connection.execute(
+                QUERIES["hold_lease"], self._role() | {"lease_s": self._lease_s}
+            )
+            fence: int | None = held.scalar_one_or_none()
+            return fence
+
+    async def _decide(self, views: Sequence[RoomView]) -> list[_Step]:
+        await self._recall(views)
+        entered = await self._entered(views)
+        steps = []
+        for view in views:
+            try:
+                steps.append(await self._step(view, entered.get(view.room, [])))
+            except Exception as error:
+                if outage_of(error) is not None:
+                    raise
+                self._aside.put("room_step", view.room, error)
+            else:
+                self._aside.take_back("room_step", view.room)
+        return steps
+
+    async def _recall(self, views: Iterable[RoomView]) -> None:
+        """Read what the last leader remembered of rooms that this one does not know yet."""
+        unknown = [v for v in views if (k := self._kept.get(v.room)) is None or k.epoch != v.epoch]
+        if not unknown:
+            return
+        where = {"organisation": self._organisation, "rooms": [view.room for view in unknown]}
+        async with self._engine.connect() as connection:
+            found = (await connection.execute(QUERIES["read_memory"], where)).all()
+        stored = {(row.room, row.epoch): row.memory for row in found}
+        for view in unknown:
+            memory = self._recalled(stored.get((view.room, view.epoch)), view)
+            self._kept[view.room] = _Kept(view.epoch, memory)
+
+    def _recalled(self, stored: str | None, view: RoomView) -> Memory:
+        """What is stored of a room's pacing; where that cannot be read, it is learnt anew."""
+        if stored is not None:
+            try:
+                return _memory_of(stored)
+            except msgspec.DecodeError as error:
+                self._aside.put("room_memory", view.room, error)
+        return Memory(PacingState.fresh(), view.departed, view.now.timestamp() - OVERLAP_S)
+
+    async def _entered(self, views: Iterable[RoomView]) -> dict[int, list[tuple[int, float]]]:
+        """Who entered since the last step, each number once."""
+        since = [
+            {
+                "room": view.room,
+                "epoch": view.epoch,
+                "since": min(self._kept[view.room].memory.entered_until_s, view.now.timestamp())
+                - (OVERLAP_S if self._kept[view.room].shown is not None else 0.0),
+            }
+            for view in views
+        ]
+        async with self._engine.connect() as connection:
+            found = await connection.execute(
+                QUERIES["read_entered"],
+                {
+                    "organisation": self._organisation,
+                    "rooms": _encode(since).decode(),
+                    "rows_max": ENTERED_MAX,
+                },
+            )
+            rows = found.all()
+        entered: dict[int, list[tuple[int, float]]] = {}
+        for row in rows:
+            recent = self._kept[row.room].recent
+            entered[row.room] = [one for one in _read_entered(row.entered) if one[0] not in recent]
+        return entered
+
+    async def _step(self, view: RoomView, entered: list[tuple[int, float]]) -> _Step:
+        kept = self._kept[view.room]
+        memory = kept.memory
+        stock = await self._stock_of(view.sale) if view.sale is not None else None
+        sold_before = memory.sold_before
+        if sold_before is None and stock is not None:
+            sold_before = stock.sold
+        census = Census(
+            now_s=view.now.timestamp(),
+            issued=view.issued,
+            serving=view.serving,
+            live=view.live,
+            entered=entered,
+            departed=max(0, view.departed - memory.departed),
+            health=self._health_of(view),
+            units_left=None if stock is None else stock.units_left,
+            buys_of_entered=_share_of_buyers(view, stock, sold_before),
+            open=view.situation.phase in ("open", "draining") and not view.awaits_draw,
+        )
+        pacing, advance = tick(memory.pacing, _limits_of(view.settings), census)
+        before_s = min(memory.entered_until_s, census.now_s)  # the clock may have gone back
+        until_s = max((before_s, *(at_s for _, at_s in entered)))
+        after = Memory(pacing, view.departed, until_s, sold_before)
+        shown = _shown(advance, census)
+        recent = {
+            number: at_s
+            for number, at_s in (*kept.recent.items(), *entered)
+            if at_s > after.entered_until_s - 2 * OVERLAP_S
+        }
+        moves = advance.serving != view.serving or advance.capacity != view.capacity
+        row = {
+            "room": view.room,
+            "epoch": view.epoch,
+            "serving": advance.serving,
+            "capacity": advance.capacity,
+            "moves": moves,
+            "state": {"memory": after, "shown": shown},
+            "changed": moves or shown != kept.shown or _is_busy(view, memory, after),
+        }
+        return _Step(view, advance, _Kept(view.epoch, after, shown, recent), row)
+
+    async def _write(self, fence: int, steps: Sequence[_Step]) -> int:
+        """Write the rooms that changed; returns how many numbers were called."""
+        self._steps += 1
+        rows = [step.row for step in steps if step.row["changed"]]
+        called = 0
+        if rows or self._steps % FORGET_EVERY == 0:
+            async with self._engine.begin() as connection:
+                if not await self._still_leads(connection, fence):
+                    self._forget()
+                    self._fence = None
+                    return 0
+                called = await self._write_rows(connection, fence, rows, steps)
+        # Remembered only now: a step that was not stored has not been taken.
+        self._kept |= {step.view.room: step.kept for step in steps}
+        for step in steps:
+            self._aside.take_back("room_memory", step.view.room)
+        return called
+
+    async def _write_rows(
+        self,
+        connection: AsyncConnection,
+        fence: int,
+        rows: list[dict[str, Any]],
+        steps: Sequence[_Step],
+    ) -> int:
+        where = {"organisation": self._organisation}
+        if moving := [row["room"] for row in rows if row["moves"]]:
+            await connection.execute(QUERIES["lock_moving_lines"], where | {"rooms": moving})
+        moved = await connection.execute(
+            QUERIES["advance_lines"], where | {"fence": fence, "advances": _encode(rows).decode()}
+        )
+        before = {step.view.room: step.view.serving for step in steps}
+        called: int = sum(max(0, row.serving - before[row.room]) for row in moved)
+        if self._steps % FORGET_EVERY == 0:
+            await connection.execute(
+                QUERIES["forget_releases"], where | {"kept_s": RELEASES_KEPT_S}
+            )
+        return called
+
+    async def _still_leads(self, connection: AsyncConnection, fence: int) -> bool:
+        held = await connection.execute(QUERIES["check_lease"], self._role() | {"fence": fence})
+        return held.first() is not None
+
+    def _role(self) -> dict[str, Any]:
+        return {"organisation": self._organisation, "role": ROLE, "leader": self._leader}
+
+    def _forget(self) -> None:
+        self._kept.clear()
+        self._setback.begin()
+        self._read_at_s = None
+
+    def _lag_s(self) -> float:
+        """Seconds between this step's reading of the rooms and the last one's."""
+        now_s = max((view.now.timestamp() for view in self._board.views()), default=None)
+        before_s, self._read_at_s = self._read_at_s, now_s
+        return 0.0 if now_s is None or before_s is None else max(0.0, now_s - before_s)
+
+
+def _limits_of(settings: RoomSettings) -> PacingLimits:
+    return PacingLimits(
+        capacity=settings.capacity,
+        capacity_min=settings.capacity_min,
+        rate_max=settings.rate_max,
+        tau_s=settings.tau_s,
+        grace_s=float(settings.grace_s),
+        units_per_buyer=settings.units_per_buyer,
+        passthrough=settings.mode == "passthrough",
+    )
+
+
+def _share_of_buyers(
+    view: RoomView, stock: RemainingStock | None, sold_before: int | None
+) -> float:
+    """Of those who have left, how many bought, as far as the units sold since can tell."""
+    if stock is None or sold_before is None:
+        return 1.0
+    bought = max(0, stock.sold - sold_before) / view.settings.units_per_buyer
+    buyers = int(min(bought, view.departed + 1))  # a tiny divisor makes it infinite
+    return buy_share(buyers, view.departed)
+
+
+def _shown(advance: Advance, census: Census) -> Shown:
+    slowed: Slowed | None = None
+    if advance.reason in ("paused", "slowed", "unhealthy"):
+        slowed = advance.reason
+    speed = advance.speed
+    return Shown(
+        speed=None
+        if speed is None
+        else ShownSpeed(*(map(_rounded, msgspec.structs.astuple(speed)))),
+        slowed=slowed,
+        units_left=census.units_left,
+        sold_out=advance.sold_out,
+        stock_holds=advance.reason == "stock" and not advance.sold_out,
+    )
+
+
+def _rounded(per_s: float) -> float:
+    """Three digits: more would be chance, and would make every state differ from the last."""
+    return float(f"{per_s:.3g}")
+
+
+def _is_busy(view: RoomView, before: Memory, after: Memory) -> bool:
+    """Whether anything happens that the next leader has to know; else only time goes by."""
+    came_or_went = (before.departed, before.entered_until_s) != (
+        after.departed,
+        after.entered_until_s,
+    )
+    return view.live > 0 or bool(after.pacing.cohorts) or came_or_went

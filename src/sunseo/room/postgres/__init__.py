@@ -1,0 +1,1 @@
+"""The room's store on PostgreSQL: what lanes and the leader read and write."""

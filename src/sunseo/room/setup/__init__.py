@@ -1,0 +1,1 @@
+"""What operators make and change: rooms, their settings and times, passes taken away."""

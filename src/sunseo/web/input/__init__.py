@@ -1,0 +1,1 @@
+"""From bytes to checked structs: bodies, queries, paths, headers."""
