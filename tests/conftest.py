@@ -7,16 +7,28 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import settings
 
+from tests.command_line import command_line
 from tests.postgres_fixture import database_dsn, postgres_server
 from tests.statuses import _statuses_are_documented, _statuses_are_noted
 from tests.store.market import Market
+from tests.suite import (
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_xdist_make_scheduler,
+)
 
 __all__ = [
     "_statuses_are_documented",
     "_statuses_are_noted",
+    "command_line",
     "database_dsn",
     "market",
     "postgres_server",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_xdist_make_scheduler",
 ]
 
 # Without bytecode each of the hundreds of processes that tests start compiles everything anew, and
