@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests.command_line import command_line
-from tests.postgres_fixture import database_dsn, postgres_server
+from tests.postgres_fixture import database_dsn, databases, postgres_server
 from tests.statuses import _statuses_are_documented, _statuses_are_noted
 from tests.store.market import Market
 from tests.suite import (
@@ -23,6 +23,7 @@ __all__ = [
     "_statuses_are_noted",
     "command_line",
     "database_dsn",
+    "databases",
     "market",
     "postgres_server",
     "pytest_addoption",
