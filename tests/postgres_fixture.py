@@ -2,7 +2,7 @@
 
 One server per test process (so one per worker of pytest-xdist), in a temporary folder, without
 fsync. The migrations run once, into a template, and `fence.sql` after them; each test gets a clone
-of it, or one that another test has left: emptied, and in every other respect as the template is. Use:
+of it, or one that another test has left: emptied, and else like the template. Use:
 
     from tests.postgres_fixture import database_dsn, postgres_server  # fixtures, by import
 """
@@ -66,7 +66,7 @@ class Databases:
             return False  # a test has left it in a state in which it lets nobody in
         try:
             async with asyncio.timeout(CLOSING_S):
-                while await inside.fetchval(DATABASES["still_connected"]):
+                while await inside.fetchval(DATABASES["still_connected"]):  # noqa: ASYNC110 - PostgreSQL tells nobody
                     await asyncio.sleep(POLL_S)
             if await inside.fetchval(DATABASES["shape"]) != self._shape:
                 return False

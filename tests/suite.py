@@ -1,8 +1,8 @@
 """The suite's order and its last words: a plugin of the suite.
 
 Files are handed out whole, so that what a file shares is made once, and the longest first, by the
-seconds in `durations.json`. At the end the slowest tests are named, and all that were skipped. A whole
-run leaves its own seconds in `build/durations.json`, which `make durations` keeps.
+seconds in `durations.json`. At the end the slowest tests are named, and all that were skipped. A
+run leaves its own seconds in `build/durations.json`; `make durations` keeps those of a whole one.
 """
 
 import json
@@ -25,7 +25,7 @@ TOGETHER = ("tests/attacks/",)
 SLOWEST = 10
 
 
-class LongestFirst(LoadFileScheduling):
+class LongestFirst(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out pieces whole, in the order in which they were collected."""
 
     def _split_scope(self, nodeid: str) -> str:

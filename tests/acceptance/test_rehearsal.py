@@ -200,9 +200,7 @@ def test_interrupted_rehearsal_tells_what_it_saw(
         (("--target", "http://127.0.0.1:9", "--operator-key", "k"), "No rehearsal"),
     ],
 )
-def test_what_cannot_run_says_so(
-    options: tuple[str, ...], word: str, command_line: Run
-) -> None:
+def test_what_cannot_run_says_so(options: tuple[str, ...], word: str, command_line: Run) -> None:
     """Misuse, and a server that is not there, end with a line and exit code 2."""
     ended = command_line("rehearse", "concert", *options)
 

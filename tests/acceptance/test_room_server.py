@@ -199,9 +199,7 @@ def test_the_line_moves_on_when_the_leader_dies(server: Serving, operator: str) 
     until(lambda: guest.enter().status == 200, "the first one is still inside")
 
 
-def test_operators_work_from_a_terminal(
-    server: Serving, operator: str, command_line: Run
-) -> None:
+def test_operators_work_from_a_terminal(server: Serving, operator: str, command_line: Run) -> None:
     """A room is made, changed and shown by commands; wrong use is one line and exit code 2."""
     at = ("--key", operator, "--url", server.url)
     made = command_line("room", "create", "콘서트", "capacity=5", "time_zone=Asia/Seoul", *at)

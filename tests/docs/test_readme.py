@@ -31,8 +31,8 @@ NAMES = {
 def test_session_works_as_written(tmp_path: Path) -> None:
     """Every command of the session runs, and every answer shown is the one that comes.
 
-    Pasted a second time, with a key of its own, it adds no second seat for any place. It is the Korean
-    one, whose names are the harder ones; the English one has the same commands, as is seen below.
+    Pasted a second time, with a key of its own, it adds no second seat for any place. It is the
+    Korean one, with the harder names; the English one has the same commands, as is seen below.
     """
     server_block, *session = blocks_of("README.ko.md")
     data = tmp_path / "try it"
