@@ -2,10 +2,13 @@
 
 Files are handed out whole, so that what a file shares is made once, and the longest first, by the
 seconds in `durations.json`. At the end the slowest tests are named, and all that were skipped. A
-run leaves its own seconds in `build/durations.json`; `make durations` keeps those of a whole one.
+run leaves its own seconds in `build/durations.json`; `make durations` keeps those of a whole run.
+
+Tests that are marked `campaign` are left out, but for `--campaigns`: of each there is a smaller one.
 """
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
@@ -21,6 +24,9 @@ KEPT = Path(__file__).with_name("durations.json")
 MEASURED = ROOT / "build" / "durations.json"
 TOGETHER = ("tests/attacks/",)
 """Folders whose files share a server, and so are one piece of work."""
+
+TOOLS = ROOT / ".tools" / "bin"
+"""What `make tools` has put into this checkout."""
 
 SLOWEST = 10
 
@@ -40,11 +46,14 @@ def piece_of(nodeid: str) -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("sunseo")
+    group.addoption("--campaigns", action="store_true", help="leave out no test that takes long")
     group.addoption("--no-skips", action="store_true", help="fail if anything is skipped")
     group.addoption("--skipped-before", metavar="FILE", help="what else was skipped, a line each")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "campaign: takes long; a smaller one is in every run")
+    os.environ["PATH"] = os.pathsep.join([str(TOOLS), os.environ["PATH"], "/usr/sbin"])
     if not hasattr(config, "workerinput"):  # the process that hands out and hears of everything
         config.option.loadscopereorder = False
         config.pluginmanager.register(LastWords(config), "last words")
@@ -54,10 +63,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LongestFirst
     return LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest piece first; one that nobody has measured yet may be longer than any."""
+    if not config.getoption("--campaigns"):
+        config.hook.pytest_deselected(items=[one for one in items if is_campaign(one)])
+        items[:] = [one for one in items if not is_campaign(one)]
     known = json.loads(KEPT.read_text("utf-8"))
     items.sort(key=lambda item: -known.get(piece_of(item.nodeid), float("inf")))
+
+
+def is_campaign(item: pytest.Item) -> bool:
+    return item.get_closest_marker("campaign") is not None
 
 
 class LastWords:
@@ -78,7 +94,8 @@ class LastWords:
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        self._keep()
+        if self._config.option.collectonly:
+            return
         slowest = sorted(self._seconds.items(), key=lambda one: -one[1])[:SLOWEST]
         terminalreporter.write_sep("=", f"slowest {len(slowest)} tests")
         for nodeid, seconds in slowest:
@@ -88,6 +105,7 @@ class LastWords:
         terminalreporter.write_sep("=", f"{len(skipped)} skipped{failing}")
         for line in skipped:
             terminalreporter.write_line(line)
+        self._keep()
 
     def _all_skipped(self) -> Iterator[str]:
         before = self._config.getoption("--skipped-before")

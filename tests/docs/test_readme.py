@@ -27,7 +27,7 @@ NAMES = {
 """All that is different in what a Korean types."""
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the session is written for curl")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl: make tools")
 def test_session_works_as_written(tmp_path: Path) -> None:
     """Every command of the session runs, and every answer shown is the one that comes.
 
