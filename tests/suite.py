@@ -4,7 +4,7 @@ Files are handed out whole, so that what a file shares is made once, and the lon
 seconds in `durations.json`. At the end the slowest tests are named, and all that were skipped. A
 run leaves its own seconds in `build/durations.json`; `make durations` keeps those of a whole run.
 
-Tests that are marked `campaign` are left out, but for `--campaigns`: of each there is a smaller one.
+Tests marked `campaign` are left out, but for `--campaigns`: of each there is a smaller one.
 """
 
 import json
