@@ -173,11 +173,10 @@ class Controller:
         awake, resting, recalled = [], set(), 0
         for view in list(self._board.views()):
             kept = self._kept.get(view.room)
-            footing = kept.footing if kept is not None else None
-            if footing is not None and (
-                self._rests(footing, view, None)
+            if kept is not None and (
+                self._rests(kept.footing, view, None)
                 if view.sale is None
-                else await self._sale_rests(footing, view)
+                else await self._sale_rests(kept.footing, view)
             ):
                 resting.add(view.room)
             elif view.is_active:
@@ -188,10 +187,10 @@ class Controller:
                 awake.append(self._board.present(view))
         return awake, resting
 
-    def _rests(self, footing: Footing, view: RoomView, stock: RemainingStock | None) -> bool:
+    def _rests(self, footing: Footing | None, view: RoomView, stock: RemainingStock | None) -> bool:
         return rests(footing, view, stock, health=self._health_of(view), turn=self._steps)
 
-    async def _sale_rests(self, footing: Footing, view: RoomView) -> bool:
+    async def _sale_rests(self, footing: Footing | None, view: RoomView) -> bool:
         try:
             return self._rests(footing, view, await self._stock(view))
         except Exception:  # noqa: BLE001 - the step meets it, and says of which room
