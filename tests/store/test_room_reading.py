@@ -1,5 +1,6 @@
 """What a board reads of rooms: whatever was written since, by whomever and whenever it began."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,8 +9,11 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from sunseo.core.clock import to_millis
 from sunseo.room.board.board import RoomBoard, RoomView
 from sunseo.room.board.reader import TURNS
+from sunseo.room.pages.screen import Standing, line_of
+from sunseo.room.pages.texts import EN
 from sunseo.room.setup.schedule import phase_at
 from tests.store.room_house import House
 
@@ -90,6 +94,20 @@ async def test_what_was_under_way_is_told_when_it_is_committed(house: House) -> 
         await writer.close()
 
     assert (before.issued, seen(house, room).issued) == (0, 7)
+
+
+async def test_a_room_that_stands_still_is_shown_as_of_the_last_tick(house: House) -> None:
+    """Its document and its page tell the time of the tick, not that of its last change."""
+    room = await house.room()
+    told = Told(house.board)
+    await told.next()
+    before = seen(house, room)
+    assert await told.next() == []
+
+    after = seen(house, room)
+    line = line_of(after, Standing(), EN)
+    assert after.now > before.now
+    assert line.now == json.loads(after.answer.renew())["now"] == to_millis(after.now)
 
 
 async def test_another_server_tells_all_rooms(house: House) -> None:
