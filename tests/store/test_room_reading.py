@@ -107,7 +107,7 @@ async def test_a_room_that_stands_still_is_shown_as_of_the_last_tick(house: Hous
     after = seen(house, room)
     line = line_of(after, Standing(), EN)
     assert after.now > before.now
-    assert line.now == json.loads(after.answer.renew())["now"] == to_millis(after.now)
+    assert line.now == json.loads(house.ready.document_of(room))["now"] == to_millis(after.now)
 
 
 async def test_another_server_tells_all_rooms(house: House) -> None:
