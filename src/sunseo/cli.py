@@ -19,8 +19,8 @@ from sunseo.booking.setup.command import sale
 from sunseo.core.outputs import OutputError
 from sunseo.core.processes import open_standard_streams
 from sunseo.invariants.command import run_verify
-from sunseo.operators.command import keys
 from sunseo.operators.keys import KeyNameError
+from sunseo.operators.keys_command import keys
 from sunseo.postgres.address.existing import (
     NoDatabaseError,
     UnreachableDatabaseError,

@@ -44,6 +44,7 @@ from sunseo.identity.operator_keys import OperatorKeys
 from sunseo.identity.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
 from sunseo.journal.log_sink import LogSink
 from sunseo.journal.tail import JournalTail
+from sunseo.operators.command import OperatorCommands
 from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.address.existing import place_of
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
@@ -54,8 +55,8 @@ from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.postgres.readiness import hindrance_of
 from sunseo.room.capability import RoomCapability, SaleSource
 from sunseo.room.line.lanes import RoomLane, RoomLanes
-from sunseo.room.pacing.controller import RemainingStock
 from sunseo.room.pacing.health import AnswerTally, WaitWatch
+from sunseo.room.pacing.stock import RemainingStock
 from sunseo.room.postgres.batch import RoomFlush
 from sunseo.room.postgres.store import postgres_store
 from sunseo.settings import Settings
@@ -112,6 +113,7 @@ class Worker:
         self._urgent_engine = create_cold_engine(
             plan.dsn, size=URGENT_CONNECTIONS, statement_timeout_s=URGENT_STATEMENT_S
         )
+        self._commands = OperatorCommands(self._engine, self._organisation, self._urgent_engine)
         self._tail_connection = self._connection()
         self._lane_connections = [
             (self._pipeline(), self._pipeline(lock_timeout_s=BLOCKED_TRY_S))
@@ -144,10 +146,9 @@ class Worker:
             engine=self._room_engine,
             lanes=room_lanes,
             store=postgres_store(
-                self._organisation,
                 room_lanes,
                 cold=self._engine,
-                urgent=self._urgent_engine,
+                commands=self._commands,
                 rooms=self._room_engine,
             ),
             waits=self._waits,
@@ -201,7 +202,7 @@ class Worker:
         return [
             *guest_endpoints(organisation, guests),
             *setup_endpoints(
-                Setup(self._engine, organisation, self._urgent_engine),
+                Setup(self._commands),
                 self._engine,
                 organisation,
                 self._board,

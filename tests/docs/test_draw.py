@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from sunseo.operators.command import OperatorCommands
 from sunseo.room.draw.command import draw
 from sunseo.room.draw.outcomes import DRAW_OUTCOMES
 from sunseo.room.draw.routes import draw_endpoints
@@ -56,7 +57,9 @@ def test_outcome_of_a_draw_is_described(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "endpoint", draw_endpoints(PostgresDraws(NO_DATABASE, 1)), ids=lambda endpoint: endpoint.name
+    "endpoint",
+    draw_endpoints(PostgresDraws(NO_DATABASE, OperatorCommands(NO_DATABASE, 1))),
+    ids=lambda endpoint: endpoint.name,
 )
 def test_endpoint_of_a_draw_is_described(endpoint: Endpoint) -> None:
     """Each endpoint stands in the guide, with method and path."""

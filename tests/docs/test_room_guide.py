@@ -26,7 +26,7 @@ def endpoints() -> list[Endpoint]:
         *room_setup_endpoints(nothing, nothing, nothing, nothing),
         *revoking_endpoints(nothing),
         *signal_endpoints(nothing),
-        *state_endpoints(nothing),
+        *state_endpoints(nothing, nothing),
     ]
 
 

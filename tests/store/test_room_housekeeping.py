@@ -70,6 +70,7 @@ async def test_rooms_are_counted_and_shown(house: House) -> None:
         metrics,
         house.board,
         lines=lines,
+        ready=house.ready,
         streams=Streams({}, 10),
         health=SiteHealth(house.store.signals),
     )

@@ -11,9 +11,11 @@ from typing import Any, Generic, TypeVar
 import asyncpg
 import pytest
 
+from sunseo.core.clock import from_millis
 from sunseo.core.later import Later, LaterOutcome
 from sunseo.engine.applying import LaneLimits
 from sunseo.engine.lane import Lane
+from sunseo.operators.command import OperatorCommands
 from sunseo.postgres.connection import LaneConnection, Transaction
 from sunseo.postgres.errors import constraint_of, fault_of
 from sunseo.postgres.pool import create_cold_engine
@@ -26,7 +28,6 @@ from sunseo.room.line.commands import (
     pass_id_of,
 )
 from sunseo.room.line.lanes import RoomLanes
-from sunseo.room.line.line import instant_of
 from sunseo.room.postgres.batch import RoomFlush
 from sunseo.room.postgres.load import QUERIES
 from sunseo.room.postgres.store import postgres_store
@@ -79,7 +80,7 @@ class PostgresPremises:
     def let_time_pass(self, seconds: float) -> None:
         self._now_ms += round(seconds * 1000)
         for worker in self._workers:
-            worker.connection.stands_at = instant_of(self._now_ms)
+            worker.connection.stands_at = from_millis(self._now_ms)
 
     def let_time_run(self) -> None:
         for worker in self._workers:
@@ -146,9 +147,8 @@ class Worker(Generic[C]):
         self.lanes = lanes_on(connection)
         self._engine = create_cold_engine(dsn, size=4)
         engine = self._engine
-        self.store = postgres_store(
-            ORGANISATION, self.lanes, cold=engine, urgent=engine, rooms=engine
-        )
+        commands = OperatorCommands(engine, ORGANISATION)
+        self.store = postgres_store(self.lanes, cold=engine, commands=commands, rooms=engine)
 
     async def close(self) -> None:
         await self.lanes.stop()
@@ -357,4 +357,4 @@ async def test_a_clock_is_read_after_the_lock(premises: PostgresPremises) -> Non
             answer = (await second)[0]
 
     assert answer.place is not None
-    assert instant_of(answer.place.issued_at_ms) > released_at - timedelta(milliseconds=1)
+    assert from_millis(answer.place.issued_at_ms) > released_at - timedelta(milliseconds=1)

@@ -21,6 +21,7 @@ from sunseo.room.admission.altcha import Altcha
 from sunseo.room.admission.challenge import Challenge
 from sunseo.room.admission.routes import challenge_endpoints
 from sunseo.room.board.board import RoomBoard, RoomView
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.board.state_routes import state_endpoints
 from sunseo.room.board.streams import Streams
 from sunseo.room.counts import CountingLines, RoomReporter
@@ -30,9 +31,10 @@ from sunseo.room.line.expirer import PassExpirer
 from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
-from sunseo.room.pacing.controller import Controller, StepReport, StockOf
+from sunseo.room.pacing.controller import Controller, StepReport
 from sunseo.room.pacing.health import AnswerTally, SiteHealth, WaitWatch, WorkerHealth
 from sunseo.room.pacing.signals import Signals, signal_endpoints
+from sunseo.room.pacing.stock import StockOf
 from sunseo.room.pages.routes import page_endpoints
 from sunseo.room.pages.visitor import Reception
 from sunseo.room.setup.revoking import Revoking, revoking_endpoints
@@ -42,6 +44,7 @@ from sunseo.room.store import RoomStore
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.metrics import Metrics
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.endpoint import Endpoint
 from sunseo.web.raw import RawAnswer
 
@@ -106,11 +109,11 @@ class RoomCapability:
         self.keys = key_ring(settings, secret)
         self.answers: dict[str, RawAnswer] = {}
         self.streams = Streams(self.answers, settings.room_streams_max)
+        self._ready = ReadyStates(self.answers, self.keys)
         self.board = RoomBoard(
             engine,
             organisation,
-            self.keys,
-            self.answers,
+            self._ready,
             self._publish,
             aside=aside,
             on_clock=on_clock,
@@ -118,9 +121,9 @@ class RoomCapability:
         self._lanes = lanes
         self._lines = CountingLines(store.lines)
         self._turnstile = _turnstile(settings)
+        self._addresses = ClientAddresses(TrustedProxies.named(settings.trusted_proxies))
         self.admission = Admission(
             self._challenges(),
-            TrustedProxies.named(settings.trusted_proxies),
             fails=settings.challenge_fails,
             on_unverified=lambda kind: metrics.room_challenges_unverified.labels(kind).inc(),
         )
@@ -154,7 +157,12 @@ class RoomCapability:
         )
         self._drawer = Drawer(store.draws, self.board.views, lambda: self.controller.leads)
         self._reporter = RoomReporter(
-            metrics, self.board, lines=self._lines, streams=self.streams, health=self._site_health
+            metrics,
+            self.board,
+            lines=self._lines,
+            ready=self._ready,
+            streams=self.streams,
+            health=self._site_health,
         )
 
     def endpoints(self) -> list[Endpoint]:
@@ -163,8 +171,8 @@ class RoomCapability:
             *room_setup_endpoints(self._setup, store.setup, self.keys, self.board),
             *revoking_endpoints(Revoking(self._lines, self.board, store.setup, organisation)),
             *signal_endpoints(Signals(store.signals)),
-            *state_endpoints(self.board),
-            *room_endpoints(self.service),
+            *state_endpoints(self.board, self._ready),
+            *room_endpoints(self.service, self._addresses),
             *draw_endpoints(store.draws),
             *challenge_endpoints(self.board, self.keys, self.admission),
         ]
@@ -172,7 +180,7 @@ class RoomCapability:
     def pages(self, persons: Persons, guests: GuestIssuer) -> list[Endpoint]:
         """The waiting pages, which open guest sessions by themselves."""
         reception = Reception(self.keys, persons, guests, self._settings.guest_session_s)
-        return page_endpoints(self.service, self.board, self.admission, reception)
+        return page_endpoints(self.service, self.board, self.admission, self._addresses, reception)
 
     def turns(self) -> list[BackgroundTurn]:
         """What is to be repeated while the worker runs."""

@@ -6,6 +6,7 @@ from math import isfinite
 from sunseo.engine.entry import Answer
 from sunseo.room.board.board import RoomBoard, RoomView
 from sunseo.room.board.halted import HALTED
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.board.streams import Streams
 from sunseo.room.line.commands import RoomCommand
 from sunseo.room.line.lanes import StoreAnswer
@@ -44,17 +45,20 @@ class RoomReporter:
         board: RoomBoard,
         *,
         lines: CountingLines,
+        ready: ReadyStates,
         streams: Streams,
         health: SiteHealth,
     ) -> None:
         self._metrics = metrics
         self._board = board
         self._lines = lines
+        self._ready = ready
         self._streams = streams
         self._health = health
         self._polls = 0
         self._leads = False
         self._told: dict[int, tuple[int | str | None, ...]] = {}
+        self._told_health: dict[int, float] = {}
 
     def note_step(self, report: StepReport) -> None:
         """Told by the controller after each step."""
@@ -66,10 +70,12 @@ class RoomReporter:
     async def run_once(self) -> bool:
         for (command, outcome), count in self._lines.take().items():
             self._metrics.room_commands.labels(snake(command), outcome.lower()).inc(count)
-        polls = self._board.served
+        polls = self._ready.served
         self._metrics.room_polls.inc(polls - self._polls)
         self._polls = polls
         self._metrics.room_streams.set(self._streams.open)
+        if not self._leads:
+            self._told_health.clear()  # another one tells it now
         for view in self._board.views():
             self._tell(view)
         return False
@@ -90,8 +96,10 @@ class RoomReporter:
                 self._metrics.room_halted.labels(room, reason).set(is_why)
         if self._leads:
             health = self._health.of(view)
-            shown = health if isfinite(health) else HEALTH_SHOWN_MAX
-            self._metrics.room_health.labels(room).set(min(shown, HEALTH_SHOWN_MAX))
+            shown = min(health, HEALTH_SHOWN_MAX) if isfinite(health) else HEALTH_SHOWN_MAX
+            if self._told_health.get(view.room) != shown:
+                self._told_health[view.room] = shown
+                self._metrics.room_health.labels(room).set(shown)
 
 
 def snake(name: str) -> str:

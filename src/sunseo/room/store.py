@@ -15,7 +15,7 @@ Clock       The store's own. Values carry moments that it has read, and lengths 
             tells it what time it is. It may go back: then a moment that is yet to come is taken
             for one of before.
 On failure  An exception says that nobody knows whether anything was done; ask again. Nothing is
-            half done. Nobody is refused by an exception but `Refused` and `ProblemError`, which
+            half done. Nobody is refused by an exception but `RefusedError` and `FieldError`, which
             say that nothing was.
 
 Keys begin with the organisation: commands of lines name it, since lanes serve all; every other role
@@ -33,12 +33,12 @@ import msgspec
 from sunseo.core.clock import Instant
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.engine.entry import Answer
-from sunseo.operators.effects import EffectAnswer
+from sunseo.operators.command import By, EffectAnswer, Order
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.line.commands import RoomCommand
 from sunseo.room.line.lanes import StoreAnswer
-from sunseo.room.setup.changes import Change, Creation, Order, RoomAction
+from sunseo.room.setup.changes import Change, Creation, RoomAction
 
 
 class LineStore(Protocol):
@@ -256,23 +256,19 @@ class DrawStore(Protocol):
     so even where the step then fails. Sealing and revealing go on when the caller gives up.
     """
 
-    async def commit(
-        self, operator: str, key: str, room: int, body: NewCommitment
-    ) -> EffectAnswer: ...
+    async def commit(self, by: By, room: int, body: NewCommitment) -> EffectAnswer: ...
 
-    async def seal(self, operator: str, key: str, room: int) -> EffectAnswer: ...
+    async def seal(self, by: By, room: int) -> EffectAnswer: ...
 
-    async def withhold(
-        self, operator: str, key: str, room: int, body: Withholding
-    ) -> EffectAnswer: ...
+    async def withhold(self, by: By, room: int, body: Withholding) -> EffectAnswer: ...
 
-    async def reveal(self, operator: str, key: str, room: int, body: Reveal) -> EffectAnswer: ...
+    async def reveal(self, by: By, room: int, body: Reveal) -> EffectAnswer: ...
 
     async def promise(self, room: int, actor: str) -> None:
         """Have the server keep the secret of a draw that nobody has committed to.
 
         Raises:
-            Refused: there is no such room.
+            RefusedError: there is no such room.
         """
 
     async def status(self, room: int, epoch: int | None = None) -> DrawStatus | DrawOutcome:

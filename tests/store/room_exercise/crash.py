@@ -6,12 +6,13 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 
-from sunseo.operators.effects import EffectAnswer, EffectOutcome
+from sunseo.operators.command import By, Effect, EffectOutcome
 from sunseo.room.draw.bodies import Reveal
 from sunseo.room.line.commands import Leave, RoomKey, pass_id_of
 from sunseo.room.setup.changes import Change
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.room.store import RoomStore
+from tests.effects import result_of
 from tests.store.room_exercise.leader import leading, remembered, step
 from tests.store.room_exercise.premises import (
     ORGANISATION,
@@ -20,7 +21,6 @@ from tests.store.room_exercise.premises import (
     Way,
     ask,
     creation,
-    done,
     enter,
     join,
     made,
@@ -108,21 +108,23 @@ async def try_sealing(premises: Premises, _room: RoomKey, turn: int) -> Try:
     room = await made(premises, mode="random")
     await ask(premises.stores[0].lines, *(join((ORGANISATION, room), one) for one in (1, 2)))
     return Try(
-        lambda store: store.draws.seal("op", f"seal {turn}", room),
+        lambda store: store.draws.seal(By("op", f"seal {turn}"), room),
         lambda: premises.stores[0].draws.status(room),
     )
 
 
 async def try_revealing(premises: Premises, room: RoomKey, turn: int) -> Try:
     sealing = await try_sealing(premises, room, turn)
-    drawn = done(await sealing.ask(premises.stores[0]))["room"]
+    drawn = result_of(await sealing.ask(premises.stores[0]))["room"]
 
     async def stored() -> tuple[Any, ...]:
         again = [join((ORGANISATION, drawn), one) for one in (1, 2)]
         places = numbers_of(await ask(premises.stores[0].lines, *again))
         return await premises.stores[0].draws.status(drawn), places
 
-    return Try(lambda store: store.draws.reveal("op", f"reveal {turn}", drawn, Reveal()), stored)
+    return Try(
+        lambda store: store.draws.reveal(By("op", f"reveal {turn}"), drawn, Reveal()), stored
+    )
 
 
 Prepare = Callable[[Premises, RoomKey, int], Awaitable[Try]]
@@ -146,7 +148,7 @@ async def tried(premises: Premises, one: Try, way: Way, after: int = 2**31) -> t
 
 def is_replay(answer: Any) -> bool | None:
     """Whether a command says that it was done before; none where it cannot tell."""
-    if isinstance(answer, EffectAnswer):
+    if isinstance(answer, Effect):
         return answer.outcome is EffectOutcome.REPLAYED
     return set(answer) == {"REPLAYED"} if isinstance(answer, list) else None
 

@@ -5,7 +5,7 @@ import io
 from contextlib import aclosing
 
 from sunseo.drawcheck.verifier import verify
-from sunseo.operators.effects import EffectOutcome
+from sunseo.operators.command import By, EffectOutcome
 from sunseo.room.draw.bodies import DrawStatus, Reveal
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.line.commands import JoinOutcome
@@ -40,11 +40,12 @@ class DrawExercise:
         await ask(one.lines, *(join(key, person) for person in PEOPLE))
 
         sealed = await asyncio.gather(
-            one.draws.seal("op", "1", room), two.draws.seal("op", "2", room)
+            one.draws.seal(By("op", "1"), room), two.draws.seal(By("op", "2"), room)
         )
         (late,) = await ask(two.lines, join(key, 99))
         drawn = await asyncio.gather(
-            one.draws.reveal("op", "3", room, Reveal()), two.draws.reveal("op", "4", room, Reveal())
+            one.draws.reveal(By("op", "3"), room, Reveal()),
+            two.draws.reveal(By("op", "4"), room, Reveal()),
         )
 
         assert {answer.outcome for answer in sealed} == {
@@ -70,9 +71,9 @@ class DrawExercise:
         draws, before = premises.stores[0].draws, await read(premises, room)
 
         answers = [
-            await draws.reveal("op", "1", room, Reveal()),
-            await draws.seal("op", "2", other),
-            await draws.seal("op", "3", max(room, other) + 1),
+            await draws.reveal(By("op", "1"), room, Reveal()),
+            await draws.seal(By("op", "2"), other),
+            await draws.seal(By("op", "3"), max(room, other) + 1),
         ]
         assert [answer.outcome for answer in answers] == [
             DrawOutcome.NOT_SEALED,

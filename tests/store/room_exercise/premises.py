@@ -6,12 +6,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
-from sunseo.operators.effects import EffectAnswer
+from sunseo.operators.command import Order
 from sunseo.room.line.commands import Enter, Join, RoomCommand, RoomKey, pass_id_of
 from sunseo.room.line.rules import RoomAnswer
-from sunseo.room.setup.changes import Creation, Order
+from sunseo.room.setup.changes import Creation
 from sunseo.room.setup.settings import RoomSettings, changed_settings
 from sunseo.room.store import LineStore, RoomRecord, RoomStore
+from tests.effects import result_of
 
 WORKERS = 2
 ORGANISATION = 1
@@ -123,7 +124,7 @@ def creation(sale: int | None = None, **settings: Any) -> Creation:
 async def made(premises: Premises, sale: int | None = None, **settings: Any) -> int:
     """Make a room as operators do."""
     answer = await premises.stores[0].setup.create(order(), creation(sale, **settings))
-    room: int = done(answer)["room"]
+    room: int = result_of(answer)["room"]
     return room
 
 
@@ -132,9 +133,3 @@ async def read(premises: Premises, room: int) -> RoomRecord:
     found = [await store.setup.read(room, rooms_max=1) for store in premises.stores]
     assert {len(records) for records in found} == {1}
     return found[0][0]
-
-
-def done(answer: EffectAnswer) -> dict[str, Any]:
-    assert answer.outcome.kind.is_success, answer
-    assert answer.result is not None
-    return answer.result

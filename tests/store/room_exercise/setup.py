@@ -9,17 +9,17 @@ from uuid import UUID
 import pytest
 
 from sunseo.core.outcome import Outcome
-from sunseo.operators.effects import EffectAnswer, EffectOutcome
-from sunseo.room.setup.changes import Change, Order, RoomAction, RoomSetupOutcome
+from sunseo.operators.command import EffectAnswer, EffectOutcome, Order
+from sunseo.room.setup.changes import Change, RoomAction, RoomSetupOutcome
 from sunseo.room.setup.settings import RoomSettings, decode_settings
 from sunseo.room.store import RoomRecord, SetupStore
+from tests.effects import result_of
 from tests.store.room_exercise.leader import leading, step
 from tests.store.room_exercise.premises import (
     ORGANISATION,
     Premises,
     ask,
     creation,
-    done,
     enter,
     join,
     made,
@@ -86,7 +86,8 @@ class SetupExercise:
 
         outcomes = {answer.outcome for answer in at_once}
         assert outcomes == {EffectOutcome.DONE, EffectOutcome.REPLAYED}
-        assert at_once[0].result == at_once[1].result == later.result
+        results = [result_of(answer) for answer in (*at_once, later)]
+        assert results == results[:1] * 3
         assert (later.outcome, other.outcome) == (
             EffectOutcome.REPLAYED,
             EffectOutcome.KEY_REUSED,
@@ -105,7 +106,7 @@ class SetupExercise:
 
         assert refused.outcome is RoomSetupOutcome.UNKNOWN_ROOM
         assert await everything(premises) == before
-        done(await command(premises.stores[0].setup, order("key"), room))
+        result_of(await command(premises.stores[0].setup, order("key"), room))
 
     async def test_a_new_room_is_as_it_was_ordered(self, premises: Premises) -> None:
         """In epoch 1, with nobody there; and all rooms are listed by their numbers."""
@@ -146,7 +147,7 @@ class SetupExercise:
             premises.stores[0].setup.change(order(), room, RoomAction.PAUSE),
         )
 
-        assert sorted(done(answer)["version"] for answer in answers) == [2, 3, 4, 5, 6]
+        assert sorted(result_of(answer)["version"] for answer in answers) == [2, 3, 4, 5, 6]
         assert await settings(premises, room) == RoomSettings(
             capacity=9, tau_s=9, skew_s=9, renewal_grace_s=9, paused=True
         )
@@ -156,12 +157,12 @@ class SetupExercise:
         room = await made(premises, capacity=10)
         setup, capacities = premises.stores[0].setup, []
         for capacity in (20, 15):
-            done(await setup.change(order(), room, change(capacity=capacity)))
+            result_of(await setup.change(order(), room, change(capacity=capacity)))
             capacities.append((await read(premises, room)).capacity)
         throttled = step((ORGANISATION, room), 0, capacity=8)
         await premises.stores[0].leader.advance(await leading(premises), [throttled])
         for capacity in (30, 5):
-            done(await setup.change(order(), room, change(capacity=capacity)))
+            result_of(await setup.change(order(), room, change(capacity=capacity)))
             capacities.append((await read(premises, room)).capacity)
 
         assert capacities == [20, 15, 8, 5]
@@ -172,7 +173,7 @@ class SetupExercise:
         room = await made(premises, opens_at=opens)
         setup, paused = premises.stores[0].setup, []
         for action in (RoomAction.PAUSE, RoomAction.RESUME, RoomAction.CLOSE):
-            done(await setup.change(order(), room, action))
+            result_of(await setup.change(order(), room, action))
             paused.append((await settings(premises, room)).paused)
 
         closed = await settings(premises, room)
@@ -194,7 +195,7 @@ class SetupExercise:
         late = await setup.reset(order(), room, 2)
         assert late.outcome is RoomSetupOutcome.EPOCH_OVER
         assert await everything(premises) == before
-        reset = done(await setup.reset(order(), room, 1))
+        reset = result_of(await setup.reset(order(), room, 1))
 
         assert reset == {"room": room, "places": 3, "passes": 1, "epoch": 2, "done": True}
         found = await read(premises, room)
@@ -211,16 +212,16 @@ class SetupExercise:
         refused = await setup.change(order(), room, change(mode="random", capacity=5))
         assert refused.outcome is RoomSetupOutcome.SETTING_FIXED
         assert await everything(premises) == before
-        done(await setup.change(order(), room, change(mode="passthrough")))
+        result_of(await setup.change(order(), room, change(mode="passthrough")))
 
     async def test_a_room_that_draws_is_promised_a_draw(self, premises: Premises) -> None:
         """The server commits to a secret with the very command, and again with every reset."""
         at_once = await made(premises, mode="random")
         later = await made(premises)
         setup = premises.stores[0].setup
-        done(await setup.change(order(), later, change(mode="random")))
+        result_of(await setup.change(order(), later, change(mode="random")))
         promised = [await read(premises, room) for room in (at_once, later)]
-        done(await setup.reset(order(), later, 1))
+        result_of(await setup.reset(order(), later, 1))
         promised.append(await read(premises, later))
 
         assert [(one.draw, one.kept, one.independent) for one in promised] == (
@@ -232,8 +233,8 @@ class SetupExercise:
         """Who changed what of which room, in order; a pass that was revoked once a key."""
         room = await made(premises, capacity=5)
         setup = premises.stores[0].setup
-        done(await setup.change(order(), room, Change("Hall", {"capacity": 6})))
-        done(await setup.change(order(), room, RoomAction.CLOSE))
+        result_of(await setup.change(order(), room, Change("Hall", {"capacity": 6})))
+        result_of(await setup.change(order(), room, RoomAction.CLOSE))
         for store in (*premises.stores, premises.stores[0]):
             await store.setup.note_revoked(order("once"), room, None, UUID(int=5))
 

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from sunseo.core.clock import Instant
-from sunseo.operators.effects import Refused
+from sunseo.core.fields import FieldError
+from sunseo.core.outcome import RefusedError
 from sunseo.room.board.state import DrawState
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment
 from sunseo.room.draw.file import DrawHeader, moment_text
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import keeper_of, seed_of
-from sunseo.web.problems import INVALID_FIELD, ProblemError
 
 SERVER = "the server, for the operator"  # keeps the secret where nobody else was found to
 
@@ -65,14 +65,13 @@ def commitment_in(body: NewCommitment) -> Commitment:
     """What an operator promises: a hash that somebody sent, or a secret of the server's own.
 
     Raises:
-        ProblemError: a part of a promise is missing.
+        FieldError: a part of a promise is missing.
     """
     if body.commitment is not None and body.committer is not None and body.independent is not None:
         return Commitment(body.committer, body.independent, bytes.fromhex(body.commitment))
     missing = [name for name in body.__struct_fields__ if getattr(body, name) is None]
     if len(missing) < len(body.__struct_fields__):
-        raise ProblemError(
-            INVALID_FIELD,
+        raise FieldError(
             f"A commitment stands with who made it: {missing[0]} is missing.",
             field=missing[0],
             expected="commitment, committer and independent together, or none of them",
@@ -84,13 +83,13 @@ def refuse_commitment(draw: StoredDraw | None, registered: int) -> None:
     """A commitment stands once others have relied on it: until it is withheld.
 
     Raises:
-        Refused: it stands.
+        RefusedError: it stands.
     """
     if draw is None or draw.state == "withheld":
         return
     if draw.state == "committed" and registered == 0:
         return
-    raise Refused(
+    raise RefusedError(
         DrawOutcome.ALREADY_REVEALED if draw.state == "revealed" else DrawOutcome.COMMITMENT_STANDS
     )
 
@@ -99,12 +98,12 @@ def to_seal(draw: StoredDraw | None) -> StoredDraw:
     """A draw whose list is open.
 
     Raises:
-        Refused: there is none, or it is not.
+        RefusedError: there is none, or it is not.
     """
     if draw is None:
-        raise Refused(DrawOutcome.NOT_COMMITTED)
+        raise RefusedError(DrawOutcome.NOT_COMMITTED)
     if draw.sealed_at is not None:
-        raise Refused(DrawOutcome.ALREADY_SEALED)
+        raise RefusedError(DrawOutcome.ALREADY_SEALED)
     return draw
 
 
@@ -112,14 +111,14 @@ def sealed(draw: StoredDraw | None) -> StoredDraw:
     """A draw, sealed and waiting for its secret.
 
     Raises:
-        Refused: it is not, or not any more.
+        RefusedError: it is not, or not any more.
     """
     if draw is None:
-        raise Refused(DrawOutcome.NOT_COMMITTED)
+        raise RefusedError(DrawOutcome.NOT_COMMITTED)
     if draw.state == "committed":
-        raise Refused(DrawOutcome.NOT_SEALED)
+        raise RefusedError(DrawOutcome.NOT_SEALED)
     if draw.state == "revealed":
-        raise Refused(DrawOutcome.ALREADY_REVEALED)
+        raise RefusedError(DrawOutcome.ALREADY_REVEALED)
     return draw
 
 

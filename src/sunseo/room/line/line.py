@@ -7,7 +7,6 @@ Guarantee   `live` counts exactly the passes that take up a slot, and numbers fo
 Clock       None: moves are told the time, in milliseconds since 1970, as tokens have it.
 """
 
-from datetime import UTC, datetime, timedelta
 from enum import Enum, unique
 from uuid import UUID
 
@@ -19,17 +18,6 @@ from sunseo.room.setup.schedule import Phase
 from sunseo.room.setup.settings import RoomSettings
 
 SECOND_MS = 1000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
-
-
-def millis_of(instant: Instant) -> int:
-    """Whole milliseconds since 1970, exact: a token's time and the stored one are the same."""
-    return (instant - EPOCH) // MILLISECOND
-
-
-def instant_of(millis: int) -> Instant:
-    return EPOCH + millis * MILLISECOND
 
 
 @unique

@@ -152,6 +152,8 @@ class SiteHealth:
 
     def of(self, view: RoomView) -> float:
         """Target over measured, the worst of all sources; infinite where nobody measures."""
+        if not self._signals:
+            return inf
         targets = view.settings.health
         outside = [ratio(s.measured, s.target) for s in self._signals.get(view.room, ())]
         workers = [

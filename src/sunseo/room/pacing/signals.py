@@ -2,10 +2,11 @@
 
 from math import isfinite
 
+from sunseo.core.outcome import Refusal
 from sunseo.room.pacing.health import ratio
 from sunseo.room.setup.setup_bodies import Signal, SignalTaken
 from sunseo.room.store import SignalOutcome, SignalStore, SourceSignal
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply
 
 SOURCES_MAX = 32  # of one room
 SILENT_S = 3600.0  # after which a source's name is free again

@@ -100,54 +100,84 @@ ON CONFLICT (organisation, room, source)
     DO UPDATE SET measured = excluded.measured, target = excluded.target, at = excluded.at
 RETURNING source;
 
--- name: read_board
--- Read the rooms that have changed as they are shown: the settings only of those whose version is
--- not known yet, and which passes have ended before their time only where we sell behind the room
--- ourselves. A mark names the versions of all rows that a room is shown by; whatever ends a pass
--- writes its line, too. Where nothing has changed, one row tells the time.
-SELECT t.now, changed.*
-FROM (SELECT statement_timestamp() AS now) AS t
-LEFT JOIN (
+-- name: find_changed_rooms
+-- Find the rooms of which anything was written since the last look, and a share of all in turn; all,
+-- where that was another server. It also tells the oldest transaction under way: what this look does
+-- not see yet was written by that one or a later one. An age is in transactions, and below zero where
+-- a row is so old that they have been counted round since.
+WITH mark AS MATERIALIZED (
     SELECT
-        r.room, r.version, r.name, r.sale,
-        CASE WHEN k.version = r.version THEN NULL ELSE CAST(r.settings AS text) END AS settings,
-        m.mark,
-        l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity, l.entrants,
-        d.state AS draw, d.kept, d.independent, d.committer, d.commitment,
-        CASE WHEN p.epoch = l.epoch THEN CAST(p.state -> 'shown' AS text) END AS shown,
-        (SELECT array_agg(v.pass_id ORDER BY v.pass_id) FROM (
-            SELECT s.pass_id
-            FROM room_passes AS s
-            WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
-                AND s.state = 'revoked'
-                AND s.expires_at > statement_timestamp() - make_interval(secs => :listed_s)
-            ORDER BY s.expires_at DESC
-            LIMIT :revoked_max) AS v) AS revoked,
-        CASE WHEN r.sale IS NOT NULL THEN (SELECT array_agg(v.pass_id) FROM (
-            SELECT s.pass_id
-            FROM room_passes AS s
-            WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
-                AND s.state IN ('left', 'completed', 'revoked')
-                AND s.expires_at > statement_timestamp()
-            ORDER BY s.expires_at DESC
-            LIMIT :void_max) AS v) END AS void
-    FROM rooms AS r
-    LEFT JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
-    LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
-    LEFT JOIN room_draws AS d
-        ON d.organisation = l.organisation AND d.room = l.room AND d.epoch = l.epoch
-    LEFT JOIN unnest(CAST(:rooms AS bigint[]), CAST(:versions AS bigint[]), CAST(:marks AS text[]))
-        AS k (room, version, mark) ON k.room = r.room
-    CROSS JOIN LATERAL (
-        SELECT concat_ws(
-            ' ', r.xmin, coalesce(CAST(l.xmin AS text), '-'), coalesce(CAST(p.xmin AS text), '-'),
-            coalesce(CAST(d.xmin AS text), '-')
-        ) AS mark
-    ) AS m
-    WHERE r.organisation = :organisation
-        AND k.mark IS DISTINCT FROM m.mark
-) AS changed ON true
-ORDER BY changed.room;
+        statement_timestamp() AS now, pg_postmaster_start_time() AS server,
+        CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS xid) AS text) AS since,
+        CASE WHEN pg_postmaster_start_time() = CAST(:server AS timestamptz)
+            THEN age(CAST(CAST(:since AS text) AS xid)) END AS fresh
+)
+SELECT
+    mark.now, mark.server, mark.since, mark.fresh IS NULL AS anew,
+    ARRAY(
+        SELECT r.room FROM rooms AS r WHERE r.organisation = :organisation
+            AND (mark.fresh IS NULL OR age(r.xmin) BETWEEN 0 AND mark.fresh)
+        UNION
+        SELECT l.room FROM room_lines AS l WHERE l.organisation = :organisation
+            AND age(l.xmin) BETWEEN 0 AND mark.fresh
+        UNION
+        SELECT p.room FROM room_pacings AS p WHERE p.organisation = :organisation
+            AND age(p.xmin) BETWEEN 0 AND mark.fresh
+        UNION
+        SELECT d.room FROM room_draws AS d WHERE d.organisation = :organisation
+            AND age(d.xmin) BETWEEN 0 AND mark.fresh
+    ) AS changed,
+    ARRAY(
+        SELECT r.room FROM rooms AS r
+        WHERE r.organisation = :organisation AND r.room % :turns = :turn
+    ) AS in_turn
+FROM mark;
+
+-- name: read_board
+-- Read rooms as they are shown, but for those whose mark is known: the settings only of those whose
+-- version is not known yet, and which passes have ended before their time only where we sell behind
+-- the room ourselves. A mark names the versions of all rows that a room is shown by; whatever ends a
+-- pass writes its line, too.
+SELECT
+    statement_timestamp() AS now,
+    r.room, r.version, r.name, r.sale,
+    CASE WHEN k.version = r.version THEN NULL ELSE CAST(r.settings AS text) END AS settings,
+    m.mark,
+    l.epoch, l.issued, l.serving, l.live, l.departed, l.capacity, l.entrants,
+    d.state AS draw, d.kept, d.independent, d.committer, d.commitment,
+    CASE WHEN p.epoch = l.epoch THEN CAST(p.state -> 'shown' AS text) END AS shown,
+    (SELECT array_agg(v.pass_id ORDER BY v.pass_id) FROM (
+        SELECT s.pass_id
+        FROM room_passes AS s
+        WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
+            AND s.state = 'revoked'
+            AND s.expires_at > statement_timestamp() - make_interval(secs => :listed_s)
+        ORDER BY s.expires_at DESC
+        LIMIT :revoked_max) AS v) AS revoked,
+    CASE WHEN r.sale IS NOT NULL THEN (SELECT array_agg(v.pass_id) FROM (
+        SELECT s.pass_id
+        FROM room_passes AS s
+        WHERE ARRAY[s.organisation, s.room, s.epoch] = ARRAY[l.organisation, l.room, l.epoch]
+            AND s.state IN ('left', 'completed', 'revoked')
+            AND s.expires_at > statement_timestamp()
+        ORDER BY s.expires_at DESC
+        LIMIT :void_max) AS v) END AS void
+FROM rooms AS r
+LEFT JOIN room_lines AS l ON l.organisation = r.organisation AND l.room = r.room
+LEFT JOIN room_pacings AS p ON p.organisation = r.organisation AND p.room = r.room
+LEFT JOIN room_draws AS d
+    ON d.organisation = l.organisation AND d.room = l.room AND d.epoch = l.epoch
+LEFT JOIN unnest(CAST(:known AS bigint[]), CAST(:versions AS bigint[]), CAST(:marks AS text[]))
+    AS k (room, version, mark) ON k.room = r.room
+CROSS JOIN LATERAL (
+    SELECT concat_ws(
+        ' ', r.xmin, coalesce(CAST(l.xmin AS text), '-'), coalesce(CAST(p.xmin AS text), '-'),
+        coalesce(CAST(d.xmin AS text), '-')
+    ) AS mark
+) AS m
+WHERE r.organisation = :organisation AND r.room = ANY(CAST(:rooms AS bigint[]))
+    AND k.mark IS DISTINCT FROM m.mark
+ORDER BY r.room;
 
 -- name: hold_lease
 -- Take the lead where nobody has it, or keep it; the fence grows with every change of leader. A lease

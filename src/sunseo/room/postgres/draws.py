@@ -15,12 +15,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sunseo.core.ids import request_digest
+from sunseo.core.outcome import RefusedError
 from sunseo.core.signing import pads_of
-from sunseo.operators.effects import EffectAnswer, Refused, Work
+from sunseo.operators.command import By, EffectAnswer, OperatorCommands
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.file import header_line
 from sunseo.room.draw.outcomes import DrawOutcome
@@ -45,8 +44,6 @@ from sunseo.room.postgres.locked_draw import (
     record_step,
     write_commitment,
 )
-from sunseo.room.postgres.orders import once_a_key
-from sunseo.room.setup.changes import Order
 
 LONG_STATEMENT_MS = 600_000  # millions of places are written in one statement
 
@@ -54,24 +51,25 @@ LONG_STATEMENT_MS = 600_000  # millions of places are written in one statement
 class PostgresDraws:
     """The `DrawStore` of one organisation."""
 
-    def __init__(self, engine: AsyncEngine, organisation: int) -> None:
+    def __init__(self, engine: AsyncEngine, commands: OperatorCommands) -> None:
         self._engine = engine
-        self._organisation = organisation
+        self._commands = commands
+        self._organisation = commands.organisation
         self._reveals: set[asyncio.Task[EffectAnswer]] = set()
 
-    async def commit(self, operator: str, key: str, room: int, body: NewCommitment) -> EffectAnswer:
+    async def commit(self, by: By, room: int, body: NewCommitment) -> EffectAnswer:
         """Keep a commitment. It should come before anybody registers; the log tells if not."""
         commitment = commitment_in(body)
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             locked = await self._lock(connection, room)
             refuse_commitment(locked.draw, locked.registered)
-            state, promised = await write_commitment(connection, locked, operator, commitment)
+            state, promised = await write_commitment(connection, locked, by.operator, commitment)
             return _step(locked, state) | {"commitment": promised}
 
-        return await self._once((operator, key), f"commit_draw {room}", body, work)
+        return await self._commands.once(by.order(body), f"commit_draw {room}", work)
 
-    async def seal(self, operator: str, key: str, room: int) -> EffectAnswer:
+    async def seal(self, by: By, room: int) -> EffectAnswer:
         """End registration and hash the list."""
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -90,13 +88,13 @@ class PostgresDraws:
                     "entry": encode_entry(entry),
                 },
             )
-            await record_step(connection, locked, operator, "seal_draw", entry)
+            await record_step(connection, locked, by.operator, "seal_draw", entry)
             return _step(locked, "sealed", total, list_hash)
 
         await self._end_registration(room)
-        return await self._to_its_end(self._once((operator, key), f"seal_draw {room}", None, work))
+        return await self._to_its_end(self._commands.once(by.order(), f"seal_draw {room}", work))
 
-    async def withhold(self, operator: str, key: str, room: int, body: Withholding) -> EffectAnswer:
+    async def withhold(self, by: By, room: int, body: Withholding) -> EffectAnswer:
         """Log that the secret did not come. It is still taken if it comes later."""
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -106,12 +104,12 @@ class PostgresDraws:
             await connection.execute(
                 QUERIES["withhold_draw"], locked.where | {"entry": encode_entry(entry)}
             )
-            await record_step(connection, locked, operator, "withhold_draw", entry)
+            await record_step(connection, locked, by.operator, "withhold_draw", entry)
             return _step(locked, "withheld", draw.entrants, draw.list_hash)
 
-        return await self._once((operator, key), f"withhold_draw {room}", body, work)
+        return await self._commands.once(by.order(body), f"withhold_draw {room}", work)
 
-    async def reveal(self, operator: str, key: str, room: int, body: Reveal) -> EffectAnswer:
+    async def reveal(self, by: By, room: int, body: Reveal) -> EffectAnswer:
         """Take the secret, or the one that the server keeps, and turn the list into places."""
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -119,10 +117,10 @@ class PostgresDraws:
             draw = sealed(locked.draw)
             secret = await _secret_in(connection, locked, draw, body)
             if commitment_of(secret) != draw.commitment:
-                raise Refused(DrawOutcome.WRONG_SECRET)
+                raise RefusedError(DrawOutcome.WRONG_SECRET)
             await self._allow_long_statements(connection)
             if await self._hash_list(connection, locked) != draw.seal:
-                raise Refused(DrawOutcome.LIST_CHANGED)
+                raise RefusedError(DrawOutcome.LIST_CHANGED)
             await self._give_numbers(connection, locked, draw, secret)
             await connection.execute(QUERIES["drop_secret"], locked.where)
             entry = locked.entry("revealed")
@@ -130,11 +128,11 @@ class PostgresDraws:
                 QUERIES["reveal_draw"],
                 locked.where | {"now": locked.now, "secret": secret, "entry": encode_entry(entry)},
             )
-            await record_step(connection, locked, operator, "reveal_draw", entry)
+            await record_step(connection, locked, by.operator, "reveal_draw", entry)
             return _step(locked, "revealed", draw.entrants, draw.list_hash)
 
         return await self._to_its_end(
-            self._once((operator, key), f"reveal_draw {room}", body, work)
+            self._commands.once(by.order(body), f"reveal_draw {room}", work)
         )
 
     async def promise(self, room: int, actor: str) -> None:
@@ -238,12 +236,6 @@ class PostgresDraws:
         task.add_done_callback(self._reveals.discard)
         return await asyncio.shield(task)
 
-    async def _once(
-        self, by: tuple[str, str], action: str, body: msgspec.Struct | None, work: Work
-    ) -> EffectAnswer:
-        order = Order(*by, request_digest(body))
-        return await once_a_key(self._engine, self._organisation, order, action, work)
-
 
 async def _secret_in(
     connection: AsyncConnection, locked: LockedDraw, draw: StoredDraw, body: Reveal
@@ -251,14 +243,14 @@ async def _secret_in(
     """The secret that was sent, or else the one that the server keeps.
 
     Raises:
-        Refused: none was sent, and somebody else keeps it.
+        RefusedError: none was sent, and somebody else keeps it.
     """
     if body.secret is not None:
         return bytes.fromhex(body.secret)
     kept = await connection.execute(QUERIES["read_secret"], locked.where)
     secret: bytes | None = kept.scalar_one_or_none()
     if secret is None:
-        raise Refused(DrawOutcome.SECRET_ELSEWHERE, f"It is kept by {draw.committer}.")
+        raise RefusedError(DrawOutcome.SECRET_ELSEWHERE, f"It is kept by {draw.committer}.")
     return secret
 
 

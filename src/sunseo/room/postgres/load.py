@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from sunseo.core.clock import Instant
+from sunseo.core.clock import Instant, to_millis
 from sunseo.postgres.connection import Transaction
 from sunseo.postgres.locks import Lockable
 from sunseo.postgres.queries import load_queries
@@ -31,7 +31,6 @@ from sunseo.room.line.line import (
     LinePlace,
     PassState,
     RoomTerms,
-    millis_of,
 )
 from sunseo.room.setup.schedule import phase_at, takes_joins
 from sunseo.room.setup.settings import RoomSettings
@@ -193,7 +192,7 @@ class LineLoader:
             entrants=row["entrants"],
             sealed=row["sealed"],
             is_restored=row["unlisted"] > 0,
-            terms=RoomTerms(settings, phase, opens_at, takes_joins(settings, now), millis_of(now)),
+            terms=RoomTerms(settings, phase, opens_at, takes_joins(settings, now), to_millis(now)),
         )
         for place in found.places:
             line.places[place["holder"]] = _place_of(place)
@@ -250,11 +249,11 @@ def _want_number(numbers: list[_NumberRow], key: RoomKey, row: asyncpg.Record, n
 
 
 def _place_of(row: asyncpg.Record) -> LinePlace:
-    return LinePlace(row["holder"], row["number"], row["binding"], millis_of(row["at"]))
+    return LinePlace(row["holder"], row["number"], row["binding"], to_millis(row["at"]))
 
 
 def _entrant_of(row: asyncpg.Record) -> LineEntrant:
-    return LineEntrant(row["holder"], row["id"], row["binding"], millis_of(row["at"]))
+    return LineEntrant(row["holder"], row["id"], row["binding"], to_millis(row["at"]))
 
 
 def _pass_of(row: asyncpg.Record) -> LinePass:
@@ -265,12 +264,12 @@ def _pass_of(row: asyncpg.Record) -> LinePass:
         holder=row["holder"],
         state=PassState(row["text"]),
         renewal=row["renewal"],
-        renewed_at_ms=millis_of(row["renewed_at"]),
-        entered_at_ms=millis_of(row["entered_at"]),
-        expires_at_ms=millis_of(row["expires_at"]),
-        slot_until_ms=millis_of(row["slot_until"]),
-        session_until_ms=millis_of(row["session_until"]),
-        ended_at_ms=None if ended_at is None else millis_of(ended_at),
+        renewed_at_ms=to_millis(row["renewed_at"]),
+        entered_at_ms=to_millis(row["entered_at"]),
+        expires_at_ms=to_millis(row["expires_at"]),
+        slot_until_ms=to_millis(row["slot_until"]),
+        session_until_ms=to_millis(row["session_until"]),
+        ended_at_ms=None if ended_at is None else to_millis(ended_at),
     )
 
 

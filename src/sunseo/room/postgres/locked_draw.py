@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.core.clock import Instant
+from sunseo.core.outcome import RefusedError
 from sunseo.operators import audit
-from sunseo.operators.effects import Refused
 from sunseo.room.draw.file import moment_text
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.steps import Commitment, StoredDraw
@@ -39,12 +39,12 @@ async def lock_draw(connection: AsyncConnection, organisation: int, room: int) -
     """Lock a room, and read the draw that it has.
 
     Raises:
-        Refused: there is no such room.
+        RefusedError: there is no such room.
     """
     where = {"organisation": organisation, "room": room}
     locked = (await connection.execute(QUERIES["lock_drawn_room"], where)).first()
     if locked is None:
-        raise Refused(DrawOutcome.UNKNOWN_ROOM)
+        raise RefusedError(DrawOutcome.UNKNOWN_ROOM)
     found = (await connection.execute(QUERIES["read_drawn_line"], where)).one()
     where = where | {"epoch": found.epoch}
     row = (await connection.execute(QUERIES["read_draw"], where)).first()

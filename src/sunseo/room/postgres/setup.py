@@ -13,16 +13,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sunseo.operators import audit
-from sunseo.operators.effects import EffectAnswer, Refused, Work
-from sunseo.postgres.clock import read_clock
+from sunseo.core.outcome import RefusedError
+from sunseo.operators.command import EffectAnswer, OperatorCommands, Order
 from sunseo.room.postgres.cold import QUERIES
 from sunseo.room.postgres.locked_draw import promise_draw
-from sunseo.room.postgres.orders import once_a_key
 from sunseo.room.setup.changes import (
     Change,
     Creation,
-    Order,
     RoomAction,
     RoomAsStored,
     RoomSetupOutcome,
@@ -42,13 +39,13 @@ class PostgresSetup:
     """The `SetupStore` of one organisation.
 
     Args:
-        urgent: of what cannot wait until others are done: to pause, to go on, to close.
+        commands: with an urgent way for what cannot wait: to pause, to go on, to close.
     """
 
-    def __init__(self, engine: AsyncEngine, urgent: AsyncEngine, organisation: int) -> None:
+    def __init__(self, engine: AsyncEngine, commands: OperatorCommands) -> None:
         self._engine = engine
-        self._urgent = urgent
-        self._organisation = organisation
+        self._commands = commands
+        self._organisation = commands.organisation
 
     async def create(self, by: Order, new: Creation) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -58,7 +55,7 @@ class PostgresSetup:
             await self._promise(connection, by, room, new.settings)
             return {"room": room, "version": 1}
 
-        return await self._once(by, "create_room", work)
+        return await self._commands.once(by, "create_room", work)
 
     async def change(self, by: Order, room: int, change: Change | RoomAction) -> EffectAnswer:
         is_action = isinstance(change, RoomAction)
@@ -74,8 +71,7 @@ class PostgresSetup:
                 await self._promise(connection, by, room, settled.settings)
             return {"room": room, "version": version}
 
-        engine = self._urgent if is_action else self._engine
-        return await self._once(by, f"{action} {room}", work, engine)
+        return await self._commands.once(by, f"{action} {room}", work, urgent=is_action)
 
     async def reset(self, by: Order, room: int, epoch: int) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -83,7 +79,8 @@ class PostgresSetup:
             settings, where = settings_of(stored), self._where(room)
             line = (await connection.execute(QUERIES["lock_line"], where)).one()
             if line.epoch != epoch:
-                raise Refused(RoomSetupOutcome.EPOCH_OVER, f"The room is in epoch {line.epoch}.")
+                detail = f"The room is in epoch {line.epoch}."
+                raise RefusedError(RoomSetupOutcome.EPOCH_OVER, detail)
             await connection.execute(QUERIES["reset_line"], where | {"capacity": settings.capacity})
             await connection.execute(QUERIES["raise_room_version"], where)
             void = {"room": room, "places": line.issued, "passes": line.live, "epoch": epoch + 1}
@@ -91,7 +88,7 @@ class PostgresSetup:
             await self._promise(connection, by, room, settings)
             return void | {"done": True}
 
-        return await self._once(by, f"reset_room {room}", work)
+        return await self._commands.once(by, f"reset_room {room}", work)
 
     async def note_revoked(self, by: Order, room: int, sale: int | None, pass_id: UUID) -> None:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -99,7 +96,7 @@ class PostgresSetup:
             await self._record(connection, by, "revoke_pass", sale, details)
             return {}
 
-        await self._once(by, f"revoke_pass {room} {pass_id}", work)
+        await self._commands.once(by, f"revoke_pass {room} {pass_id}", work)
 
     async def read(self, room: int | None, *, rooms_max: int) -> list[RoomRecord]:
         where = {"organisation": self._organisation, "room": room, "rows_max": rooms_max}
@@ -111,11 +108,11 @@ class PostgresSetup:
         """Lock a room's row.
 
         Raises:
-            Refused: there is no such room.
+            RefusedError: there is no such room.
         """
         row = (await connection.execute(QUERIES["lock_room"], self._where(room))).first()
         if row is None:
-            raise Refused(RoomSetupOutcome.UNKNOWN_ROOM)
+            raise RefusedError(RoomSetupOutcome.UNKNOWN_ROOM)
         return RoomAsStored(row.name, row.sale, row.settings, row.now)
 
     async def _refuse_fixed(self, connection: AsyncConnection, room: int, settled: Settled) -> None:
@@ -140,7 +137,7 @@ class PostgresSetup:
         )
         row = added.one_or_none()
         if row is None:
-            raise Refused(RoomSetupOutcome.SALE_HAS_ROOM)
+            raise RefusedError(RoomSetupOutcome.SALE_HAS_ROOM)
         refuse_unreadable(row.settings, row.now, new.sent)
         room: int = row.room
         await connection.execute(
@@ -172,11 +169,6 @@ class PostgresSetup:
         if settings.mode == "random":
             await promise_draw(connection, self._organisation, room, by.operator)
 
-    async def _once(
-        self, by: Order, action: str, work: Work, engine: AsyncEngine | None = None
-    ) -> EffectAnswer:
-        return await once_a_key(engine or self._engine, self._organisation, by, action, work)
-
     async def _record(
         self,
         connection: AsyncConnection,
@@ -185,15 +177,7 @@ class PostgresSetup:
         sale: int | None,
         details: Mapping[str, Any],
     ) -> None:
-        await audit.append(
-            connection,
-            self._organisation,
-            actor=by.operator,
-            action=action,
-            sale=sale,
-            details=dict(details),
-            now=await read_clock(connection),
-        )
+        await self._commands.record(connection, by.operator, action, sale, dict(details))
 
     def _where(self, room: int) -> dict[str, Any]:
         return {"organisation": self._organisation, "room": room}

@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sunseo.operators.command import OperatorCommands
 from sunseo.room.postgres.draws import PostgresDraws
 from sunseo.room.postgres.leader import PostgresLeader
 from sunseo.room.postgres.setup import PostgresSetup
@@ -10,26 +11,25 @@ from sunseo.room.store import LineStore, RoomStore
 
 
 def postgres_store(
-    organisation: int,
     lines: LineStore,
     *,
     cold: AsyncEngine,
-    urgent: AsyncEngine,
+    commands: OperatorCommands,
     rooms: AsyncEngine,
 ) -> RoomStore:
     """All roles for one organisation.
 
     Args:
-        organisation: whose rooms they are.
         lines: lanes whose flushes are `RoomFlush`.
         cold: for operators, shared with the rest of the house.
-        urgent: for operators who stop a room or let it go on.
+        commands: of operators.
         rooms: of boards and the leader alone.
     """
+    organisation = commands.organisation
     return RoomStore(
         lines=lines,
         leader=PostgresLeader(rooms, organisation),
         signals=PostgresSignals(cold, rooms, organisation),
-        setup=PostgresSetup(cold, urgent, organisation),
-        draws=PostgresDraws(cold, organisation),
+        setup=PostgresSetup(cold, commands),
+        draws=PostgresDraws(cold, commands),
     )

@@ -11,17 +11,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import Enum, unique
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from sunseo.core.clock import Instant
-from sunseo.core.outcome import Kind, Outcome
-from sunseo.operators.effects import EffectOutcome, Refused
+from sunseo.core.fields import FieldError
+from sunseo.core.outcome import Kind, Outcome, RefusedError
+from sunseo.operators.command import EffectOutcome
 from sunseo.room.setup.fixed import StageFacts, refuse_change, stage_of
 from sunseo.room.setup.settings import RoomSettings, changed_settings
 from sunseo.room.setup.stored import UnreadableSettingsError, mended_settings, read_settings
-from sunseo.web.problems import INVALID_FIELD, ProblemError
 
 
 @unique
@@ -40,14 +39,6 @@ ROOM_SETUP_OUTCOMES: tuple[Outcome, ...] = (*EffectOutcome, *RoomSetupOutcome)
 
 UNLIKELY: dict[str, Any] = {"mode": "closed", "holders": "anyone"}
 """Taken as set before where that cannot be read: whatever is sent then counts as a change."""
-
-
-class Order(msgspec.Struct, frozen=True):
-    """Who sent a command under which key; the digest tells whether the key was used for another."""
-
-    operator: str
-    key: str
-    digest: UUID
 
 
 class Creation(msgspec.Struct, frozen=True):
@@ -103,8 +94,8 @@ def settle(change: Change | RoomAction, room: RoomAsStored) -> Settled:
     """Apply a change to a room.
 
     Raises:
-        Refused: its settings cannot be read, not even with what is sent to mend them.
-        ProblemError: a value contradicts another.
+        RefusedError: its settings cannot be read, not even with what is sent to mend them.
+        FieldError: a value contradicts another.
     """
     if isinstance(change, RoomAction):
         before = settings_of(room)
@@ -121,7 +112,7 @@ def settings_of(room: RoomAsStored, mending: Mapping[str, Any] | None = None) ->
     """The settings of a room; what cannot be read of them, `mending` may replace.
 
     Raises:
-        Refused: they cannot be read, not even with what is sent to mend them.
+        RefusedError: they cannot be read, not even with what is sent to mend them.
     """
     try:
         return read_settings(room.settings, room.now)
@@ -137,7 +128,7 @@ def settings_of(room: RoomAsStored, mending: Mapping[str, Any] | None = None) ->
         mended = mended_settings(room.settings, sent, room.now)
     except UnreadableSettingsError as error:
         detail = f"{error}. Send this setting anew, or null for its default."
-        raise Refused(RoomSetupOutcome.ROOM_UNREADABLE, detail) from None
+        raise RefusedError(RoomSetupOutcome.ROOM_UNREADABLE, detail) from None
     return msgspec.structs.replace(mended, **UNLIKELY)
 
 
@@ -145,25 +136,24 @@ def refuse_fixed(settled: Settled, standing: StageFacts) -> None:
     """See that people in line keep what they were promised.
 
     Raises:
-        Refused: a setting that they rely on would change.
+        RefusedError: a setting that they rely on would change.
     """
     refusal = refuse_change(settled.before, settled.settings, stage_of(standing))
     if refusal is not None:
-        raise Refused(RoomSetupOutcome.SETTING_FIXED, f"{refusal.why} {refusal.instead}")
+        raise RefusedError(RoomSetupOutcome.SETTING_FIXED, f"{refusal.why} {refusal.instead}")
 
 
 def refuse_unreadable(stored: str, now: Instant, sent: Mapping[str, Any]) -> None:
     """Read settings as they were stored, before they count.
 
     Raises:
-        ProblemError: nobody could read them; the field is one of those that were sent.
+        FieldError: nobody could read them; the field is one of those that were sent.
     """
     try:
         read_settings(stored, now)
     except UnreadableSettingsError as error:
         field = error.field if error.field != "settings" else _only(sent)
-        raise ProblemError(
-            INVALID_FIELD,
+        raise FieldError(
             f"Settings would be stored that cannot be read: {error}.",
             field=field,
             expected="a setting that can be read back",
@@ -174,11 +164,10 @@ def refuse_strangers(sale: int | None, settings: RoomSettings) -> None:
     """See that nobody queues up for a sale in which her pass could book nothing.
 
     Raises:
-        ProblemError: the room is a sale's, and takes holders who are no persons.
+        FieldError: the room is a sale's, and takes holders who are no persons.
     """
     if sale is not None and settings.holders == "anyone":
-        raise ProblemError(
-            INVALID_FIELD,
+        raise FieldError(
             "A sale sells to persons, so that a pass of anyone else would be worth nothing.",
             field="settings.holders",
             expected="persons or accounts in the room of a sale",
@@ -189,14 +178,13 @@ def changed(settings: RoomSettings, sent: Mapping[str, Any]) -> RoomSettings:
     """Settings with some fields changed.
 
     Raises:
-        ProblemError: a value contradicts another.
+        FieldError: a value contradicts another.
     """
     try:
         return changed_settings(settings, dict(sent))
     except ValueError as error:
         rule = str(error)
-        raise ProblemError(
-            INVALID_FIELD,
+        raise FieldError(
             f"Of the settings, {rule}.",
             field=f"settings.{_at_fault(rule, sent)}",
             expected=rule,

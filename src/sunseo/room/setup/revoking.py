@@ -8,14 +8,14 @@ from uuid import UUID
 
 import msgspec
 
-from sunseo.core.ids import request_digest
 from sunseo.core.later import LaterOutcome
-from sunseo.core.outcome import Outcome
+from sunseo.core.outcome import Outcome, Refusal
+from sunseo.operators.command import By
+from sunseo.operators.replies import by_of
 from sunseo.room.board.board import RoomBoard
 from sunseo.room.line.commands import EndPassOutcome, Revoke
-from sunseo.room.setup.changes import Order
 from sunseo.room.store import LineStore, SetupStore
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply
 
 
 class RevokePass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,7 +42,7 @@ class Revoking:
         self._setup = setup
         self._organisation = organisation
 
-    async def revoke(self, operator: str, key: str, room: int, body: RevokePass) -> Outcome:
+    async def revoke(self, by: By, room: int, body: RevokePass) -> Outcome:
         """Take a pass of the present epoch away, in all its renewals."""
         view = self._board.look(room)
         if view is None:
@@ -50,16 +50,13 @@ class Revoking:
         command = Revoke((self._organisation, room), view.epoch, body.pass_id)
         outcome = (await self._lines.submit(command)).result.outcome
         if outcome.kind.is_success or outcome is EndPassOutcome.PASS_REVOKED:
-            order = Order(operator, key, request_digest(body))
-            await self._setup.note_revoked(order, room, view.sale, body.pass_id)
+            await self._setup.note_revoked(by.order(body), room, view.sale, body.pass_id)
         return outcome
 
 
 def revoking_endpoints(revoking: Revoking) -> list[Endpoint]:
     async def handle(call: Call) -> Answer:
-        outcome = await revoking.revoke(
-            call.operator, call.idempotency_key, call.path["room"], call.body
-        )
+        outcome = await revoking.revoke(by_of(call), call.path["room"], call.body)
         if not outcome.kind.is_success:
             return Refusal(outcome)
         return Reply(200, PassRevoked(call.body.pass_id, outcome.code), outcome=outcome)

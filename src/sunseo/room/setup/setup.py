@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from sunseo.core.ids import request_digest
-from sunseo.operators.effects import EffectAnswer, EffectOutcome
+from sunseo.core.outcome import Refusal
+from sunseo.operators.command import By, Effect, EffectAnswer, EffectOutcome
 from sunseo.room.setup.changes import (
     Change,
     Creation,
-    Order,
     RoomAction,
     RoomSetupOutcome,
     changed,
@@ -38,46 +37,42 @@ class RoomSetup:
         self._store = store
         self._sale_exists = sale_exists
 
-    async def create(self, operator: str, key: str, body: NewRoom) -> EffectAnswer:
+    async def create(self, by: By, body: NewRoom) -> EffectAnswer:
         if body.sale is not None and not await self._sale_exists(body.sale):
-            return EffectAnswer(RoomSetupOutcome.UNKNOWN_ROOM_SALE)
+            return Refusal(RoomSetupOutcome.UNKNOWN_ROOM_SALE)
         sent = told(body.settings)
         if body.sale is not None:  # a sale sells to persons
             sent.setdefault("holders", "persons")
         settings = changed(RoomSettings(), sent)
         refuse_strangers(body.sale, settings)
         new = Creation(body.name, body.sale, settings, sent)
-        return await self._store.create(_order(operator, key, body), new)
+        return await self._store.create(by.order(body), new)
 
-    async def change(self, operator: str, key: str, room: int, body: RoomChange) -> EffectAnswer:
+    async def change(self, by: By, room: int, body: RoomChange) -> EffectAnswer:
         name = None if isinstance(body.name, msgspec.UnsetType) else body.name
         change = Change(name, told(body.settings))
-        return await self._store.change(_order(operator, key, body), room, change)
+        return await self._store.change(by.order(body), room, change)
 
-    async def pause(self, operator: str, key: str, room: int) -> EffectAnswer:
-        return await self._store.change(_order(operator, key), room, RoomAction.PAUSE)
+    async def pause(self, by: By, room: int) -> EffectAnswer:
+        return await self._store.change(by.order(), room, RoomAction.PAUSE)
 
-    async def resume(self, operator: str, key: str, room: int) -> EffectAnswer:
-        return await self._store.change(_order(operator, key), room, RoomAction.RESUME)
+    async def resume(self, by: By, room: int) -> EffectAnswer:
+        return await self._store.change(by.order(), room, RoomAction.RESUME)
 
-    async def close(self, operator: str, key: str, room: int) -> EffectAnswer:
-        return await self._store.change(_order(operator, key), room, RoomAction.CLOSE)
+    async def close(self, by: By, room: int) -> EffectAnswer:
+        return await self._store.change(by.order(), room, RoomAction.CLOSE)
 
-    async def reset(self, operator: str, key: str, room: int, body: ResetRoom) -> EffectAnswer:
+    async def reset(self, by: By, room: int, body: ResetRoom) -> EffectAnswer:
         """Begin a new epoch, which makes all places and passes of the old one void."""
         if body.dry_run:
             return await self._try_reset(room, body)
-        return await self._store.reset(_order(operator, key, body), room, body.epoch)
+        return await self._store.reset(by.order(body), room, body.epoch)
 
     async def _try_reset(self, room: int, body: ResetRoom) -> EffectAnswer:
         for found in await self._store.read(room, rooms_max=1):
             if found.epoch != body.epoch:
                 detail = f"The room is in epoch {found.epoch}."
-                return EffectAnswer(RoomSetupOutcome.EPOCH_OVER, detail=detail)
+                return Refusal(RoomSetupOutcome.EPOCH_OVER, detail)
             void = {"room": room, "places": found.issued, "passes": found.live}
-            return EffectAnswer(EffectOutcome.DONE, void | {"epoch": found.epoch, "done": False})
-        return EffectAnswer(RoomSetupOutcome.UNKNOWN_ROOM)
-
-
-def _order(operator: str, key: str, body: msgspec.Struct | None = None) -> Order:
-    return Order(operator, key, request_digest(body))
+            return Effect(EffectOutcome.DONE, void | {"epoch": found.epoch, "done": False})
+        return Refusal(RoomSetupOutcome.UNKNOWN_ROOM)

@@ -4,7 +4,9 @@ from typing import Any
 
 import msgspec
 
-from sunseo.operators.effects import EffectAnswer
+from sunseo.core.outcome import Refusal
+from sunseo.operators.command import Effect
+from sunseo.operators.replies import by_of, reply
 from sunseo.passes.keys import GateKeys, KeyRing
 from sunseo.room.board.board import RoomBoard, decode_shown, shown_draw
 from sunseo.room.board.halted import halted_of
@@ -26,7 +28,7 @@ from sunseo.room.setup.setup_bodies import (
 )
 from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
 from sunseo.room.store import RoomRecord, SetupStore
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply, Urgency
 
 ROOMS_MAX = 1000  # that one answer lists
 READ_OUTCOMES = (RoomSetupOutcome.UNKNOWN_ROOM, RoomSetupOutcome.ROOM_UNREADABLE)
@@ -134,35 +136,26 @@ class RoomSetupHandlers:
         self._board = board
 
     async def create(self, call: Call) -> Answer:
-        answer = await self._setup.create(call.operator, call.idempotency_key, call.body)
-        await self._board.run_once()  # here at once; on other workers with their next tick
-        return _reply(answer, RoomCreated)
+        answer = await self._setup.create(by_of(call), call.body)
+        if isinstance(answer, Effect):  # here at once; on other workers with their next tick
+            await self._board.read_room(answer.result["room"])
+        return reply(answer, RoomCreated)
 
     async def change(self, call: Call) -> Answer:
-        answer = await self._setup.change(*_who_and_which(call), call.body)
-        return _reply(answer, RoomChanged)
+        answer = await self._setup.change(by_of(call), call.path["room"], call.body)
+        return reply(answer, RoomChanged)
 
     async def pause(self, call: Call) -> Answer:
-        return _reply(await self._setup.pause(*_who_and_which(call)), RoomChanged)
+        return reply(await self._setup.pause(by_of(call), call.path["room"]), RoomChanged)
 
     async def resume(self, call: Call) -> Answer:
-        return _reply(await self._setup.resume(*_who_and_which(call)), RoomChanged)
+        return reply(await self._setup.resume(by_of(call), call.path["room"]), RoomChanged)
 
     async def close(self, call: Call) -> Answer:
-        return _reply(await self._setup.close(*_who_and_which(call)), RoomChanged)
+        return reply(await self._setup.close(by_of(call), call.path["room"]), RoomChanged)
 
     async def reset(self, call: Call) -> Answer:
-        return _reply(await self._setup.reset(*_who_and_which(call), call.body), RoomReset)
-
-
-def _who_and_which(call: Call) -> tuple[str, str, int]:
-    return call.operator, call.idempotency_key, call.path["room"]
-
-
-def _reply(answer: EffectAnswer, body: type[msgspec.Struct]) -> Answer:
-    if not answer.outcome.kind.is_success:
-        return Refusal(answer.outcome, answer.detail)
-    return Reply(None, msgspec.convert(answer.result, body), outcome=answer.outcome)
+        return reply(await self._setup.reset(by_of(call), call.path["room"], call.body), RoomReset)
 
 
 class RoomReads:
