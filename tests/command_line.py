@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sunseo.cli import main
+from sunseo.cli.main import main
 
 
 class Ended(NamedTuple):
