@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from sunseo.core.outcome import Outcome
-from sunseo.operators.command import EffectAnswer, EffectOutcome, Order
+from sunseo.operators.command import EffectAnswer, EffectOutcome, SentCommand
 from sunseo.room.setup.changes import Change, RoomAction, RoomSetupOutcome
 from sunseo.room.setup.settings import RoomSettings, decode_settings
 from sunseo.room.store import RoomRecord, SetupStore
@@ -47,23 +47,23 @@ async def settings(premises: Premises, room: int) -> RoomSettings:
     return decode_settings((await read(premises, room)).settings)
 
 
-def _create(store: SetupStore, by: Order, _room: int) -> Awaitable[EffectAnswer]:
+def _create(store: SetupStore, by: SentCommand, _room: int) -> Awaitable[EffectAnswer]:
     return store.create(by, creation(capacity=5))
 
 
-def _change(store: SetupStore, by: Order, room: int) -> Awaitable[EffectAnswer]:
+def _change(store: SetupStore, by: SentCommand, room: int) -> Awaitable[EffectAnswer]:
     return store.change(by, room, change(capacity=5))
 
 
-def _pause(store: SetupStore, by: Order, room: int) -> Awaitable[EffectAnswer]:
+def _pause(store: SetupStore, by: SentCommand, room: int) -> Awaitable[EffectAnswer]:
     return store.change(by, room, RoomAction.PAUSE)
 
 
-def _reset(store: SetupStore, by: Order, room: int) -> Awaitable[EffectAnswer]:
+def _reset(store: SetupStore, by: SentCommand, room: int) -> Awaitable[EffectAnswer]:
     return store.reset(by, room, 1)
 
 
-Command = Callable[[SetupStore, Order, int], Awaitable[EffectAnswer]]
+Command = Callable[[SetupStore, SentCommand, int], Awaitable[EffectAnswer]]
 
 COMMANDS: list[Command] = [_create, _change, _pause, _reset]
 
