@@ -10,8 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from sunseo.core.clock import Instant
 from sunseo.core.networks import TrustedProxies
 from sunseo.identity.persons import GuestIssuer, Persons
@@ -75,7 +73,6 @@ class RoomCapability:
     """One organisation's rooms in one process.
 
     Args:
-        engine: of the board and the leader alone.
         lanes: of joining and entering, for as long as this runs.
         store: keeps everything; its lines are the lanes.
         waits: of all lanes whose waiting tells how this worker fares.
@@ -94,7 +91,6 @@ class RoomCapability:
         secret: str,
         metrics: Metrics,
         *,
-        engine: AsyncEngine,
         lanes: RoomLanes,
         store: RoomStore,
         waits: list[WaitWatch],
@@ -111,8 +107,7 @@ class RoomCapability:
         self.streams = Streams(self.answers, settings.room_streams_max)
         self._ready = ReadyStates(self.answers, self.keys)
         self.board = RoomBoard(
-            engine,
-            organisation,
+            store.board,
             self._ready,
             self._publish,
             aside=aside,
@@ -142,8 +137,7 @@ class RoomCapability:
         )
         self._site_health = SiteHealth(store.signals)
         self.controller = Controller(
-            engine,
-            organisation,
+            store.leader,
             self.board,
             leader=leader,
             lease_s=LEASE_STEPS * settings.room_control_s,

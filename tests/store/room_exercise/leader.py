@@ -30,8 +30,8 @@ def step(room: RoomKey, serving: int, *, epoch: int = 1, **given: Any) -> LineAd
         serving=serving,
         capacity=given.get("capacity", 100),
         moves=given.get("moves", True),
-        memory=msgspec.Raw(msgspec.json.encode(given.get("memory", {}))),
-        shown=msgspec.Raw(msgspec.json.encode(given.get("shown", {}))),
+        memory=given.get("memory", {}),
+        shown=given.get("shown", {}),
     )
 
 
