@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from sunseo.cli import main
+from sunseo.cli.main import main
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.supervisor import WORKERS_KILL_TIMEOUT_S
 from tests.acceptance.serving import (

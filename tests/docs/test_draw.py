@@ -22,7 +22,9 @@ EXAMPLE = ROOT / "docs" / "protocol" / "draw-example.txt"
 TOOLS = ("bash", "sha256sum", "openssl", "xxd")
 
 
-@pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
+@pytest.mark.skipif(
+    not all(map(shutil.which, TOOLS)), reason=f"there is not all of {', '.join(TOOLS)}: make tools"
+)
 def test_worked_example_gives_what_it_says() -> None:
     """Commitment, list hash, seed and numbers by other people's programs are those of the page."""
     script, said = (block.text for block in blocks_of(PROTOCOL))

@@ -4,7 +4,6 @@ from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import msgspec
 
 from sunseo.engine.entry import Answer
@@ -30,6 +29,7 @@ from sunseo.web.app import App, build_app
 from sunseo.web.limits import Limits
 from sunseo.web.raw import RawAnswer
 from tests.effects import result_of
+from tests.store.beside import Beside
 
 ORGANISATION = 1
 KEYS = KeyRing(ORGANISATION, {0: b"a secret that only the tests know"}, 0)
@@ -54,10 +54,12 @@ class House:
         self.ready = ReadyStates(self.answers, KEYS)
         self.board = self.another_board(self.ready)
         self._connection = LaneConnection(dsn)
+        self._beside = Beside(dsn)
         self._flush = RoomFlush(self._connection)
         self._keys = (f"key-{number}" for number in count(1))
 
     async def close(self) -> None:
+        await self._beside.close()
         await self._connection.close()
         await self.engine.dispose()
 
@@ -105,24 +107,16 @@ class House:
         return outcome
 
     async def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            return [tuple(row) for row in await connection.fetch(query, *arguments)]
-        finally:
-            await connection.close()
+        return await self._beside.rows(query, *arguments)
 
     async def value(self, query: str, *arguments: Any) -> Any:
         return (await self.rows(query, *arguments))[0][0]
 
     async def line(self, room: int) -> dict[str, Any]:
         """The room's row of `room_lines`."""
-        connection = await asyncpg.connect(self.dsn)
-        try:
-            row = await connection.fetchrow("SELECT * FROM room_lines WHERE room = $1", room)
-            assert row is not None
-            return dict(row)
-        finally:
-            await connection.close()
+        query = "SELECT * FROM room_lines WHERE room = $1"
+        (row,) = await self._beside.records(query, room)
+        return dict(row)
 
     async def looked(self, room: int) -> RoomView:
         """The room after a tick of the board."""

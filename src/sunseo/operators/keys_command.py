@@ -12,6 +12,7 @@ import msgspec
 import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sunseo.commands import command_group
 from sunseo.operators.keys import KeptKey, create_key, list_keys, revoke_key
 from sunseo.postgres.address.existing import current_database
 from sunseo.postgres.pool import create_cold_engine
@@ -23,7 +24,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 T = TypeVar("T")
 
-keys = typer.Typer(help="Operator keys.", no_args_is_help=True)
+keys = command_group("Operator keys.")
 
 
 @keys.command("create")

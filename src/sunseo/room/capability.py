@@ -5,14 +5,15 @@ polls ─────► board  ◄── a tick ──────┘          
 listeners ─► streams ◄── changes                     health, stock
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
+from sunseo.capability import BackgroundTurn, Capability, Check
 from sunseo.core.clock import Instant
 from sunseo.core.networks import TrustedProxies
-from sunseo.identity.persons import GuestIssuer, Persons
+from sunseo.identity.capability import IdentityCapability
 from sunseo.passes.keys import KeyRing
 from sunseo.room.admission.admission import Admission
 from sunseo.room.admission.altcha import Altcha
@@ -54,14 +55,6 @@ REPORT_EVERY_S = 1.0
 EXPIRE_EVERY_S = 0.5
 
 
-class BackgroundTurn(NamedTuple):
-    """Work that wiring repeats."""
-
-    name: str
-    run_once: Callable[[], Awaitable[bool]]
-    every_s: float
-
-
 class SaleSource(NamedTuple):
     """What rooms ask of the rest of the house, which they never import."""
 
@@ -69,12 +62,13 @@ class SaleSource(NamedTuple):
     stock_of: StockOf
 
 
-class RoomCapability:
+class RoomCapability(Capability):
     """One organisation's rooms in one process.
 
     Args:
         lanes: of joining and entering, for as long as this runs.
         store: keeps everything; its lines are the lanes.
+        identity: tells whose pages are asked for.
         waits: of all lanes whose waiting tells how this worker fares.
         tally: of what this worker answers.
         aside: of what cannot be read.
@@ -93,6 +87,7 @@ class RoomCapability:
         *,
         lanes: RoomLanes,
         store: RoomStore,
+        identity: IdentityCapability,
         waits: list[WaitWatch],
         tally: AnswerTally,
         outside: SaleSource,
@@ -101,6 +96,7 @@ class RoomCapability:
     ) -> None:
         self._settings = settings
         self._store = store
+        self._identity = identity
         organisation = settings.organisation
         self.keys = key_ring(settings, secret)
         self.answers: dict[str, RawAnswer] = {}
@@ -169,10 +165,12 @@ class RoomCapability:
             *room_endpoints(self.service, self._addresses),
             *draw_endpoints(store.draws),
             *challenge_endpoints(self.board, self.keys, self.admission),
+            *self._pages(),
         ]
 
-    def pages(self, persons: Persons, guests: GuestIssuer) -> list[Endpoint]:
+    def _pages(self) -> list[Endpoint]:
         """The waiting pages, which open guest sessions by themselves."""
+        persons, guests = self._identity.persons, self._identity.guests
         reception = Reception(self.keys, persons, guests, self._settings.guest_session_s)
         return page_endpoints(self.service, self.board, self.admission, self._addresses, reception)
 
@@ -199,9 +197,11 @@ class RoomCapability:
         if self._turnstile is not None:
             await self._turnstile.close()
 
-    @property
-    def expected_wait_s(self) -> float:
-        return self._lanes.expected_wait_s
+    def checks(self) -> Mapping[str, Check]:
+        return {"room_lanes": self._check_lanes}
+
+    async def _check_lanes(self) -> bool | str:
+        return self._lanes.keep_up(self._settings.lane_wait_max_s)
 
     async def _control(self) -> bool:
         if self.controller.leads:

@@ -57,6 +57,7 @@ class RoomReporter:
         self._health = health
         self._polls = 0
         self._leads = False
+        self._seen: dict[int, RoomView] = {}
         self._told: dict[int, tuple[int | str | None, ...]] = {}
         self._told_health: dict[int, float] = {}
 
@@ -82,24 +83,30 @@ class RoomReporter:
 
     def _tell(self, view: RoomView) -> None:
         """Tell what has changed of a room since it was told last: of thousands hardly any have."""
-        room = str(view.room)
-        figures = (view.issued, view.serving, view.live, view.capacity, view.state.halted)
-        if self._told.get(view.room) != figures:
-            self._told[view.room] = figures
-            self._metrics.room_issued.labels(room).set(view.issued)
-            self._metrics.room_serving.labels(room).set(view.serving)
-            self._metrics.room_waiting.labels(room).set(view.issued - view.serving)
-            self._metrics.room_live.labels(room).set(view.live)
-            self._metrics.room_capacity.labels(room).set(view.capacity)
-            for reason in HALTED:
-                is_why = view.state.halted == reason
-                self._metrics.room_halted.labels(room, reason).set(is_why)
+        if self._seen.get(view.room) is not view:
+            self._seen[view.room] = view
+            self._tell_figures(view)
         if self._leads:
             health = self._health.of(view)
             shown = min(health, HEALTH_SHOWN_MAX) if isfinite(health) else HEALTH_SHOWN_MAX
             if self._told_health.get(view.room) != shown:
                 self._told_health[view.room] = shown
-                self._metrics.room_health.labels(room).set(shown)
+                self._metrics.room_health.labels(str(view.room)).set(shown)
+
+    def _tell_figures(self, view: RoomView) -> None:
+        figures = (view.issued, view.serving, view.live, view.capacity, view.state.halted)
+        if self._told.get(view.room) == figures:
+            return
+        self._told[view.room] = figures
+        room = str(view.room)
+        self._metrics.room_issued.labels(room).set(view.issued)
+        self._metrics.room_serving.labels(room).set(view.serving)
+        self._metrics.room_waiting.labels(room).set(view.issued - view.serving)
+        self._metrics.room_live.labels(room).set(view.live)
+        self._metrics.room_capacity.labels(room).set(view.capacity)
+        for reason in HALTED:
+            is_why = view.state.halted == reason
+            self._metrics.room_halted.labels(room, reason).set(is_why)
 
 
 def snake(name: str) -> str:

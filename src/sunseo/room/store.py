@@ -135,11 +135,12 @@ class LineAdvance(msgspec.Struct, frozen=True):
 
 
 class LineMemory(msgspec.Struct, frozen=True):
-    """What the last leader remembered of a line; none where it never did."""
+    """What the last leader remembered and showed of a line, as JSON; none where it never did."""
 
     room: int
     epoch: int
     memory: str | None
+    shown: str | None
 
 
 class LeaderStore(Protocol):

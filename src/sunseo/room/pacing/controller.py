@@ -23,34 +23,28 @@ from msgspec.structs import replace
 from sunseo.postgres.errors import outage_of
 from sunseo.room.board.board import RoomBoard, RoomView
 from sunseo.room.board.state import Shown
-from sunseo.room.pacing.pacing import Census, PacingLimits, PacingState, tick
-from sunseo.room.pacing.resting import Footing, caught_up, footing_of, is_idle, may_call, rests
+from sunseo.room.pacing.memory import Memory, is_busy, memory_of
+from sunseo.room.pacing.pacing import Census, PacingState, tick
+from sunseo.room.pacing.resting import (
+    Footing,
+    caught_up,
+    footing_of,
+    is_idle,
+    limits_of,
+    may_call,
+    rests,
+)
 from sunseo.room.pacing.setback import Setback
-from sunseo.room.pacing.shown import shown_of
+from sunseo.room.pacing.shown import read_shown, shown_of
 from sunseo.room.pacing.stock import RemainingStock, StockOf, no_stock, share_of_buyers
-from sunseo.room.setup.settings import RoomSettings
-from sunseo.room.store import LeaderStore, LineAdvance, LineSince
+from sunseo.room.store import LeaderStore, LineAdvance, LineMemory, LineSince
 from sunseo.telemetry.aside import SetAside
 
 ENTERED_MAX = 50_000  # entries of one room that one step reads
 OVERLAP_S = 2.0  # an entry may be committed so long after it was decided
 FORGET_EVERY = 300  # steps
 RELEASES_KEPT_S = 3600.0
-
-
-class Memory(msgspec.Struct, frozen=True):
-    """What the leader remembers of one room between two steps.
-
-    Attributes:
-        departed: passes that had ended, as counted in the line.
-        entered_until_s: up to when entries have been counted.
-        sold_before: units sold when the first step was taken.
-    """
-
-    pacing: PacingState
-    departed: int
-    entered_until_s: float
-    sold_before: int | None = None
+RECALLED_MAX = 300  # rooms where nobody is: thousands at once would outlast a new leader's lease
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -58,7 +52,8 @@ class _Kept(msgspec.Struct, frozen=True):
 
     epoch: int
     memory: Memory
-    shown: Shown | None = None  # none: nothing has been stored by this leader
+    shown: Shown | None = None  # as it is stored; none: nothing that could be read
+    is_ours: bool = False  # whether this leader has stepped the room
     recent: dict[int, float] = {}  # entries counted in the overlap: number and moment
     footing: Footing | None = None  # what was decided on; none: not by this leader, or in vain
 
@@ -82,8 +77,6 @@ class StepReport(msgspec.Struct, frozen=True):
 
 HealthOf = Callable[[RoomView], float]
 OnStep = Callable[[StepReport], None]
-
-_memory_of = msgspec.json.Decoder(Memory).decode
 
 
 class Controller:
@@ -153,23 +146,35 @@ class Controller:
             await self._store.drop_lease(self._leader)
 
     async def _roused(self) -> tuple[list[RoomView], set[int]]:
-        """The rooms that are to be stepped, and which of the others rest."""
-        awake, resting = [], set()
+        """The rooms that are to be stepped, and which of the others rest.
+
+        A new leader takes up rooms where nobody is in shares, and all others at once.
+        """
+        awake, resting, recalled = [], set(), 0
         for view in list(self._board.views()):
             kept = self._kept.get(view.room)
-            if kept is not None and kept.footing is not None and await self._rests(kept, view):
+            if kept is not None and (
+                self._rests(kept.footing, view, None)
+                if view.sale is None
+                else await self._sale_rests(kept.footing, view)
+            ):
                 resting.add(view.room)
             elif view.is_active:
+                if kept is None and is_idle(view):
+                    recalled += 1
+                    if recalled > RECALLED_MAX:
+                        continue
                 awake.append(self._board.present(view))
         return awake, resting
 
-    async def _rests(self, kept: _Kept, view: RoomView) -> bool:
+    def _rests(self, footing: Footing | None, view: RoomView, stock: RemainingStock | None) -> bool:
+        return rests(footing, view, stock, health=self._health_of(view), turn=self._steps)
+
+    async def _sale_rests(self, footing: Footing | None, view: RoomView) -> bool:
         try:
-            stock = await self._stock(view) if view.sale is not None else None
+            return self._rests(footing, view, await self._stock(view))
         except Exception:  # noqa: BLE001 - the step meets it, and says of which room
             return False
-        health = self._health_of(view)
-        return rests(kept.footing, view, stock, health=health, turn=self._steps)
 
     async def _stock(self, view: RoomView) -> RemainingStock | None:
         return await self._stock_of(view.sale) if view.sale is not None else None
@@ -196,19 +201,19 @@ class Controller:
         if not unknown:
             return
         found = await self._store.recall([view.room for view in unknown])
-        stored = {(one.room, one.epoch): one.memory for one in found}
+        stored = {(one.room, one.epoch): one for one in found}
         for view in unknown:
-            memory = self._recalled(stored.get((view.room, view.epoch)), view)
-            self._kept[view.room] = _Kept(view.epoch, memory)
+            self._kept[view.room] = self._recalled(stored.get((view.room, view.epoch)), view)
 
-    def _recalled(self, stored: str | None, view: RoomView) -> Memory:
+    def _recalled(self, stored: LineMemory | None, view: RoomView) -> _Kept:
         """What is stored of a room's pacing; where that cannot be read, it is learnt anew."""
-        if stored is not None:
+        if stored is not None and stored.memory is not None:
             try:
-                return _memory_of(stored)
+                return _Kept(view.epoch, memory_of(stored.memory), read_shown(stored.shown))
             except msgspec.DecodeError as error:
                 self._aside.put("room_memory", view.room, error)
-        return Memory(PacingState.fresh(), view.departed, view.now.timestamp() - OVERLAP_S)
+        at_s = view.now.timestamp() - OVERLAP_S
+        return _Kept(view.epoch, Memory(PacingState.fresh(), view.departed, at_s))
 
     async def _entered(self, views: Iterable[RoomView]) -> dict[int, list[tuple[int, float]]]:
         """Who entered since the last step, each number once."""
@@ -217,7 +222,7 @@ class Controller:
                 view.room,
                 view.epoch,
                 min(self._kept[view.room].memory.entered_until_s, view.now.timestamp())
-                - (OVERLAP_S if self._kept[view.room].shown is not None else 0.0),
+                - (OVERLAP_S if self._kept[view.room].is_ours else 0.0),
             )
             for view in views
         ]
@@ -229,7 +234,7 @@ class Controller:
 
     async def _step(self, view: RoomView, entered: list[tuple[int, float]]) -> _Step:
         kept = self._kept[view.room]
-        memory, limits = self._remembered(view), _limits_of(view.settings)
+        memory, limits = self._remembered(view), limits_of(view.settings)
         stock = await self._stock(view)
         sold_before = memory.sold_before
         if sold_before is None and stock is not None:
@@ -260,7 +265,7 @@ class Controller:
         footing = footing_of(view, stock, pacing)
         return _Step(
             view=view,
-            kept=_Kept(view.epoch, after, shown, recent, footing),
+            kept=_Kept(view.epoch, after, shown, True, recent, footing),
             advance=LineAdvance(
                 room=view.room,
                 epoch=view.epoch,
@@ -270,7 +275,7 @@ class Controller:
                 memory=after,
                 shown=shown,
             ),
-            is_news=moves or shown != kept.shown or _is_busy(view, memory, after),
+            is_news=moves or shown != kept.shown or is_busy(view, memory, after),
         )
 
     def _remembered(self, view: RoomView) -> Memory:
@@ -281,7 +286,7 @@ class Controller:
         is_quiet = is_idle(view) and view.departed == kept.memory.departed
         if is_quiet and self._health_of(view) >= 1.0:
             return kept.memory  # its step may be as long as the rest: there is nobody to call
-        limits = _limits_of(view.settings)
+        limits = limits_of(view.settings)
         return replace(kept.memory, pacing=caught_up(kept.memory.pacing, limits, self._read_at_s))
 
     async def _write(self, fence: int, steps: Sequence[_Step]) -> int:
@@ -317,24 +322,3 @@ class Controller:
         now_s = self._board.now.timestamp() if self._board.now is not None else None
         before_s, self._read_at_s = self._read_at_s, now_s
         return 0.0 if now_s is None or before_s is None else max(0.0, now_s - before_s)
-
-
-def _limits_of(settings: RoomSettings) -> PacingLimits:
-    return PacingLimits(
-        capacity=settings.capacity,
-        capacity_min=settings.capacity_min,
-        rate_max=settings.rate_max,
-        tau_s=settings.tau_s,
-        grace_s=float(settings.grace_s),
-        units_per_buyer=settings.units_per_buyer,
-        passthrough=settings.mode == "passthrough",
-    )
-
-
-def _is_busy(view: RoomView, before: Memory, after: Memory) -> bool:
-    """Whether anything happens that the next leader has to know; else only time goes by."""
-    came_or_went = (before.departed, before.entered_until_s) != (
-        after.departed,
-        after.entered_until_s,
-    )
-    return view.live > 0 or bool(after.pacing.cohorts) or came_or_went

@@ -18,6 +18,7 @@ from sunseo.room.board.board import RoomView
 from sunseo.room.pacing.capacity import Governor
 from sunseo.room.pacing.pacing import Census, PacingLimits, PacingState, tick
 from sunseo.room.pacing.stock import RemainingStock
+from sunseo.room.setup.settings import RoomSettings
 
 STEPS_RESTED_MAX = 60
 
@@ -71,6 +72,18 @@ def is_idle(view: RoomView) -> bool:
 def may_call(view: RoomView) -> bool:
     """Whether those who wait may be called: not before the opening, in a pause or before a draw."""
     return view.situation.phase in ("open", "draining") and not view.awaits_draw
+
+
+def limits_of(settings: RoomSettings) -> PacingLimits:
+    return PacingLimits(
+        capacity=settings.capacity,
+        capacity_min=settings.capacity_min,
+        rate_max=settings.rate_max,
+        tau_s=settings.tau_s,
+        grace_s=float(settings.grace_s),
+        units_per_buyer=settings.units_per_buyer,
+        passthrough=settings.mode == "passthrough",
+    )
 
 
 def caught_up(pacing: PacingState, limits: PacingLimits, until_s: float) -> PacingState:

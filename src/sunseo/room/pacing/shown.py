@@ -1,7 +1,10 @@
 """What a step says about a room's line, as it is stored for all workers to show."""
 
+from contextlib import suppress
+
 import msgspec
 
+from sunseo.room.board.board import decode_shown
 from sunseo.room.board.state import Shown, ShownSpeed, Slowed
 from sunseo.room.pacing.pacing import Advance, Census
 
@@ -25,3 +28,10 @@ def shown_of(advance: Advance, census: Census) -> Shown:
 def _rounded(per_s: float) -> float:
     """Three digits: more would be chance, and would make every state differ from the last."""
     return float(f"{per_s:.3g}")
+
+
+def read_shown(stored: str | None) -> Shown | None:
+    """What the last leader said; none where it cannot be read, so that it is written anew."""
+    with suppress(msgspec.DecodeError):
+        return decode_shown(stored) if stored is not None else None
+    return None

@@ -207,8 +207,10 @@ WHERE organisation = :organisation AND role = :role AND fence = :fence
 FOR SHARE;
 
 -- name: read_memory
--- Read what the last leader remembered of rooms.
-SELECT p.room, p.epoch, CAST(p.state -> 'memory' AS text) AS memory
+-- Read what the last leader remembered of rooms, and said of them.
+SELECT
+    p.room, p.epoch, CAST(p.state -> 'memory' AS text) AS memory,
+    CAST(p.state -> 'shown' AS text) AS shown
 FROM room_pacings AS p
 WHERE p.organisation = :organisation AND p.room = ANY(CAST(:rooms AS bigint[]));
 

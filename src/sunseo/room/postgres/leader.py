@@ -47,7 +47,7 @@ class PostgresLeader:
         where = self._where() | {"rooms": list(rooms)}
         async with self._engine.connect() as connection:
             found = await connection.execute(QUERIES["read_memory"], where)
-            return [LineMemory(row.room, row.epoch, row.memory) for row in found]
+            return [LineMemory(row.room, row.epoch, row.memory, row.shown) for row in found]
 
     async def entered(
         self, lines: Sequence[LineSince], *, entries_max: int
