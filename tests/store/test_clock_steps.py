@@ -18,6 +18,7 @@ from sunseo.room.board.ready import ReadyStates
 from sunseo.room.pacing.controller import Controller
 from sunseo.room.pacing.health import SiteHealth
 from sunseo.room.setup.schedule import Situation
+from sunseo.room.store import ShownRoom
 from tests.store.room_house import KEYS, ORGANISATION, House
 from tests.store.test_room_controller import controller, let_time_pass, stepped
 
@@ -73,7 +74,7 @@ async def test_a_board_shows_what_was_read_last_whatever_the_time(house: House) 
     """After the clock went back the board goes on, and says that it did."""
     steps: list[timedelta] = []
     board = RoomBoard(
-        house.engine, ORGANISATION, ReadyStates({}, KEYS), on_clock=ClockGuard(steps.append).observe
+        house.store.board, ReadyStates({}, KEYS), on_clock=ClockGuard(steps.append).observe
     )
     room = await house.room()
     await board.run_once()
@@ -110,9 +111,10 @@ async def test_a_reading_that_was_begun_earlier_is_not_taken_over(house: House) 
     """Two loops read at once: what was begun later stays, though nothing else tells them apart."""
     room = await house.room()
     view = await house.looked(room)
-    _, rows = await house.board._read({room}, {room})
-    assert house.board._view(rows[0], view, view.reading - 1) is None
-    assert house.board._view(rows[0], view, view.reading + 1) is not None
+    _, (row,) = await house.board._read({room}, {room})
+    assert isinstance(row, ShownRoom)
+    assert house.board._view(row, view, view.reading - 1) is None
+    assert house.board._view(row, view, view.reading + 1) is not None
 
 
 async def test_a_room_goes_on_calling_and_counts_who_enters(house: House) -> None:

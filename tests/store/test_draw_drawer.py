@@ -37,9 +37,7 @@ class Draws:
     def __init__(self, house: House) -> None:
         self.house = house
         self.store = PostgresDraws(house.engine, OperatorCommands(house.engine, ORGANISATION))
-        self.leader = Controller(
-            house.engine, ORGANISATION, house.board, leader=uuid4(), lease_s=3600.0
-        )
+        self.leader = Controller(house.store.leader, house.board, leader=uuid4(), lease_s=3600.0)
 
     async def room(self, **settings: Any) -> int:
         """A room that draws, before its opening unless it says otherwise."""

@@ -224,10 +224,11 @@ class SetupExercise:
         result_of(await setup.reset(order(), later, 1))
         promised.append(await read(premises, later))
 
-        assert [(one.draw, one.kept, one.independent) for one in promised] == (
+        draws = [one.draw for one in promised if one.draw is not None]
+        assert [(one.state, one.kept, one.independent) for one in draws] == (
             [("committed", True, False)] * 3
         )
-        assert len({one.commitment for one in promised}) == 3
+        assert len({one.commitment for one in draws}) == 3
 
     async def test_every_command_is_audited(self, premises: Premises) -> None:
         """Who changed what of which room, in order; a pass that was revoked once a key."""

@@ -17,6 +17,7 @@ from sunseo.core.outcome import RefusedError
 from sunseo.operators.command import EffectAnswer, OperatorCommands, SentCommand
 from sunseo.room.postgres.cold import QUERIES
 from sunseo.room.postgres.locked_draw import promise_draw
+from sunseo.room.postgres.rows import fields_of
 from sunseo.room.setup.changes import (
     Change,
     Creation,
@@ -104,7 +105,7 @@ class PostgresSetup:
         where = {"organisation": self._organisation, "room": room, "rows_max": rooms_max}
         async with self._engine.connect() as connection:
             found = await connection.execute(QUERIES["read_rooms"], where)
-            return [RoomRecord(**row._asdict()) for row in found]
+            return [RoomRecord(**fields_of(row)) for row in found]
 
     async def _lock(self, connection: AsyncConnection, room: int) -> RoomAsStored:
         """Lock a room's row.
