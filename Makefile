@@ -78,7 +78,7 @@ PYTEST := $(RUN) -m pytest -n $(PYTEST_PROCESSES) --dist loadfile
 test: lint  ## TEST="tests/unit -k lane" chooses tests; TOOLS=1 fails if one is skipped
 ifeq ($(TEST),)
 	@PYTEST_PROCESSES=$(PYTEST_PROCESSES) $(RUN) -m tests.pythons second $(SKIPPED)
-	$(PYTEST) --skipped-before $(SKIPPED) $(if $(TOOLS),--no-skips)
+	$(PYTEST) --skipped-before=$(SKIPPED) $(if $(TOOLS),--no-skips)
 else
 	$(PYTEST) $(if $(TOOLS),--no-skips) $(TEST)
 endif

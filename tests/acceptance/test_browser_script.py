@@ -1,15 +1,19 @@
 """The script that guards one button, in a real browser."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Route
 
 from tests.acceptance.browsers import chromium, needs_chromium
 from tests.acceptance.room_peer import RoomPeer, scripted_room
 from tests.acceptance.tabs import Visitor, pass_time
+
+if TYPE_CHECKING:  # which it takes half a second to import
+    from playwright.sync_api import Browser, BrowserContext, Route
 
 pytestmark = needs_chromium
 
