@@ -151,7 +151,7 @@ clean:
 	find src tests bench chaos -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is needed to run Sunseo; then what is needed to work on it.
-$(RUN_STAMP): pyproject.toml uv.lock $(UV_STAMP)
+$(RUN_STAMP): pyproject.toml packages/gate/pyproject.toml uv.lock $(UV_STAMP)
 	@echo 'Setting up .venv ...'
 	@$(call sync,--no-default-groups --inexact)
 	@touch $@

@@ -21,7 +21,7 @@ Run = Callable[..., Ended]
 @pytest.fixture
 def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `sunseo` with these words, as a shell would."""
-    from sunseo.cli import main
+    from sunseo.cli.main import main
 
     def run(*words: str) -> Ended:
         capsys.readouterr()

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sunseo.rehearsal.capacity.outcome import Capacity
+from sunseo.rehearsal.capacity.result import CapacityResult
 from tests.command_line import Run
 
 PATIENCE_S = 840  # a machine that stands still makes it search far down
@@ -38,7 +38,7 @@ def test_short_search_ends_with_probes_laws_and_advice(tmp_path: Path) -> None:
         *(*SHORT, "--slo", "p99(hold) <= 60 s", "--json-file", str(told), "--report", str(page)),
     )
 
-    capacity = msgspec.json.decode(told.read_bytes(), type=Capacity)
+    capacity = msgspec.json.decode(told.read_bytes(), type=CapacityResult)
     assert ended.returncode == capacity.exit_code, ended.stdout + ended.stderr
     assert capacity.whole
     assert len(capacity.probes) >= 3

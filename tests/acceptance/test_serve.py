@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from sunseo.cli import main
+from sunseo.cli.main import main
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.supervisor import WORKERS_KILL_TIMEOUT_S
 from tests.acceptance.serving import (

@@ -32,12 +32,13 @@ from sunseo.engine.batch import BatchFlush
 from sunseo.engine.entry import Defer
 from sunseo.engine.lanes import EngineLane
 from sunseo.engine.part import Command
-from sunseo.operators.effects import EffectAnswer
+from sunseo.operators.command import By, EffectAnswer, OperatorCommands
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.errors import fault_of
 from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from sunseo.postgres.pipelined.statements import COMMIT, Columns, Session, Statement
 from sunseo.postgres.pool import create_cold_engine
+from tests.effects import result_of
 from tests.postgres_fixture import UNFENCED
 from tests.store.beside import Beside
 
@@ -129,7 +130,7 @@ class Market:
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
         self.engine = create_cold_engine(dsn)
-        self.setup = Setup(self.engine, ORGANISATION)
+        self.setup = Setup(OperatorCommands(self.engine, ORGANISATION))
         self._keys = (f"setup-{number}" for number in count(1))
         self._names = count(1)
         self._lane_connections: list[PipelineConnection | LaneConnection] = []
@@ -174,7 +175,7 @@ class Market:
                 {"name": f"Day {day}", "starts_at": SHOW} for day, _ in enumerate(by_occasion, 1)
             ],
         } | terms
-        created = await self.setup.create_sale("op", next(self._keys), _convert(body, NewSale))
+        created = await self.setup.create_sale(By("op", next(self._keys)), _convert(body, NewSale))
         sale = done(created)["sale"]
         blocks = [
             {
@@ -195,7 +196,7 @@ class Market:
 
     async def add_seats(self, sale: int, body: dict[str, Any]) -> dict[str, Any]:
         new = _convert(body, NewSeats)
-        return done(await self.setup.add_seats("op", next(self._keys), sale, new))
+        return done(await self.setup.add_seats(By("op", next(self._keys)), sale, new))
 
     async def add_stocks(
         self,
@@ -219,7 +220,7 @@ class Market:
             ],
         }
         new = _convert(body, NewStocks)
-        return done(await self.setup.add_stocks("op", next(self._keys), sale, new))
+        return done(await self.setup.add_stocks(By("op", next(self._keys)), sale, new))
 
     def connection(self, dsn: str | None = None, **limits: Any) -> PipelineConnection:
         connection = PipelineConnection(dsn or self.dsn, limits=ConnectionLimits(**limits))
@@ -370,8 +371,8 @@ async def ask(flush: BatchFlush, *commands: InventoryCommand) -> list[Any]:
 
 def done(answer: EffectAnswer) -> dict[str, Any]:
     assert answer.outcome.name == "DONE", answer
-    assert answer.result is not None
-    return answer.result
+    assert result_of(answer) is not None
+    return result_of(answer)
 
 
 def _convert(body: dict[str, Any], into: Any) -> Any:

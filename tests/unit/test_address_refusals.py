@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from psycopg import pq
 
-from sunseo import cli
+from sunseo.cli.main import main
 from sunseo.postgres.address.address import read_address
 from sunseo.postgres.address.parameters import REFUSED, TAKEN, AddressError
 from tests.docs.pages import text_of
@@ -176,7 +176,7 @@ def test_every_command_refuses_it_in_one_line(
     monkeypatch.setenv("SUNSEO_PORT", "0")
     monkeypatch.setattr("sys.argv", ["sunseo", *command.split()])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main()
 
     told = capsys.readouterr()
     assert (ended.value.code, told.out) == (2, "")
