@@ -7,7 +7,7 @@ interpreter, which imports this module first: none of them locks.
 from msgspec.structs import force_setattr
 
 from sunseo.booking.locked import SALES
-from sunseo.cli import main
+from sunseo.cli.main import main
 
 LOCKING = "    FOR NO KEY UPDATE SKIP LOCKED\n"
 

@@ -1,6 +1,6 @@
 """`python -m sunseo`."""
 
-from sunseo.cli import main
+from sunseo.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -15,6 +15,8 @@ import msgspec
 import platformdirs
 from msgspec import Meta
 
+from sunseo.core.errors import OneLineError
+
 PREFIX = "SUNSEO_"
 SECRET_CHARACTERS_MIN = 32
 
@@ -27,7 +29,7 @@ Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 
 
-class SettingsError(ValueError):
+class SettingsError(OneLineError, ValueError):
     """One line: which setting is wrong, and what would be right."""
 
 

@@ -16,7 +16,7 @@ from sunseo.booking.inventory import SaleState
 from sunseo.checkout import part
 from sunseo.checkout.commands import PlaceOrder, PlaceOrderOutcome
 from sunseo.checkout.rules import OrderAnswer, OrderBook, place_order
-from sunseo.cli import main
+from sunseo.cli.main import main
 from sunseo.core.clock import Instant
 from sunseo.engine.part import Write
 from sunseo.room.line import rules

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from sunseo import cli
+from sunseo.cli.main import app, main
 from sunseo.invariants.command import run_verify
 from sunseo.postgres.embedded import EmbeddedServer
 from tests.postgres_fixture import create_database, dsn_of, execute, query
@@ -70,7 +70,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]
         yield from commands(command, (*path, name))
 
 
-ALL = dict(commands(typer.main.get_command(cli.app)))
+ALL = dict(commands(typer.main.get_command(app)))
 
 
 def test_every_command_is_known_here() -> None:
@@ -91,7 +91,7 @@ def refused(
     """The one line with which a command ends, as for wrong use."""
     monkeypatch.setattr("sys.argv", ["sunseo", *arguments])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main()
 
     told = capsys.readouterr()
     assert (ended.value.code, told.out) == (code, "")

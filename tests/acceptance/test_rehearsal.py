@@ -28,6 +28,7 @@ from sunseo.rehearsal.observe.stored import read_stored
 from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.scenes.scenario import text_of
 from sunseo.rehearsal.verdict.judge import judge
+from tests.command_line import Run
 
 PATIENCE_S = 600  # a bound for a machine with ten other things to do, no figure
 NO_ERRORS = ("--slo", "errors <= 0 %")  # instead of what a scenario demands of speed
@@ -197,13 +198,12 @@ def test_interrupted_rehearsal_tells_what_it_saw(
         (("--target", "http://127.0.0.1:9", "--operator-key", "k"), "No rehearsal"),
     ],
 )
-def test_what_cannot_run_says_so(options: tuple[str, ...], word: str, tmp_path: Path) -> None:
+def test_what_cannot_run_says_so(options: tuple[str, ...], word: str, command_line: Run) -> None:
     """Misuse, and a server that is not there, end with a line and exit code 2."""
-    rehearsal = start(tmp_path / "tmp", *options)
-    output, errors = rehearsal.communicate(timeout=PATIENCE_S)
+    ended = command_line("rehearse", "concert", *options)
 
-    assert rehearsal.returncode == 2
-    assert word in output + errors
+    assert ended.code == 2
+    assert word in ended.out + ended.err
 
 
 def test_coupons_go_to_one_person_each(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from sunseo.cli import app
+from sunseo.cli.main import app
 from tests.docs.pages import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -45,6 +45,15 @@ def test_a_database_of_ones_own_is_set_up_as_written(
         execute(postgres_server, "DROP DATABASE IF EXISTS sunseo_app", "DROP ROLE sunseo_app")
 
 
+def test_every_package_of_the_checkout_is_installed() -> None:
+    """Whoever installs as written has each package that another one needs."""
+    [command] = re.findall(r"^\S+/pip install (.*)$", text_of(GUIDE), re.MULTILINE)
+    packages = sorted(path.parent for path in (ROOT / "packages").glob("*/pyproject.toml"))
+
+    named = [f"/opt/sunseo/{path.relative_to(ROOT)}" for path in packages]
+    assert command.split() == [*named, "/opt/sunseo"]
+
+
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 

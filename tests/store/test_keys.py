@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from sunseo.cli import app
+from sunseo.cli.main import app
 from sunseo.identity.operator_keys import OperatorKeys
 from sunseo.operators.keys import KeyFinder, KeyNameError, create_key, list_keys, revoke_key
 from tests.store.market import ORGANISATION, Market

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sunseo import cli
 from sunseo.backup.archive import Archive
+from sunseo.cli.main import main
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.migrate import head_revision, steps_after
 from tests.postgres_fixture import create_database, dsn_of, execute, query
@@ -43,7 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setenv("SUNSEO_DATABASE_URL", dsn)
         monkeypatch.setattr("sys.argv", ["sunseo", *words])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
         code = ended.value.code
         assert isinstance(code, int)
         return code, *capsys.readouterr()

@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from sunseo.room.pacing.controller import ROLE, Controller, RemainingStock
-from tests.store.room_house import ORGANISATION, House
+from sunseo.room.pacing.controller import Controller
+from sunseo.room.pacing.stock import RemainingStock
+from tests.store.room_house import House
 
 LONG_S = 3600.0
 
@@ -24,7 +25,7 @@ async def house(database_dsn: str) -> AsyncIterator[House]:
 def controller(house: House, **options: Any) -> Controller:
     """A process that could lead; its lease never ends by itself unless a test says so."""
     given: dict[str, Any] = {"leader": uuid4(), "lease_s": LONG_S} | options
-    return Controller(house.engine, ORGANISATION, house.another_board(), **given)
+    return Controller(house.store.leader, house.another_board(), **given)
 
 
 async def let_time_pass(house: House, seconds: float = 1.0) -> None:
@@ -109,7 +110,7 @@ async def test_another_one_leads_when_the_lease_is_over(house: House) -> None:
     await second.run_once()
 
     assert second.leads
-    assert await house.rows("SELECT role, fence FROM room_leases") == [(ROLE, 2)]
+    assert await house.rows("SELECT role, fence FROM room_leases") == [("pacing", 2)]
 
 
 async def test_a_leader_that_wakes_up_late_writes_nothing(house: House) -> None:
@@ -152,7 +153,7 @@ async def test_a_line_takes_no_fence_below_its_own(house: House) -> None:
 
 
 async def test_rooms_that_did_not_change_are_not_written(house: House) -> None:
-    """A quiet room costs reads only: no row version of line or memory is made."""
+    """A quiet room costs reads only, also when another leads: no row of line or memory is made."""
     room = await house.room()
     leader = controller(house)
     for _ in range(3):
@@ -161,6 +162,8 @@ async def test_rooms_that_did_not_change_are_not_written(house: House) -> None:
     before = await house.rows(query)
     for _ in range(3):
         await leader.run_once()
+    await leader.stop()
+    await controller(house).run_once()
 
     assert before
     assert await house.rows(query) == before

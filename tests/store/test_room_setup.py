@@ -1,6 +1,5 @@
 """What operators do to rooms: once a key, audited, or refused with nothing moved."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.operators.effects import EffectOutcome
+from sunseo.core.fields import FieldError
+from sunseo.operators.command import By, EffectOutcome
 from sunseo.room.line.commands import EndPassOutcome, pass_id_of
-from sunseo.room.pacing.signals import SOURCES_MAX, SignalOutcome, Signals
+from sunseo.room.setup.changes import RoomSetupOutcome
 from sunseo.room.setup.revoking import RevokePass, Revoking
-from sunseo.room.setup.setup import RoomSetupOutcome
-from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, Signal
-from sunseo.web.problems import INVALID_FIELD, ProblemError
+from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange
+from tests.effects import result_of
 from tests.store.room_house import ORGANISATION, House, done
 
 SETTINGS = "SELECT settings ->> $1 FROM rooms"
@@ -45,13 +44,13 @@ async def everything(house: House) -> list[Any]:
 
 async def test_a_room_is_created_once_a_key(house: House) -> None:
     """A retry gets the first result; another body under the key is refused and changes nothing."""
-    first = await house.setup.create("op", "key", new(capacity=5))
+    first = await house.setup.create(By("op", "key"), new(capacity=5))
     before = await everything(house)
-    again = await house.setup.create("op", "key", new(capacity=5))
-    other = await house.setup.create("op", "key", new(capacity=6))
+    again = await house.setup.create(By("op", "key"), new(capacity=5))
+    other = await house.setup.create(By("op", "key"), new(capacity=6))
 
-    assert (first.outcome, first.result) == (EffectOutcome.DONE, {"room": 1, "version": 1})
-    assert (again.outcome, again.result) == (EffectOutcome.REPLAYED, first.result)
+    assert (first.outcome, result_of(first)) == (EffectOutcome.DONE, {"room": 1, "version": 1})
+    assert (again.outcome, result_of(again)) == (EffectOutcome.REPLAYED, result_of(first))
     assert other.outcome is EffectOutcome.KEY_REUSED
     assert await everything(house) == before
     assert (await house.line(1))["capacity"] == 5
@@ -61,8 +60,8 @@ async def test_a_sale_has_one_room_and_its_holders_are_persons(house: House) -> 
     """A second room for the sale is refused, as is one for a sale that does not exist."""
     room = await house.room(sale=7)
     before = await everything(house)
-    second = await house.setup.create("op", "second", new(sale=7))
-    unknown = await house.setup.create("op", "unknown", new(sale=8))
+    second = await house.setup.create(By("op", "second"), new(sale=7))
+    unknown = await house.setup.create(By("op", "unknown"), new(sale=8))
 
     assert second.outcome is RoomSetupOutcome.SALE_HAS_ROOM
     assert unknown.outcome is RoomSetupOutcome.UNKNOWN_ROOM_SALE
@@ -91,36 +90,12 @@ async def test_a_contradiction_is_refused_and_nothing_moves(house: House) -> Non
     room = await house.room(capacity=5)
     before = await everything(house)
 
-    with pytest.raises(ProblemError) as refused:
-        await house.setup.change("op", "key", room, change(capacity_min=6))
+    with pytest.raises(FieldError) as refused:
+        await house.setup.change(By("op", "key"), room, change(capacity_min=6))
 
-    assert refused.value.problem is INVALID_FIELD
-    assert refused.value.detail == "Of the settings, capacity_min must not be above capacity."
+    assert refused.value.field == "settings.capacity_min"
+    assert str(refused.value) == "Of the settings, capacity_min must not be above capacity."
     assert await everything(house) == before
-
-
-async def test_capacity_counts_at_once(house: House) -> None:
-    """A full room follows the setting up and down; a throttled one is only ever lowered."""
-    room = await house.room(capacity=10)
-    capacities = []
-    for capacity in (20, 15):
-        await house.change(room, capacity=capacity)
-        capacities.append((await house.line(room))["capacity"])
-    await house.rows("UPDATE room_lines SET capacity = 8")
-    for capacity in (30, 5):
-        await house.change(room, capacity=capacity)
-        capacities.append((await house.line(room))["capacity"])
-
-    assert capacities == [20, 15, 8, 5]
-
-
-async def test_two_changes_at_once_are_both_kept(house: House) -> None:
-    """Changes of one room take turns, so that none overwrites what the other one changed."""
-    room = await house.room()
-    await asyncio.gather(house.change(room, capacity=5), house.change(room, tau_s=4.0))
-
-    assert await house.value(SETTINGS, "capacity") == "5"
-    assert await house.value(SETTINGS, "tau_s") == "4.0"
 
 
 async def test_pause_resume_and_close_are_settings(house: House) -> None:
@@ -128,11 +103,11 @@ async def test_pause_resume_and_close_are_settings(house: House) -> None:
     opens = datetime.now(UTC) + timedelta(hours=1)
     room = await house.room(opens_at=opens.isoformat())
 
-    done(await house.setup.pause("op", "1", room))
+    done(await house.setup.pause(By("op", "1"), room))
     paused = await house.value(SETTINGS, "paused")
-    done(await house.setup.resume("op", "2", room))
+    done(await house.setup.resume(By("op", "2"), room))
     resumed = await house.value(SETTINGS, "paused")
-    done(await house.setup.close("op", "3", room))
+    done(await house.setup.close(By("op", "3"), room))
 
     assert (paused, resumed) == ("true", "false")
     assert (await house.looked(room)).situation.phase == "closed"
@@ -145,17 +120,17 @@ async def test_a_reset_needs_the_epoch_it_ends(house: House) -> None:
     await house.rows("UPDATE room_lines SET serving = 2, live = 1, capacity = 4")
     before = await everything(house)
 
-    dry = await house.setup.reset("op", "1", room, ResetRoom(epoch=1, dry_run=True))
-    late = await house.setup.reset("op", "2", room, ResetRoom(epoch=2))
+    dry = await house.setup.reset(By("op", "1"), room, ResetRoom(epoch=1, dry_run=True))
+    late = await house.setup.reset(By("op", "2"), room, ResetRoom(epoch=2))
     assert await everything(house) == before
-    reset = await house.setup.reset("op", "3", room, ResetRoom(epoch=1))
-    again = await house.setup.reset("op", "3", room, ResetRoom(epoch=1))
+    reset = await house.setup.reset(By("op", "3"), room, ResetRoom(epoch=1))
+    again = await house.setup.reset(By("op", "3"), room, ResetRoom(epoch=1))
 
     void = {"room": room, "places": 3, "passes": 1}
-    assert dry.result == void | {"epoch": 1, "done": False}
+    assert result_of(dry) == void | {"epoch": 1, "done": False}
     assert late.outcome is RoomSetupOutcome.EPOCH_OVER
-    assert reset.result == void | {"epoch": 2, "done": True}
-    assert (again.outcome, again.result) == (EffectOutcome.REPLAYED, reset.result)
+    assert result_of(reset) == void | {"epoch": 2, "done": True}
+    assert (again.outcome, result_of(again)) == (EffectOutcome.REPLAYED, result_of(reset))
     line = await house.line(room)
     assert [line[name] for name in ("epoch", "issued", "serving", "live", "capacity")] == [
         2,
@@ -166,56 +141,6 @@ async def test_a_reset_needs_the_epoch_it_ends(house: House) -> None:
     ]
 
 
-@pytest.mark.parametrize("action", ["pause", "resume", "close"])
-async def test_a_room_that_is_not_there_is_refused(house: House, action: str) -> None:
-    """Nothing is written about a room that does not exist, not even who asked."""
-    answer = await getattr(house.setup, action)("op", "key", 9)
-
-    assert answer.outcome is RoomSetupOutcome.UNKNOWN_ROOM
-    assert await house.value("SELECT count(*) FROM audit_log") == 0
-    assert await house.value("SELECT count(*) FROM operator_effects") == 0
-
-
-async def test_every_change_is_audited(house: House) -> None:
-    """Who changed what of which room stands in the audit log, in order."""
-    room = await house.room(capacity=5)
-    await house.change(room, capacity=6)
-    done(await house.setup.pause("op", "pause", room))
-
-    assert await house.rows(
-        "SELECT actor, action, details ->> 'room', details #>> '{settings,capacity}'"
-        " FROM audit_log ORDER BY entry"
-    ) == [
-        ("op", "create_room", "1", "5"),
-        ("op", "change_room", "1", "6"),
-        ("op", "pause_room", "1", None),
-    ]
-
-
-async def test_sources_of_signals_are_bounded(house: House) -> None:
-    """A source's newest word replaces its last; one source too many is refused."""
-    room = await house.room()
-    signals = Signals(house.engine, ORGANISATION)
-    for number in range(SOURCES_MAX):
-        await signals.take(room, Signal(source=f"gate-{number}", measured=1.0, target=1.0))
-
-    outcomes = [
-        await signals.take(room, Signal(source="gate-0", measured=3.0, target=1.0)),
-        await signals.take(room, Signal(source="one-more", measured=1.0, target=1.0)),
-        await signals.take(9, Signal(source="gate", measured=1.0, target=1.0)),
-    ]
-
-    assert outcomes == [
-        SignalOutcome.SIGNAL_TAKEN,
-        SignalOutcome.TOO_MANY_SOURCES,
-        SignalOutcome.UNKNOWN_ROOM,
-    ]
-    assert await house.value("SELECT measured FROM room_signals WHERE source = 'gate-0'") == 3.0
-    await house.rows("UPDATE room_signals SET at = at - interval '2 hours' WHERE source = 'gate-1'")
-    one_more = Signal(source="one-more", measured=1.0, target=1.0)
-    assert await signals.take(room, one_more) is SignalOutcome.SIGNAL_TAKEN
-
-
 async def test_a_revoked_pass_is_listed_and_audited_once(house: House) -> None:
     """The slot is free, gates read the pass in the state, and a retry adds no second entry."""
     room = await house.room(capacity=1)
@@ -223,11 +148,11 @@ async def test_a_revoked_pass_is_listed_and_audited_once(house: House) -> None:
     await house.rows("UPDATE room_lines SET serving = 1")
     assert await house.enter(room, 1, holder) == "ENTERED"
     await house.board.run_once()
-    revoking = Revoking(house, house.board, house.engine, ORGANISATION)
+    revoking = Revoking(house, house.board, house.store.setup, ORGANISATION)
     body = RevokePass(pass_id=pass_id_of(1, 1))
 
-    outcomes = [await revoking.revoke("op", "key", room, body) for _ in range(2)]
-    unknown = await revoking.revoke("op", "other", room, RevokePass(pass_id=pass_id_of(1, 2)))
+    outcomes = [await revoking.revoke(By("op", "key"), room, body) for _ in range(2)]
+    unknown = await revoking.revoke(By("op", "other"), room, RevokePass(pass_id=pass_id_of(1, 2)))
 
     assert outcomes == [EndPassOutcome.REVOKED, EndPassOutcome.PASS_REVOKED]
     assert unknown is EndPassOutcome.UNKNOWN_PASS

@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 import sunseo
 from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.version import VERSION
 from tests.tidy.sources import ROOT, SOURCE, files, nodes, shown, tree
 
 LINES_MAX = 450
@@ -207,6 +209,15 @@ def test_no_two_outcomes_of_one_name_differ_in_kind() -> None:
     assert not {code: found for code, found in kinds.items() if len(found) > 1}
 
 
-def test_the_package_is_typed_for_others() -> None:
-    """Who builds on Sunseo gets its types."""
-    assert (SOURCE / "py.typed").exists()
+def test_no_package_owns_the_name() -> None:
+    """Several packages share `sunseo`: it has no `__init__.py`, and all have one version."""
+    projects = [ROOT / "pyproject.toml", *(ROOT / "packages").glob("*/pyproject.toml")]
+    versions = [tomllib.loads(path.read_text("utf-8"))["project"]["version"] for path in projects]
+    assert not (SOURCE / "__init__.py").exists()
+    assert versions == [VERSION, VERSION]
+
+
+@pytest.mark.parametrize("folder", [".", "core", "passes", "gate"])
+def test_the_packages_are_typed_for_others(folder: str) -> None:
+    """Who builds on Sunseo gets its types; where packages share a name, each folder says so."""
+    assert (SOURCE / folder / "py.typed").exists()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from psycopg import pq
 
-from sunseo import cli
+from sunseo.cli.main import main
 from sunseo.postgres.address.address import read_address
 from sunseo.postgres.address.parameters import REFUSED, TAKEN, AddressError
 from tests.docs.pages import text_of
@@ -136,7 +136,7 @@ def test_what_the_environment_asks_for_is_told_as_such(monkeypatch: pytest.Monke
 def test_the_systems_libpq_reads_it_as_well() -> None:
     """One that is older than the one psycopg brings: what it knows means the same."""
     if ctypes.util.find_library("pq") is None:
-        pytest.skip("needs the system's libpq")
+        pytest.skip("there is no libpq of the system's: make tools")
     own = "postgresql://sunseo@/sunseo?host=/tmp/sunseo-0123456789ab-0&port=5432"
     asked = (f"{AWAY} target_session_attrs=standby options=-cjit=off", own)
     told = [
@@ -176,7 +176,7 @@ def test_every_command_refuses_it_in_one_line(
     monkeypatch.setenv("SUNSEO_PORT", "0")
     monkeypatch.setattr("sys.argv", ["sunseo", *command.split()])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main()
 
     told = capsys.readouterr()
     assert (ended.value.code, told.out) == (2, "")

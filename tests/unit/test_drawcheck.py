@@ -26,7 +26,7 @@ CHECKS = ["commitment", "list", "count", "list hash", "seed", "numbers"]
 Spoil = Callable[[PublishedDraw], object]
 
 
-def verdict_on(draw: PublishedDraw, notes: Notes | None = None) -> verifier.Verdict:
+def verdict_on(draw: PublishedDraw, notes: Notes | None = None) -> verifier.DrawVerdict:
     return verify(io.BytesIO(draw.text()), notes)
 
 
@@ -328,7 +328,7 @@ def test_receipt_of_another_draw_is_unusable(
 
 def receipt(room: int, epoch: int, entrant: str) -> str:
     """A receipt as the server seals it."""
-    from sunseo.passes.keys import KeyRing  # noqa: PLC0415 - only here
+    from sunseo.passes.keys import KeyRing
 
     token = Receipt(
         room=room,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sunseo.cli import app
+from sunseo.cli.main import app
 from sunseo.core.outputs import Output, OutputError, check_outputs, write_outputs
 
 

@@ -66,7 +66,7 @@ def test_script_for_k6_is_a_module_that_javascript_reads(name: str, tmp_path: Pa
     """Node finds no fault in it, and each request of the journey is asked by its name."""
     node = shutil.which("node")
     if node is None:
-        pytest.skip("there is no node to read JavaScript")
+        pytest.skip("there is no Node: make tools")
     crowd = crowd_of_scenario(name)
     script = write_script(Tool.K6, crowd)
     file = tmp_path / "crowd.mjs"

@@ -9,7 +9,6 @@ from typing import IO
 import msgspec
 from sqlalchemy import text
 
-from sunseo import __version__
 from sunseo.backup.archive import (
     DATABASE,
     MANIFEST,
@@ -23,6 +22,7 @@ from sunseo.backup.error import BackupError
 from sunseo.backup.facts import LONG_S, QUERIES, read_facts
 from sunseo.backup.manifest import FORMAT, Facts, Manifest, Secrets
 from sunseo.backup.tools import PostgresTool, find_tool, run_tool, target_of
+from sunseo.core.version import VERSION
 from sunseo.postgres.connect import Connection
 from sunseo.postgres.migrate import is_known
 from sunseo.postgres.pool import create_cold_engine
@@ -66,7 +66,7 @@ async def save_backup(
         if secrets is not None:
             parts = {SECRETS: msgspec.json.encode(secrets), **parts}
         contents = {name: content_of(part) for name, part in parts.items()}
-        manifest = Manifest(FORMAT, __version__, tool.version, secret_from, facts, contents)
+        manifest = Manifest(FORMAT, VERSION, tool.version, secret_from, facts, contents)
         parts = {MANIFEST: msgspec.json.format(msgspec.json.encode(manifest)), **parts}
         write_archive(file, parts, passphrase, force=force)
     return manifest

@@ -12,12 +12,14 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
+from sunseo.core.errors import OneLineError
+
 PAGE_SUFFIXES = (".html", ".htm")
 ANY = ()
 FOREIGN_TO_JSON = (".html", ".htm", ".pdf", ".md", ".png", ".svg", ".csv", ".txt")
 
 
-class OutputError(ValueError):
+class OutputError(OneLineError, ValueError):
     """One line: which file cannot be written, and why."""
 
 

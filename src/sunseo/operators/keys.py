@@ -15,6 +15,7 @@ from unicodedata import is_normalized
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from sunseo.core.errors import OneLineError
 from sunseo.identity.operator_keys import new_operator_key
 from sunseo.operators import audit
 from sunseo.postgres.clock import read_clock
@@ -25,7 +26,7 @@ NAME_CHARACTERS_MAX = 200
 _QUERIES = load_cold_queries("sunseo.operators")
 
 
-class KeyNameError(ValueError):
+class KeyNameError(OneLineError, ValueError):
     """A key cannot have this name, or there is none of it. Its text is one line."""
 
 

@@ -11,6 +11,7 @@ from enum import Enum, unique
 import asyncpg
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
+from sunseo.core.errors import OneLineError
 from sunseo.core.later import Fault
 
 
@@ -125,7 +126,7 @@ def outage_of(error: BaseException) -> str | None:
     return trouble.value if trouble is not None and trouble.is_outage else None
 
 
-class MigrationRefusedError(Exception):
+class MigrationRefusedError(OneLineError):
     """What is stored does not fit the new schema; nothing was changed, and the message says why."""
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
+from sunseo.commands import CommandGroup, command_group
 from sunseo.core.outputs import Output, OutputError, check_outputs, figures, page
 from sunseo.rehearsal.capacity.command import capacity as capacity_search
 from sunseo.rehearsal.export.command import add_export_commands
@@ -24,7 +24,7 @@ LivePortOption = Annotated[
 ]
 
 
-class ScenarioOrCommand(TyperGroup):
+class ScenarioOrCommand(CommandGroup):
     """What is no command of the group is the name of a scenario: `run` is left out."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -33,11 +33,10 @@ class ScenarioOrCommand(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-rehearse = typer.Typer(
-    cls=ScenarioOrCommand,
-    help="Send a simulated crowd over real HTTP, and end with a verdict.",
+rehearse = command_group(
+    "Send a simulated crowd over real HTTP, and end with a verdict.",
+    kind=ScenarioOrCommand,
     subcommand_metavar="SCENARIO [OPTIONS] | COMMAND [ARGS]",
-    no_args_is_help=True,
 )
 
 add_export_commands(rehearse)

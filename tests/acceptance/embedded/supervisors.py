@@ -25,7 +25,7 @@ CUT = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientErro
 """How a connection may end when the server is killed (the third: cut between two messages)."""
 
 PYTHONPATH = os.pathsep.join(
-    [str(Path(sunseo.__file__).parents[1]), str(Path(asyncpg.__file__).parents[1])]
+    [str(Path(sunseo.__path__[0]).parent), str(Path(asyncpg.__file__).parents[1])]
 )
 """Lets any Python of this version find Sunseo and what it needs."""
 

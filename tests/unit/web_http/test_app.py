@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from sunseo.web.endpoint import Record, Refusal, Reply
+from sunseo.core.outcome import Refusal
+from sunseo.web.endpoint import Record, Reply
 from sunseo.web.limits import InFlightLimiter, Limits
 from sunseo.web.problems import (
     WEB_PROBLEMS,
@@ -381,6 +381,8 @@ async def test_every_problem_can_be_read() -> None:
 
 async def test_openapi_document_is_valid_and_complete() -> None:
     """The document passes the validator and knows every endpoint with its refusals."""
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
     shop = Shop()
     document = (await ask(shop.app, "GET", "/openapi.json")).json
 

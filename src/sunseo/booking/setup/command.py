@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
+from sunseo.commands import command_group
 from sunseo.web.asking import HOME, KeyOption, UrlOption, ask, show
 
 Sale = Annotated[int, typer.Argument(help="Number of the sale.", min=1)]
 
-sale = typer.Typer(help="Sales: stop one at once, and let it go on.", no_args_is_help=True)
+sale = command_group("Sales: stop one at once, and let it go on.")
 
 
 @sale.command("pause")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sunseo.core.errors import OneLineError
 from sunseo.postgres.address.address import read_address
 from sunseo.postgres.address.pooler import INSTEAD
 from sunseo.postgres.embedded import EmbeddedServer
@@ -30,12 +31,14 @@ ADVICE = {
 """What to do where PostgreSQL does not take us in."""
 
 
-class NoDatabaseError(RuntimeError):
+class NoDatabaseError(OneLineError, RuntimeError):
     """There is no database of ours, or not of this version. Its text is one line."""
 
 
-class UnreachableDatabaseError(RuntimeError):
+class UnreachableDatabaseError(OneLineError, RuntimeError):
     """The database does not take us in. Its text is one line, which says what to do."""
+
+    exit_code = 3
 
 
 def existing_database(settings: Settings, stack: ExitStack) -> str:

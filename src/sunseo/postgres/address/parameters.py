@@ -11,6 +11,8 @@ from functools import lru_cache
 from psycopg import pq
 from psycopg.pq.misc import ConninfoOption
 
+from sunseo.core.errors import OneLineError
+
 TAKEN = frozenset(
     {
         "application_name", "client_encoding", "connect_timeout", "dbname",
@@ -107,7 +109,7 @@ MEANT = {
 """Names out of other drivers' worlds, and what libpq has instead."""
 
 
-class AddressError(ValueError):
+class AddressError(OneLineError, ValueError):
     """A connection string that we cannot do as it says. Its text is one line, without secrets."""
 
     def __init__(self, why: str) -> None:

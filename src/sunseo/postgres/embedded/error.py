@@ -7,6 +7,8 @@ what to do. `explain` turns the first into the second.
 import errno
 from pathlib import Path
 
+from sunseo.core.errors import OneLineError
+
 LOG_BYTES_MAX = 64 * 1024
 """How much of a log's end is read for its last complaint; a start writes far less."""
 
@@ -15,7 +17,7 @@ _LEVELS = ("PANIC:", "FATAL:", "ERROR:", "initdb: error:", "could not ", "Error:
 _STILL_OCCUPIED = ("pre-existing shared memory block", "already exists", "still in use")
 
 
-class EmbeddedServerError(RuntimeError):
+class EmbeddedServerError(OneLineError, RuntimeError):
     """The embedded PostgreSQL cannot do what was asked. Its text is one line for the operator."""
 
 

@@ -6,7 +6,7 @@ import platform
 import msgspec
 import psutil
 
-from sunseo import __version__
+from sunseo.core.version import VERSION
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -24,5 +24,5 @@ def machine() -> Machine:
         round(memory, 1),
         f"{platform.system()} {platform.release()} {platform.machine()}",
         platform.python_version(),
-        __version__,
+        VERSION,
     )

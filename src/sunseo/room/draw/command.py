@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sunseo.commands import command_group
 from sunseo.core.outputs import Output, check_outputs
 from sunseo.drawcheck.verifier import run as check
 from sunseo.room.draw.file import DrawHeader, drawn_lines, gzip_compressor, header_line
@@ -26,7 +27,7 @@ from sunseo.web.asking import HOME, MISUSE, KeyOption, UrlOption, ask, fail
 
 LINES_AT_ONCE = 10_000
 
-draw = typer.Typer(help="Draws that anyone can check.", no_args_is_help=True)
+draw = command_group("Draws that anyone can check.")
 
 SecretFile = Annotated[Path, typer.Argument(help="File with the secret in hexadecimal.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sunseo.commands import LazyCommand, command_group
 from sunseo.web.asking import HOME, MISUSE, KeyOption, UrlOption, ask, fail, show
 
 Room = Annotated[int, typer.Argument(help="Number of the room.", min=1)]
@@ -14,17 +15,18 @@ Setting = Annotated[
 ]
 
 
-def add_room_commands(room: typer.Typer) -> None:
-    """Mount them beside `simulate`."""
-    room.command("create")(create_room)
-    room.command("show")(show_room)
-    room.command("set")(set_room)
-    room.command("pause")(pause_room)
-    room.command("resume")(resume_room)
-    room.command("close")(close_room)
-    room.command("reset")(reset_room)
+room = command_group(
+    "Waiting rooms.",
+    {
+        "simulate": LazyCommand(
+            "sunseo.room.simulation.command:simulate_room",
+            "Simulate a room with the real controller; options override the scenario's file.",
+        )
+    },
+)
 
 
+@room.command("create")
 def create_room(
     name: Annotated[str, typer.Argument(help="What people call it.")],
     settings: Setting = [],  # noqa: B006 - typer's way of saying that it may be empty
@@ -38,6 +40,7 @@ def create_room(
     show(ask(url, key, "POST", "/v1/rooms", body))
 
 
+@room.command("show")
 def show_room(
     room: Annotated[int | None, typer.Argument(help="Number of the room; else all.")] = None,
     *,
@@ -48,27 +51,32 @@ def show_room(
     show(ask(url, key, "GET", "/v1/rooms" if room is None else f"/v1/rooms/{room}"))
 
 
+@room.command("set")
 def set_room(room: Room, settings: Setting, *, key: KeyOption, url: UrlOption = HOME) -> None:
     """Change settings while the room runs; null brings a default back."""
     body = {"settings": read_settings(settings)}
     show(ask(url, key, "PATCH", f"/v1/rooms/{room}", body))
 
 
+@room.command("pause")
 def pause_room(room: Room, *, key: KeyOption, url: UrlOption = HOME) -> None:
     """Call nobody until the room is resumed; joining goes on."""
     show(ask(url, key, "POST", f"/v1/rooms/{room}/pause"))
 
 
+@room.command("resume")
 def resume_room(room: Room, *, key: KeyOption, url: UrlOption = HOME) -> None:
     """Let a paused room go on."""
     show(ask(url, key, "POST", f"/v1/rooms/{room}/resume"))
 
 
+@room.command("close")
 def close_room(room: Room, *, key: KeyOption, url: UrlOption = HOME) -> None:
     """Take no more joins; whoever is in line is served."""
     show(ask(url, key, "POST", f"/v1/rooms/{room}/close"))
 
 
+@room.command("reset")
 def reset_room(
     room: Room,
     *,

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from sunseo import __version__
+from sunseo.core.version import VERSION
 from sunseo.web.endpoint import Auth, Endpoint
 from sunseo.web.input.paths import Template
 from sunseo.web.problems import (
@@ -97,7 +97,7 @@ def openapi_document(endpoints: Sequence[Endpoint], catalogue: ProblemCatalogue)
         "openapi": "3.1.0",
         "info": {
             "title": "Sunseo",
-            "version": __version__,
+            "version": VERSION,
             "description": "Reservations for openings where everyone arrives at once.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

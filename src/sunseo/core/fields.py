@@ -34,3 +34,17 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 
 Label = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"\S")]
 """A short text as printed on a ticket: a section, a row, a seat's label."""
+
+
+class FieldError(ValueError):
+    """A field that is right by itself contradicts another, or what is stored.
+
+    Args:
+        field: its path, for instance `settings.time_zone`.
+        expected: what would be right.
+    """
+
+    def __init__(self, detail: str, *, field: str, expected: str) -> None:
+        super().__init__(detail)
+        self.field = field
+        self.expected = expected

@@ -11,15 +11,12 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.core.clock import Instant
+from sunseo.core.outcome import RefusedError
 from sunseo.operators import audit
-from sunseo.operators.effects import Refused
-from sunseo.postgres.queries import load_cold_queries
 from sunseo.room.draw.file import moment_text
 from sunseo.room.draw.outcomes import DrawOutcome
-
-QUERIES = load_cold_queries("sunseo.room.draw")
-
-SERVER = "the server, for the operator"  # keeps the secret where nobody else was found to
+from sunseo.room.draw.steps import Commitment, StoredDraw
+from sunseo.room.postgres.cold import QUERIES
 
 _encode = msgspec.json.Encoder().encode
 
@@ -30,7 +27,7 @@ class LockedDraw(msgspec.Struct, frozen=True):
     where: dict[str, Any]  # organisation, room, epoch
     sale: int | None
     registered: int
-    draw: Any  # a row of room_draws, or none
+    draw: StoredDraw | None
     now: Instant
 
     def entry(self, event: str, **details: Any) -> dict[str, Any]:
@@ -38,29 +35,39 @@ class LockedDraw(msgspec.Struct, frozen=True):
         return {"at": moment_text(self.now), "event": event, **details}
 
 
-class Commitment(msgspec.Struct, frozen=True):
-    """Who promises which secret; without a commitment the server makes one and keeps its secret."""
-
-    committer: str = SERVER
-    independent: bool = False
-    commitment: bytes | None = None
-
-
 async def lock_draw(connection: AsyncConnection, organisation: int, room: int) -> LockedDraw:
     """Lock a room, and read the draw that it has.
 
     Raises:
-        Refused: there is no such room.
+        RefusedError: there is no such room.
     """
     where = {"organisation": organisation, "room": room}
     locked = (await connection.execute(QUERIES["lock_drawn_room"], where)).first()
     if locked is None:
-        raise Refused(DrawOutcome.UNKNOWN_ROOM)
+        raise RefusedError(DrawOutcome.UNKNOWN_ROOM)
     found = (await connection.execute(QUERIES["read_drawn_line"], where)).one()
     where = where | {"epoch": found.epoch}
-    draw = (await connection.execute(QUERIES["read_draw"], where)).first()
+    row = (await connection.execute(QUERIES["read_draw"], where)).first()
     now = (await connection.execute(QUERIES["read_draw_clock"])).scalar_one()
+    draw = None if row is None else draw_in(row, found.epoch)
     return LockedDraw(where, locked.sale, found.entrants, draw, now)
+
+
+def draw_in(row: Any, epoch: int) -> StoredDraw:
+    """The draw of a row that has its columns."""
+    return StoredDraw(
+        epoch=epoch,
+        state=row.state,
+        commitment=row.commitment,
+        committer=row.committer,
+        independent=row.independent,
+        kept=row.kept,
+        sealed_at=row.sealed_at,
+        list_hash=row.list_hash,
+        entrants=row.entrants,
+        secret=row.secret,
+        log=row.log,
+    )
 
 
 async def promise_draw(

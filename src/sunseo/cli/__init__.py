@@ -1,0 +1,1 @@
+"""The command line: what it is called, and where what it does is found."""

@@ -1,0 +1,8 @@
+"""`sunseo version`."""
+
+from sunseo.core.version import VERSION
+
+
+def version() -> None:
+    """Print the version."""
+    print(VERSION)
