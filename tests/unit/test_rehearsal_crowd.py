@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sunseo.rehearsal.crowd.arrivals import ArrivalKind, Herd, Poisson, Ramp, Steps, arrival_times
 from sunseo.rehearsal.crowd.behaviour import Cheat, Ending, People, behaviour_of
-from sunseo.rehearsal.crowd.documents import PollTerms, RoomState, Speed, poll_after_s
+from sunseo.rehearsal.crowd.documents import CallingSpeed, PollTerms, RoomDocument, poll_after_s
 from sunseo.rehearsal.crowd.picking import availability_of, pick, seat_map_of
 
 CROWD = Herd(early_s=10.0, herd_mean_s=5.0, duration_s=60.0)
@@ -127,10 +127,10 @@ def test_picked_seats_are_free_and_no_more_than_asked(
     assert (view.held, view.sold) == (states.count("1"), states.count("2"))
 
 
-def state(*, serving: int = 0, speed: float | None = None, **more: object) -> RoomState:
-    shown = None if speed is None else Speed(speed)
+def state(*, serving: int = 0, speed: float | None = None, **more: object) -> RoomDocument:
+    shown = None if speed is None else CallingSpeed(speed)
     given: dict[str, object] = {"phase": "open", "opens_at": None, "now": 0} | more
-    return RoomState(
+    return RoomDocument(
         epoch=1,
         issued=1000,
         serving=serving,
