@@ -67,7 +67,7 @@ jars() { mvn -q -B -f "tests/tools/$1.xml" dependency:copy-dependencies "-Doutpu
 if ! has jmeter; then
     echo 'Fetching JMeter ...'
     home=$HERE/.tools/jmeter
-    rm -rf "$home" && mkdir -p "$home/bin" "$home/lib/ext"
+    rm -rf "$home" && mkdir -p "$home/bin" "$home/lib/ext" "$home/lib/junit"
     jars jmeter "$home/lib"
     mv "$home"/lib/ApacheJMeter-*.jar "$home/bin/ApacheJMeter.jar"
     mv "$home"/lib/ApacheJMeter_*.jar "$home/lib/ext/"
