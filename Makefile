@@ -12,8 +12,9 @@ SHELL := /bin/sh
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
-# More than there are cores: most of a test's time is waiting for servers and crowds.
+# More than there are cores: tests wait for servers and crowds at times.
 PYTEST_PROCESSES ?= 3
+SKIPPED := build/skipped.txt
 PLACE := $(shell pwd | cksum | cut -d ' ' -f 1)
 
 UV := .uv/bin/uv
@@ -24,8 +25,10 @@ ALL_STAMP := .venv/.ready-to-work-$(PLACE)
 UNFINISHED := .uv/.unfinished
 NODE_STAMP := clients/node-gate/node_modules/.ready
 
-# The caller's own virtual environment and settings of uv are none of our business.
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+# The caller's own virtual environment and settings of uv are none of our business; nor is that she
+# wants no bytecode: each process would compile everything anew, which is two thirds of its start.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
+export UV_COMPILE_BYTECODE := 1
 export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -42,34 +45,57 @@ export UV_CACHE_DIR := .uv/cache
 export PIP_NO_CACHE_DIR := 1
 endif
 
-.PHONY: help demo test pythons search node bench bench-room bench-crowd compare chaos chaos-room linearizability lint fmt clean
+.PHONY: help demo test tools durations browsers pythons search node bench bench-room bench-crowd compare chaos chaos-room linearizability lint fmt clean
 
 help:  ## Say what can be made
 	@echo 'make demo    sell out a concert to a crowd, and check the result'
-	@echo 'make test    check style, types and layers, and run all tests'
-	@echo 'make pythons run the unit tests with every Python from 3.11 on that is found here'
-	@echo 'make search  run the property tests with new examples, TIMES=20 times over'
-	@echo 'make node    test the gate for Node with Express and its types (needs Node 18 and npm)'
-	@echo 'make bench   measure against the peers (half an hour; needs wrk)'
-	@echo 'make bench-room  measure the waiting room alone (20 minutes; needs wrk)'
-	@echo 'make bench-crowd  measure the crowd of a rehearsal against other HTTP clients (5 minutes)'
-	@echo 'make compare BASE=main ONLY=seats_64,seats_512  measure this checkout against another revision, in turns'
-	@echo 'make chaos   kill workers, PostgreSQL and supervisor in mid-sale, and count what is lost'
-	@echo 'make chaos-room    the same while visitors join a waiting room and enter it'
-	@echo 'make linearizability  record histories of small sales under kills, and have porcupine check them (needs Go)'
+	@echo 'make test    check style, types and layers, and run all tests; TOOLS=1 fails if one is skipped'
+	@echo 'make tools   install what tests are skipped without: Chromium, k6, Kafka and others'
 	@echo 'make lint    check style, types and layers only'
 	@echo 'make fmt     format the code'
+	@echo 'make pythons run the unit tests with every Python from 3.11 on that is found here'
+	@echo 'make node    test the gate for Node with Express and its types (needs Node 18 and npm)'
+	@echo 'make durations  run all tests, and keep how long each file takes: the suite is ordered by it'
 	@echo 'make clean   remove what was set up and built'
+	@echo
+	@echo 'Campaigns, of which the tests have a small version each, and how long they take on two cores:'
+	@echo 'make browsers   5 min  all there is with a browser, the long waits too (needs Chromium)'
+	@echo 'make chaos     15 min  kill workers, PostgreSQL and supervisor in mid-sale, and count what is lost'
+	@echo 'make chaos-room  15 min  the same while visitors join a waiting room and enter it'
+	@echo 'make linearizability  20 min  record histories of small sales under kills, for porcupine (needs Go)'
+	@echo 'make search    40 min  run the property tests with new examples, TIMES=20 times over'
+	@echo 'make bench     30 min  measure against the peers (needs wrk)'
+	@echo 'make bench-room  20 min  measure the waiting room alone (needs wrk)'
+	@echo 'make bench-crowd  5 min  measure the crowd of a rehearsal against other HTTP clients'
+	@echo 'make compare BASE=main ONLY=seats_64,seats_512  2 min a part  this checkout and another revision, in turns'
 
 demo: $(RUN_STAMP)  ## DEMO="--visitors 2000 --seats 200" gives options
 	@mkdir -p build
 	@$(RUN) -m sunseo demo --report build/demo.html $(DEMO)
 
-test: lint  ## TEST="tests/unit -k lane" chooses tests
-	$(RUN) -m pytest -n $(PYTEST_PROCESSES) --dist worksteal $(TEST)
+PYTEST := $(RUN) -m pytest -n $(PYTEST_PROCESSES) --dist loadfile
+
+test: lint  ## TEST="tests/unit -k lane" chooses tests; TOOLS=1 fails if one is skipped
 ifeq ($(TEST),)
-	@PYTEST_PROCESSES=$(PYTEST_PROCESSES) $(RUN) -m tests.pythons second
+	@PYTEST_PROCESSES=$(PYTEST_PROCESSES) $(RUN) -m tests.pythons second $(SKIPPED)
+	$(PYTEST) --skipped-before=$(SKIPPED) $(if $(TOOLS),--no-skips)
+else
+	$(PYTEST) $(if $(TOOLS),--no-skips) $(TEST)
 endif
+
+# As root on Debian; everything that is no package of Debian's goes into .tools in this folder.
+tools: $(ALL_STAMP)
+	@sh tests/tools/install.sh
+	@$(MAKE) --no-print-directory $(NODE_STAMP)
+
+durations: $(ALL_STAMP)
+	$(PYTEST)
+	cp build/durations.json tests/durations.json
+
+# Those that wait for minutes of a page's time are left out of the tests.
+browsers: $(ALL_STAMP)  ## TEST="-k twenty" chooses tests
+	$(PYTEST) --campaigns --no-skips tests/acceptance/test_browser_*.py tests/acceptance/test_room_page.py \
+		tests/attacks/test_page_attacks.py $(TEST)
 
 pythons: $(ALL_STAMP)
 	@PYTEST_PROCESSES=$(PYTEST_PROCESSES) $(RUN) -m tests.pythons all
@@ -120,7 +146,7 @@ fmt: $(ALL_STAMP)
 	$(RUN) -m ruff format
 
 clean:
-	rm -rf .venv .pythons .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .pythons .tools .uv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf clients/node-gate/node_modules
 	find src tests bench chaos -name __pycache__ -type d -prune -exec rm -rf {} +
 

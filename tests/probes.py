@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sunseo.rehearsal.capacity.seen import Probe
-from sunseo.rehearsal.readings import Reading
+from sunseo.rehearsal.capacity.measured import Probe
+from sunseo.rehearsal.observe.readings import Reading
 
 
 def a_probe(**other: Any) -> Probe:

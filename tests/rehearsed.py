@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from sunseo.rehearsal.drive import Progress
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.outcome import Options, Outcome
-from sunseo.rehearsal.processes import Use
-from sunseo.rehearsal.scenario import read_scenario
-from sunseo.rehearsal.verdict import CHECKS
+from sunseo.rehearsal.driver import Progress
+from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.observe.processes import Use
+from sunseo.rehearsal.report.result import Options, Result
+from sunseo.rehearsal.scenes.kinds import check_names
+from sunseo.rehearsal.scenes.scenario import read_scenario
 
 SECONDS = range(-2, 12)
 
@@ -62,7 +62,7 @@ def options(**changes: Any) -> dict[str, Any]:
     return told
 
 
-def an_outcome(**other: Any) -> Outcome:
+def an_outcome(**other: Any) -> Result:
     """A clean rehearsal of fourteen seconds, but for what is said otherwise."""
     latency = {"count": 140, "p50": 12.0, "p90": 40.0, "p99": 250.0, "longest": 300.0}
     moments = [{"at_s": second, "count": 10, "p50": 9.0, "p99": 30.0} for second in SECONDS]
@@ -78,7 +78,7 @@ def an_outcome(**other: Any) -> Outcome:
             "python": "3.11.2",
             "sunseo": "0.1.0",
         },
-        "checks": [{"name": name, "standing": "held", "looked_at": 40} for name in CHECKS],
+        "checks": [{"name": name, "standing": "held", "looked_at": 40} for name in check_names()],
         "fairness": None,
         "requests": 5_000,
         "requests_per_s": 357.1,
@@ -92,7 +92,7 @@ def an_outcome(**other: Any) -> Outcome:
         "nine_tenths_s": 9.0,
         "gone": {"bought": 20, "sold_out": 120},
         "funnel": {"came": 140, "in_line": 140, "entered": 24, "held": 21, "ordered": 20},
-        "tricks": {"forge: invalid_token": 2},
+        "cheating": {"forge: invalid_token": 2},
         "answers": {"hold": {"201": 21, "seat_taken": 4}},
         "latencies": {"hold": latency},
         "moments": {"hold": moments},
@@ -107,4 +107,4 @@ def an_outcome(**other: Any) -> Outcome:
             "late_p99_ms": 2.0,
         },
     }
-    return msgspec.convert(told | other, Outcome)
+    return msgspec.convert(told | other, Result)

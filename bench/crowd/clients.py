@@ -16,9 +16,9 @@ import httptools
 import httpx
 
 from bench.crowd.canned import PASS, PLACE, TOKEN
-from sunseo.rehearsal.door import Door, Request
-from sunseo.rehearsal.ledger import Figures, Ledger, Operation
-from sunseo.rehearsal.wire import Address, Wire
+from sunseo.rehearsal.http.client import ApiClient, Request
+from sunseo.rehearsal.http.connection import Address, ConnectionPool
+from sunseo.rehearsal.observe.ledger import Figures, Ledger, Operation
 
 POLLS = 4  # of a visitor in line
 ID = "00000000-0000-4000-8000-000000000001"
@@ -190,9 +190,9 @@ class Ours(Client):
     def __init__(self, url: str, connections: int) -> None:
         super().__init__(url, connections)
         address = Address.of(url)
-        self._wire = Wire(address, connections_max=connections)
+        self._connections = ConnectionPool(address, connections_max=connections)
         zero = time.monotonic()
-        self._door = Door(self._wire, address.authority, zero, Ledger(), Figures())
+        self._client = ApiClient(self._connections, address.authority, zero, Ledger(), Figures())
         self._dice = Random(1)
 
     async def ask(self, call: Call) -> None:
@@ -207,12 +207,12 @@ class Ours(Client):
             pass_=headers.get("Sunseo-Pass", ""),
             etag=headers.get("If-None-Match", ""),
         )
-        reply = await self._door.ask(request, time.monotonic(), 1, self._dice)
+        reply = await self._client.ask(request, time.monotonic(), 1, self._dice)
         if reply.status >= 400:
             raise RuntimeError(f"{call.path} was answered {reply.status}")
 
     async def close(self) -> None:
-        self._wire.close()
+        self._connections.close()
 
 
 CLIENTS: dict[str, type[Client]] = {

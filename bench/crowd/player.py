@@ -17,14 +17,17 @@ import psutil
 import uvloop
 
 from bench.crowd.clients import CLIENTS
-from sunseo.rehearsal.arrivals import Poisson
-from sunseo.rehearsal.drive import Driver, Plan, prepare_process
-from sunseo.rehearsal.ledger import Figures
-from sunseo.rehearsal.picking import hall_of
-from sunseo.rehearsal.scenario import Room, Scenario, SeatSale
-from sunseo.rehearsal.scene import Issuer
+from sunseo.rehearsal.crowd.arrivals import Poisson
+from sunseo.rehearsal.crowd.picking import seat_map_of
+from sunseo.rehearsal.crowd.shared import Issuer
+from sunseo.rehearsal.driver import Driver, DriverPlan, prepare_process
+from sunseo.rehearsal.observe.ledger import Figures
+from sunseo.rehearsal.scenes.kinds import Room
+from sunseo.rehearsal.scenes.scenario import Scenario
+from sunseo.rehearsal.scenes.seats import SeatGoods, SeatSale
 
-HALL = hall_of([{"seat": n + 1, "x": float(n % 50), "y": float(n // 50)} for n in range(2_000)])
+SEATS = [{"seat": n + 1, "x": float(n % 50), "y": float(n // 50)} for n in range(2_000)]
+GOODS = SeatGoods(seat_map_of(SEATS), SeatSale().person_limit)
 SESSION_S = 0.2
 VISITORS_A_SECOND = 1_500  # more than any driver manages: it is never idle for long
 CONNECTIONS = 256
@@ -57,8 +60,8 @@ async def play(name: str, url: str, seconds: float) -> str:
     return spent.told(client.done)
 
 
-def plan_for(url: str, visitors: int, duration_s: float, connections: int) -> Plan:
-    return Plan(
+def plan_for(url: str, visitors: int, duration_s: float, connections: int) -> DriverPlan:
+    return DriverPlan(
         url=url,
         sales=[1],
         room=1,
@@ -82,7 +85,7 @@ def plan_for(url: str, visitors: int, duration_s: float, connections: int) -> Pl
 async def drive(url: str, seconds: float) -> str:
     """Play visitors who come faster than anybody could serve them, until all have gone."""
     plan = plan_for(url, int(VISITORS_A_SECOND * seconds), seconds, CONNECTIONS)
-    driver = Driver(plan, HALL)
+    driver = Driver(plan, GOODS)
     spent = Spent()
     with contextlib.redirect_stdout(io.StringIO()):
         record = await driver.run()
@@ -105,7 +108,7 @@ async def wait(url: str, visitors: int, seconds: float) -> str:
     before = resident_mb()
     # Some never meant to wait for long: so many more come that enough are left.
     plan = plan_for(url, visitors * 6 // 5, seconds, WAITING_CONNECTIONS)
-    driver = Driver(plan, HALL)
+    driver = Driver(plan, GOODS)
     spent = Spent()
     with contextlib.redirect_stdout(io.StringIO()):
         running = asyncio.create_task(driver.run())

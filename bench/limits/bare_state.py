@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from sunseo.room.board.state import STATE_HEADERS
+from sunseo.room.board.ready import STATE_HEADERS
 
 Message = MutableMapping[str, Any]
 

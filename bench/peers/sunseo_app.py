@@ -17,15 +17,16 @@ from starlette.types import Receive, Scope, Send
 from bench.peers.identity import ORGANISATION, PeerSettings, hold_id, request_digest
 from bench.peers.rules import Ask
 from sunseo.booking.commands import PlaceHoldOutcome
+from sunseo.core.fields import Number32
+from sunseo.core.outcome import Refusal
 from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys
 from sunseo.identity.persons import Persons, SharedSecretVerifier
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply
 from sunseo.web.health import health_endpoints
-from sunseo.web.input.fields import Number32
 from sunseo.web.limits import Limits
 from sunseo.web.problems import UnavailableError
 

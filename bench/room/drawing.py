@@ -20,7 +20,7 @@ from bench.contenders import ROOT
 from bench.room.database import ORGANISATION, ROOM
 from bench.room.figures import Figure
 from bench.room.session import DATABASE, Bench
-from sunseo.operators.effects import EffectAnswer
+from sunseo.operators.command import By, EffectAnswer, OperatorCommands
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.room.draw.bodies import NewCommitment, Reveal
 from sunseo.room.draw.published import PublishedDraws, PublishedFile
@@ -32,7 +32,7 @@ from sunseo.room.draw.rules import (
     seal,
     seed_of,
 )
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.postgres.draws import PostgresDraws
 
 DRAW_S = 8.0
 VERIFY_S = 60.0
@@ -156,14 +156,14 @@ async def time_server(bench: Bench, named: str) -> list[Figure]:
         await conn.execute(REGISTERED, ROOM, bench.entrants)
     engine = create_cold_engine(url)
     try:
-        draws = DrawStore(engine, ORGANISATION)
+        draws = PostgresDraws(engine, OperatorCommands(engine, ORGANISATION))
         secret = new_secret()
         commitment = NewCommitment(commitment_of(secret).hex(), "the benchmark", independent=False)
-        _done(await draws.commit(OPERATOR, "commit", ROOM, commitment))
-        sealing, answer = await timed(draws.seal(OPERATOR, "seal", ROOM))
+        _done(await draws.commit(By(OPERATOR, "commit"), ROOM, commitment))
+        sealing, answer = await timed(draws.seal(By(OPERATOR, "seal"), ROOM))
         _done(answer)
         revealing, answer = await timed(
-            draws.reveal(OPERATOR, "reveal", ROOM, Reveal(secret.hex()))
+            draws.reveal(By(OPERATOR, "reveal"), ROOM, Reveal(secret.hex()))
         )
         _done(answer)
         publishing, file = await timed(PublishedDraws(draws).find(ROOM, None))

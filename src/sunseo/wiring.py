@@ -19,18 +19,12 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 
-from sunseo.booking.availability.availability import AvailabilityBoard
+from sunseo.booking.capability import BookingCapability
 from sunseo.booking.commands import PlaceHoldOutcome
-from sunseo.booking.expirer import Expirer
 from sunseo.booking.halt import OF_DISK, SellingHalt
-from sunseo.booking.routes import hold_endpoints
-from sunseo.booking.service import HoldService
-from sunseo.booking.setup.setup import Setup
-from sunseo.booking.setup.setup_routes import setup_endpoints
+from sunseo.capability import BackgroundTurn, Capability, Check
+from sunseo.checkout.capability import CheckoutCapability
 from sunseo.checkout.part import flush_of_sales
-from sunseo.checkout.room_access import RoomAccess
-from sunseo.checkout.routes import order_endpoints
-from sunseo.checkout.service import OrderService
 from sunseo.core.clock import ClockGuard
 from sunseo.core.later import Later
 from sunseo.core.loops import Repeat
@@ -38,12 +32,10 @@ from sunseo.core.processes import exit_with_starter
 from sunseo.engine.applying import FOLLOWING, LaneLimits
 from sunseo.engine.lane import Lane
 from sunseo.engine.lanes import EngineLane, EngineLanes
-from sunseo.identity.authenticator import Authenticator
-from sunseo.identity.guests import guest_endpoints
-from sunseo.identity.operator_keys import OperatorKeys
-from sunseo.identity.persons import GuestIssuer, Persons, PersonVerifier, SharedSecretVerifier
-from sunseo.journal.log_sink import LogSink
+from sunseo.identity.capability import IdentityCapability
+from sunseo.journal.capability import JournalCapability
 from sunseo.journal.tail import JournalTail
+from sunseo.operators.command import OperatorCommands
 from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.address.existing import place_of
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
@@ -53,10 +45,11 @@ from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from sunseo.postgres.pool import create_cold_engine, open_connections
 from sunseo.postgres.readiness import hindrance_of
 from sunseo.room.capability import RoomCapability, SaleSource
-from sunseo.room.line.lanes import RoomLane
-from sunseo.room.pacing.controller import RemainingStock
+from sunseo.room.line.lanes import RoomLane, RoomLanes
 from sunseo.room.pacing.health import AnswerTally, WaitWatch
+from sunseo.room.pacing.stock import RemainingStock
 from sunseo.room.postgres.batch import RoomFlush
+from sunseo.room.postgres.store import postgres_store
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.logs import Logs
@@ -77,7 +70,6 @@ ROOM_STATEMENT_S = 5.0  # a step that takes longer is overtaken by another leade
 GC_THRESHOLDS = (10_000, 50, 100)  # Python's own are 700, 10, 10
 BLOCKED_TRY_S = 0.05  # for which a sale that somebody else has locked is waited for at a time
 CONNECTIONS_MIN = 16_384  # accepted by a worker: most of them are idle, and one more hears nothing
-SINK_EVERY_S = 0.5  # a turn asks every sale for news; nobody waits for the log
 
 
 class WorkerPlan(msgspec.Struct, frozen=True):
@@ -111,6 +103,7 @@ class Worker:
         self._urgent_engine = create_cold_engine(
             plan.dsn, size=URGENT_CONNECTIONS, statement_timeout_s=URGENT_STATEMENT_S
         )
+        self._commands = OperatorCommands(self._engine, self._organisation, self._urgent_engine)
         self._tail_connection = self._connection()
         self._lane_connections = [
             (self._pipeline(), self._pipeline(lock_timeout_s=BLOCKED_TRY_S))
@@ -119,53 +112,64 @@ class Worker:
         self._lanes = EngineLanes(
             [self._lane(number, *held) for number, held in enumerate(self._lane_connections)]
         )
-        self._board = AvailabilityBoard(
-            self._engine,
-            self._organisation,
-            JournalTail(self._tail_connection),
-            on_lag=metrics.journal_tail_lag_seconds.set,
+        finder = KeyFinder(self._urgent_engine, self._organisation)
+        self._identity = IdentityCapability(plan.settings, plan.secret, finder.find)
+        self._booking = BookingCapability(
+            plan.settings,
+            metrics,
+            engine=self._engine,
+            commands=self._commands,
+            lanes=self._lanes,
+            tail=JournalTail(self._tail_connection),
+            halt=self._halt,
             aside=self._aside,
-        )
-        self._expirer = Expirer(
-            self._engine, self._organisation, self._lanes, on_turn=self._note_expired
         )
         self._room_engine = create_cold_engine(
             plan.dsn, size=ROOM_CONNECTIONS, statement_timeout_s=ROOM_STATEMENT_S
         )
         self._room_connections = [self._connection() for _ in range(plan.settings.room_lanes)]
+        room_lanes = RoomLanes(
+            [self._room_lane(*held) for held in enumerate(self._room_connections)]
+        )
         self._rooms = RoomCapability(
             plan.settings,
             plan.secret,
             metrics,
-            cold=self._engine,
-            urgent=self._urgent_engine,
             engine=self._room_engine,
-            lanes=[self._room_lane(*held) for held in enumerate(self._room_connections)],
+            lanes=room_lanes,
+            store=postgres_store(
+                room_lanes,
+                cold=self._engine,
+                commands=self._commands,
+                rooms=self._room_engine,
+            ),
+            identity=self._identity,
             waits=self._waits,
             tally=self._tally,
-            outside=SaleSource(self._sale_exists, self._stock_of),
+            outside=SaleSource(self._booking.has_sale, self._stock_of),
             aside=self._aside,
             on_clock=ClockGuard(self._note_step_back).observe,
         )
-        self._sinks: list[LogSink] = []
-        self._loops = self._make_loops()
+        self._capabilities: Sequence[Capability] = (
+            self._identity,
+            self._booking,
+            CheckoutCapability(
+                self._organisation,
+                engine=self._engine,
+                lanes=self._lanes,
+                booking=self._booking,
+                rooms=self._rooms,
+            ),
+            self._rooms,
+            JournalCapability(plan.settings, self._engine),
+        )
+        self._loops = [self._loop(*turn) for turn in self._turns()]
 
     def app(self) -> App:
-        settings = self._settings
-        operators = OperatorKeys(KeyFinder(self._urgent_engine, self._organisation).find)
-        guests = GuestIssuer(self._plan.secret.encode(), lifetime_s=settings.guest_session_s)
-        verifiers: list[PersonVerifier] = [guests]
-        if settings.jwt_issuer is not None and settings.jwt_secret is not None:
-            verifiers.append(
-                SharedSecretVerifier(
-                    settings.jwt_issuer, settings.jwt_secret.encode(), settings.jwt_audience
-                )
-            )
-        persons = Persons(self._organisation, verifiers)
         return build_app(
-            self._endpoints(guests, persons),
-            Authenticator(persons, operators),
-            limits=limits_of(settings),
+            self.endpoints(),
+            self._identity.authenticator,
+            limits=limits_of(self._settings),
             metrics=self._metrics,
             logs=self._logs,
             lifespan=self._lifespan,
@@ -178,41 +182,24 @@ class Worker:
         """End what would never end by itself: the server is about to wait for all answers."""
         self._rooms.streams.drain()
 
-    def _endpoints(self, guests: GuestIssuer, persons: Persons) -> list[Endpoint]:
-        organisation = self._organisation
-        access = RoomAccess(self._rooms.board, self._rooms.service)
-        holds = HoldService(self._lanes, self._engine, organisation, self._halt.first, access)
-        checks = {
-            "database": self._check_database,
-            "lanes": self._check_lanes,
-            "room_lanes": self._check_room_lanes,
-            "rooms": self._halt.checking(PlaceHoldOutcome.ROOMS_NOT_READ),
-            "disk": self._halt.checking(*OF_DISK.values()),
-        }
-        return [
-            *guest_endpoints(organisation, guests),
-            *setup_endpoints(
-                Setup(self._engine, organisation, self._urgent_engine),
-                self._engine,
-                organisation,
-                self._board,
-            ),
-            *hold_endpoints(holds, self._board),
-            *order_endpoints(OrderService(self._lanes, self._engine, organisation, access)),
-            *self._rooms.endpoints(),
-            *self._rooms.pages(persons, guests),
-            *health_endpoints(
-                checks,
-                self._metrics,
-                metrics_auth=Auth.PUBLIC if self._settings.metrics_public else Auth.OPERATOR,
-                set_aside=self._aside.parts,
-            ),
-        ]
+    def endpoints(self) -> list[Endpoint]:
+        """The whole table, health included."""
+        checks: dict[str, Check] = {"database": self._check_database, "lanes": self._check_lanes}
+        for capability in self._capabilities:
+            checks |= capability.checks()
+        health = health_endpoints(
+            checks,
+            self._metrics,
+            metrics_auth=Auth.PUBLIC if self._settings.metrics_public else Auth.OPERATOR,
+            set_aside=self._aside.parts,
+        )
+        return [*chain.from_iterable(one.endpoints() for one in self._capabilities), *health]
 
     @asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
         self._lanes.start()
-        self._rooms.start()
+        for capability in self._capabilities:
+            capability.start()
         for loop in self._loops:
             loop.start()
         try:
@@ -221,7 +208,8 @@ class Worker:
             for loop in reversed(self._loops):
                 await loop.stop()
             await self._leave_roles()
-            await self._rooms.stop()
+            for capability in reversed(self._capabilities):
+                await capability.stop()
             await self._lanes.stop()
             for connection in (*self._all_lane_connections(), self._tail_connection):
                 await connection.close()
@@ -232,9 +220,9 @@ class Worker:
 
     async def _leave_roles(self) -> None:
         """Have another worker take over at once; without a database it does when leases end."""
-        for leave in (self._expirer.leave, *(sink.leave for sink in self._sinks)):
+        for capability in self._capabilities:
             with suppress(SQLAlchemyError, OSError):
-                await leave()
+                await capability.leave()
 
     def _connection(self) -> LaneConnection:
         limits = ConnectionLimits(statement_cache=self._settings.statement_cache)
@@ -276,20 +264,11 @@ class Worker:
             meter=self._meter(f"inventory-{number}"),
         )
 
-    def _make_loops(self) -> Sequence[Repeat]:
-        settings = self._settings
-        loops = [
-            self._loop("availability", self._board.run_once, settings.tail_every_s),
-            self._loop("expirer", self._expirer.run_once, settings.expire_every_s),
-            self._loop("housekeeping", self._keep_house, HOUSEKEEPING_EVERY_S),
-            self._loop("urgent_connection", self._keep_connected, URGENT_EVERY_S),
-            *(self._loop(*turn) for turn in self._rooms.turns()),
-        ]
-        if settings.event_log is not None:
-            sink = LogSink(self._engine, self._organisation, settings.event_log)
-            self._sinks.append(sink)
-            loops.append(self._loop("log_sink", sink.run_once, SINK_EVERY_S))
-        return loops
+    def _turns(self) -> Iterator[BackgroundTurn]:
+        for capability in self._capabilities:
+            yield from capability.turns()
+        yield BackgroundTurn("housekeeping", self._keep_house, HOUSEKEEPING_EVERY_S)
+        yield BackgroundTurn("urgent_connection", self._keep_connected, URGENT_EVERY_S)
 
     def _loop(self, name: str, turn: Callable[[], Awaitable[bool]], every_s: float) -> Repeat:
         return Repeat(turn, every_s=every_s, name=name, on_error=self._troubles.note_failure)
@@ -315,20 +294,10 @@ class Worker:
             self._troubles.note_answer()
         return False
 
-    async def _sale_exists(self, sale: int) -> bool:
-        return await self._board.look(sale) is not None
-
     async def _stock_of(self, sale: int) -> RemainingStock | None:
         """What a room's sale has left, for the leader, from the availability in memory."""
-        snapshot = await self._board.look(sale)
-        if snapshot is None:
-            return None
-        seats = [seat_map.counts for seat_map in snapshot.seat_maps.values()]
-        free = sum(free + held for free, held, _ in seats)
-        free += sum(max(0, level.capacity - level.sold) for level in snapshot.stocks.values())
-        sold = sum(sold for _, _, sold in seats)
-        sold += sum(level.sold for level in snapshot.stocks.values())
-        return RemainingStock(units_left=free, sold=sold)
+        left = await self._booking.left_of(sale)
+        return None if left is None else RemainingStock(*left)
 
     def _halts(self) -> Iterator[PlaceHoldOutcome]:
         """Not on a disk that is nearly full, and not before it is known which sales have rooms."""
@@ -336,10 +305,6 @@ class Worker:
             yield OF_DISK[self._disk.state]
         if not self._rooms.board.is_read:
             yield PlaceHoldOutcome.ROOMS_NOT_READ
-
-    def _note_expired(self, expired: int, late_s: float) -> None:
-        self._metrics.holds_expired.inc(expired)
-        self._metrics.expirer_lag_seconds.set(late_s)
 
     def _note_set_aside(self, kind: str, parts: int) -> None:
         self._metrics.set_aside.labels(kind).set(parts)
@@ -352,13 +317,7 @@ class Worker:
         return await hindrance_of(self._engine, self._plan.revision, self._plan.dsn) or True
 
     async def _check_lanes(self) -> bool | str:
-        return self._is_short(self._lanes.expected_wait_s)
-
-    async def _check_room_lanes(self) -> bool | str:
-        return self._is_short(self._rooms.expected_wait_s)
-
-    def _is_short(self, wait_s: float) -> bool | str:
-        return wait_s <= self._settings.lane_wait_max_s or f"commands wait {wait_s:.1f} s"
+        return self._lanes.keep_up(self._settings.lane_wait_max_s)
 
 
 def _disk_watch(plan: WorkerPlan) -> DiskWatch | None:

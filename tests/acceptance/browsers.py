@@ -28,7 +28,7 @@ def chromium_path() -> str | None:
 
 
 needs_chromium = pytest.mark.skipif(
-    chromium_path() is None, reason="no chromium here: apt-get install chromium, or set CHROMIUM"
+    chromium_path() is None, reason="there is no Chromium: make tools, or set CHROMIUM"
 )
 
 

@@ -7,14 +7,14 @@ import msgspec
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from sunseo.rehearsal.capacity.outcome import Capacity, Terms
 from sunseo.rehearsal.capacity.page import render_page
-from sunseo.rehearsal.compare import Compared, compare
-from sunseo.rehearsal.live import server
-from sunseo.rehearsal.live.server import LivePage
-from sunseo.rehearsal.live.view import View
-from sunseo.rehearsal.outcome import Options
+from sunseo.rehearsal.capacity.result import CapacityResult, SearchTerms
+from sunseo.rehearsal.report.compare import Compared, compare
+from sunseo.rehearsal.report.live import server
+from sunseo.rehearsal.report.live.server import LivePage
+from sunseo.rehearsal.report.live.view import LiveView
 from sunseo.rehearsal.report.page import render_report
+from sunseo.rehearsal.report.result import Options
 from tests.acceptance.browsers import FLAGS, chromium_path, needs_chromium
 from tests.probes import a_probe
 from tests.rehearsed import an_outcome, progress, sample
@@ -53,7 +53,7 @@ async def test_live_page_shows_the_crowd_and_keeps_the_report(
     """It fills in figures and pictures, speaks both languages, and outlives the rehearsal."""
     monkeypatch.setattr(server, "LOOKS_ON_S", 600.0)  # however busy this machine is
     monkeypatch.setattr(server, "LINGER_S", 600.0)
-    live = LivePage(View(visitors=140, units=40, last_arrival_s=12.0))
+    live = LivePage(LiveView(visitors=140, units=40, last_arrival_s=12.0))
     complaints: list[str] = []
     async with live.served(0):
         page = await open_page(browser, PHONE)
@@ -86,10 +86,10 @@ async def test_reports_fit_the_screen(browser: Browser, width: int) -> None:
     earlier, now = an_outcome(sold_out_s=30.0), an_outcome()
     one, other = (msgspec.convert(msgspec.to_builtins(of), Compared) for of in (earlier, now))
     compared = msgspec.structs.replace(now, comparison=compare(one, other))
-    capacity = Capacity(
+    capacity = CapacityResult(
         started_at=now.started_at,
         options=Options(name="concert", scenario=now.options.scenario, seed=5),
-        terms=Terms(
+        terms=SearchTerms(
             slos=("p99(hold) <= 500 ms",), probe_s=20.0, first=10.0, ceiling=99.0, precision=0.1
         ),
         machine=now.machine,

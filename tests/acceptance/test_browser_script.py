@@ -43,6 +43,7 @@ def far() -> Iterator[RoomPeer]:
 # How much is asked
 
 
+@pytest.mark.campaign
 def test_twenty_minutes_take_at_most_55_requests(context: BrowserContext) -> None:
     """A wait of 20 minutes from another origin takes at most 55 requests, page and all."""
     with scripted_room(speed=10.0, ahead=12_000) as peer:
@@ -236,6 +237,7 @@ def test_an_opening_is_told_on_the_visitors_own_clock(
 # Before the opening
 
 
+@pytest.mark.campaign
 def test_an_entrant_of_a_draw_gets_her_place_with_the_same_nonce(
     context: BrowserContext, peer: RoomPeer
 ) -> None:
@@ -363,6 +365,7 @@ def test_a_challenge_is_handed_to_the_page(context: BrowserContext, peer: RoomPe
 # The pass
 
 
+@pytest.mark.campaign
 def test_a_pass_is_renewed_in_time_and_left_on_request(
     context: BrowserContext, peer: RoomPeer
 ) -> None:
@@ -405,6 +408,7 @@ def test_a_lost_renewal_does_not_cost_the_pass(context: BrowserContext, peer: Ro
     assert visitor.get("turn.pass") == f"pass-1-{peer.passes[1]['renewal']}"
 
 
+@pytest.mark.campaign
 def test_two_tabs_do_not_revoke_their_own_pass(context: BrowserContext, peer: RoomPeer) -> None:
     """One pass in two tabs is renewed by one of them at a time, and seen by both."""
     first, second = Visitor(context, peer, 1), Visitor(context, peer, 2)

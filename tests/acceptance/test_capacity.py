@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from sunseo.rehearsal.capacity.outcome import Capacity
+from sunseo.rehearsal.capacity.result import CapacityResult
+from tests.command_line import Run
 
 PATIENCE_S = 840  # a machine that stands still makes it search far down
 SHORT = ("--from", "4", "--to", "8", "--precision", "1", "--probe", "4", "--session", "0.5")
@@ -37,7 +38,7 @@ def test_short_search_ends_with_probes_laws_and_advice(tmp_path: Path) -> None:
         *(*SHORT, "--slo", "p99(hold) <= 60 s", "--json-file", str(told), "--report", str(page)),
     )
 
-    capacity = msgspec.json.decode(told.read_bytes(), type=Capacity)
+    capacity = msgspec.json.decode(told.read_bytes(), type=CapacityResult)
     assert ended.returncode == capacity.exit_code, ended.stdout + ended.stderr
     assert capacity.whole
     assert len(capacity.probes) >= 3
@@ -64,10 +65,10 @@ def test_short_search_ends_with_probes_laws_and_advice(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_searched_says_so(
-    options: tuple[str, ...], word: str, tmp_path: Path
+    options: tuple[str, ...], word: str, command_line: Run
 ) -> None:
     """Misuse ends with a line and exit code 2."""
-    ended = search(tmp_path / "tmp", *options)
+    ended = command_line("rehearse", "capacity", *options)
 
-    assert ended.returncode == 2
-    assert word in ended.stderr
+    assert ended.code == 2
+    assert word in ended.err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from sunseo.rehearsal.outcome import Outcome
+from sunseo.rehearsal.report.result import Result
 
 PATIENCE_S = 180
 SMALL = ("--visitors", "60", "--seats", "20", "--duration", "3", "--seed", "5")
@@ -26,7 +26,7 @@ def test_small_demo_sells_out_and_tells_it_as_json(tmp_path: Path) -> None:
     )
 
     assert demo.returncode == 0, demo.stderr
-    outcome = msgspec.json.decode(demo.stdout, type=Outcome)
+    outcome = msgspec.json.decode(demo.stdout, type=Result)
     assert outcome.standing == "held"
     assert outcome.sold == 20
     assert b"Everything held." in demo.stderr

@@ -53,7 +53,7 @@ def checks(folder: Path) -> dict[str, str]:
 def test_tool_plays_the_crowd_and_the_verdict_is_clean(tool: str, tmp_path: Path) -> None:
     """The script runs as it is written, everything is sold, and its log is what is stored."""
     if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is not installed")
+        pytest.skip(f"there is no {tool}: make tools")
     script, command = TOOLS[tool]
     written = sunseo(tmp_path, "export", "--to", tool, "--output", script, *SMALL)
     assert written.returncode == 0, written.stderr

@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.command_line import Run
+
 PATIENCE_S = 180.0
 SMALL = ("--visitors", "150", "--seats", "60", "--duration", "8", "--session", "0.5", "--seed", "5")
 FAULTS = "kill-worker@2s,cut-network@4s:500ms"
@@ -117,10 +119,9 @@ def test_interrupted_pause_leaves_nothing_stopped(
         (("--fault", "kill-db@2s", "--incident", "report.txt"), "writes .md or .html, not"),
     ],
 )
-def test_bad_fault_is_refused(options: tuple[str, ...], word: str, tmp_path: Path) -> None:
+def test_bad_fault_is_refused(options: tuple[str, ...], word: str, command_line: Run) -> None:
     """What is written wrongly or cannot be done ends with a line and exit code 2."""
-    rehearsal = start(tmp_path / "tmp", *options)
-    output, errors = rehearsal.communicate(timeout=PATIENCE_S)
+    ended = command_line("rehearse", "concert", *SMALL, *options)
 
-    assert rehearsal.returncode == 2
-    assert word in output + errors
+    assert ended.code == 2
+    assert word in ended.out + ended.err

@@ -22,6 +22,7 @@ from sunseo.booking.commands import ExpireHold, PlaceHold, ReleaseHold, RenewHol
 from sunseo.booking.setup.setup_bodies import NewSeats
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.core.clock import to_millis
+from sunseo.operators.command import By
 from tests.acceptance.crowd import GATE, SEATS, Asked, run_process
 from tests.acceptance.ledger import ROUNDING_MS, Ledger, Rules, Story
 from tests.store.market import PATIENCE_S, Market, done
@@ -51,7 +52,7 @@ async def open_sale(market: Market) -> SaleKey:
     )
     dear = {"occasion": 1, "price_class": 2, "section": "V", "rows": 1, "seats_per_row": 2}
     seats = msgspec.convert({"blocks": [dear]}, NewSeats)
-    done(await market.setup.add_seats("op", "dear", sale[1], seats))
+    done(await market.setup.add_seats(By("op", "dear"), sale[1], seats))
     return sale
 
 

@@ -12,7 +12,6 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from sunseo.identity.persons import GuestIssuer, Persons
 from sunseo.postgres.migrate import head_revision
 from sunseo.settings import Settings
 from sunseo.telemetry.lines import LineWriter
@@ -110,7 +109,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> list[Endpoint]:
         Settings(), "postgresql://nobody@127.0.0.1/", SECRET, folder, None, head_revision()
     )
     worker = Worker(plan, Metrics(), Logs("error", LineWriter(-1)))
-    return worker._endpoints(GuestIssuer(SECRET.encode()), Persons(1, []))
+    return worker.endpoints()
 
 
 def example_of(endpoint: Endpoint) -> str:

@@ -19,14 +19,14 @@ from tests.tidy.sources import ROOT
 GATE = ROOT / "clients" / "node-gate"
 MODULES = GATE / "node_modules"
 
-pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")
+pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node: make tools")
 HOSTS = [
     "node:http",
     pytest.param(
         "Express",
         marks=pytest.mark.skipif(
             not (MODULES / "express").exists(),
-            reason="Express is not installed: npm ci in clients/node-gate",
+            reason="Express is not installed: make tools",
         ),
     ),
 ]
@@ -49,7 +49,7 @@ def test_its_own_tests_pass() -> None:
 
 @pytest.mark.skipif(
     not (MODULES / "typescript").exists(),
-    reason="TypeScript is not installed: npm ci in clients/node-gate",
+    reason="TypeScript is not installed: make tools",
 )
 def test_its_types_hold() -> None:
     """The hand-written types fit what Express and plain Node take, as ESM and as CommonJS."""

@@ -22,13 +22,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.invariants.verify import verify
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.rehearsal.evidence import Evidence
-from sunseo.rehearsal.ledger import Entered, Record
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.outcome import Outcome
-from sunseo.rehearsal.scenario import text_of
-from sunseo.rehearsal.stored import read_stored
-from sunseo.rehearsal.verdict import judge
+from sunseo.rehearsal.observe.ledger import Entered, Record
+from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.observe.stored import read_stored
+from sunseo.rehearsal.report.result import Result
+from sunseo.rehearsal.scenes.scenario import text_of
+from sunseo.rehearsal.verdict.judge import judge
+from tests.command_line import Run
 
 PATIENCE_S = 600  # a bound for a machine with ten other things to do, no figure
 NO_ERRORS = ("--slo", "errors <= 0 %")  # instead of what a scenario demands of speed
@@ -59,7 +59,7 @@ class Rehearsed:
         self.screen, self.errors = rehearsal.communicate(timeout=PATIENCE_S)
         self.code = rehearsal.returncode
         self.told: dict[str, Any] = json.loads(told.read_text())
-        self.outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
+        self.outcome = msgspec.json.decode(told.read_bytes(), type=Result)
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,7 @@ async def broken(rehearsed: Rehearsed, engine: AsyncEngine, *more: Entered) -> s
     record.ledger.entered.extend(more)
     outcome = rehearsed.outcome
     verdict = judge(
-        Evidence.of(
-            outcome.options.scenario,
+        outcome.options.scenario.evidence(
             ledger=record.ledger,
             figures=record.figures,
             samples=outcome.samples,
@@ -199,13 +198,12 @@ def test_interrupted_rehearsal_tells_what_it_saw(
         (("--target", "http://127.0.0.1:9", "--operator-key", "k"), "No rehearsal"),
     ],
 )
-def test_what_cannot_run_says_so(options: tuple[str, ...], word: str, tmp_path: Path) -> None:
+def test_what_cannot_run_says_so(options: tuple[str, ...], word: str, command_line: Run) -> None:
     """Misuse, and a server that is not there, end with a line and exit code 2."""
-    rehearsal = start(tmp_path / "tmp", *options)
-    output, errors = rehearsal.communicate(timeout=PATIENCE_S)
+    ended = command_line("rehearse", "concert", *options)
 
-    assert rehearsal.returncode == 2
-    assert word in output + errors
+    assert ended.code == 2
+    assert word in ended.out + ended.err
 
 
 def test_coupons_go_to_one_person_each(tmp_path: Path) -> None:
@@ -216,10 +214,10 @@ def test_coupons_go_to_one_person_each(tmp_path: Path) -> None:
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
     assert rehearsal.returncode == 0, output + errors
-    outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
+    outcome = msgspec.json.decode(told.read_bytes(), type=Result)
     assert outcome.sold == outcome.funnel["ordered"] == 30
     assert {check.standing for check in outcome.checks} == {"held"}
-    assert any(name.startswith("hammer") for name in outcome.tricks)
+    assert any(name.startswith("hammer") for name in outcome.cheating)
 
 
 def test_clinics_open_one_after_another(tmp_path: Path) -> None:
@@ -232,7 +230,7 @@ def test_clinics_open_one_after_another(tmp_path: Path) -> None:
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
     assert rehearsal.returncode == 0, output + errors
-    outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
+    outcome = msgspec.json.decode(told.read_bytes(), type=Result)
     assert outcome.funnel["ordered"] == outcome.sold > 40
     assert {check.standing for check in outcome.checks} == {"held"}
 
@@ -250,7 +248,7 @@ def test_numbers_are_drawn_among_who_registered(tmp_path: Path) -> None:
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
     assert rehearsal.returncode == 0, output + errors
-    outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
+    outcome = msgspec.json.decode(told.read_bytes(), type=Result)
     looked_at = {check.name: check.looked_at for check in outcome.checks}
     assert {check.standing for check in outcome.checks} == {"held"}
     assert looked_at["uniform-draw"] > 20
@@ -269,11 +267,11 @@ def test_site_behind_a_gate_sees_nobody_without_a_pass(tmp_path: Path) -> None:
     rehearsal = start(tmp_path / "tmp", *options, scenario=str(patient))
     output, errors = rehearsal.communicate(timeout=PATIENCE_S)
 
-    outcome = msgspec.json.decode(told.read_bytes(), type=Outcome)
+    outcome = msgspec.json.decode(told.read_bytes(), type=Result)
     standings = {check.name: check.standing for check in outcome.checks}
     assert "broken" not in standings.values(), output + errors
     assert standings["guarded"] == "held"
-    assert outcome.tricks["uninvited: pass_required"] == 30
+    assert outcome.cheating["uninvited: pass_required"] == 30
     assert outcome.funnel["browsed"] > 15
     assert outcome.standing == "partly"  # a site that is well says nothing of slowing down
     assert rehearsal.returncode == 2

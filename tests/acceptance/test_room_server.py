@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.acceptance.serving import Answer, Serving, running, seen_by_all, token, until
+from tests.command_line import Run
 
 
 @pytest.fixture(scope="module")
@@ -198,24 +199,24 @@ def test_the_line_moves_on_when_the_leader_dies(server: Serving, operator: str) 
     until(lambda: guest.enter().status == 200, "the first one is still inside")
 
 
-def test_operators_work_from_a_terminal(server: Serving, operator: str) -> None:
+def test_operators_work_from_a_terminal(server: Serving, operator: str, command_line: Run) -> None:
     """A room is made, changed and shown by commands; wrong use is one line and exit code 2."""
     at = ("--key", operator, "--url", server.url)
-    made = server.run("room", "create", "콘서트", "capacity=5", "time_zone=Asia/Seoul", *at)
-    room = str(json.loads(made.stdout)["room"])
-    server.run("room", "set", room, "capacity=7", 'message={"ko":"곧"}', *at)
-    server.run("room", "pause", room, *at)
-    shown = json.loads(server.run("room", "show", room, *at).stdout)
-    told = json.loads(server.run("room", "reset", room, "--epoch", "1", *at).stdout)
-    refused = server.run("room", "set", room, "capacity=0", *at)
+    made = command_line("room", "create", "콘서트", "capacity=5", "time_zone=Asia/Seoul", *at)
+    room = str(json.loads(made.out)["room"])
+    command_line("room", "set", room, "capacity=7", 'message={"ko":"곧"}', *at)
+    command_line("room", "pause", room, *at)
+    shown = json.loads(command_line("room", "show", room, *at).out)
+    told = json.loads(command_line("room", "reset", room, "--epoch", "1", *at).out)
+    refused = command_line("room", "set", room, "capacity=0", *at)
 
     settings = shown["settings"]
     assert (shown["name"], shown["phase"], settings["capacity"]) == ("콘서트", "paused", 7)
     assert (settings["time_zone"], settings["message"]) == ("Asia/Seoul", {"ko": "곧", "en": ""})
     assert (told["done"], told["epoch"]) == (False, 1)
     assert (shown["halted"], shown["draw"]) == ("paused", None)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == (
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
         "sunseo: `settings.capacity` must be a whole number >= 1. (invalid_field)\n"
     )
 

@@ -22,6 +22,7 @@ from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import build_app
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.limits import Limits
 from tests.acceptance.serving import ISSUER, JWT_SECRET
 from tests.attacks.attacker import Serving, Visitor, Wire, create_room, inside
@@ -89,7 +90,7 @@ def other_server(entrance: Entrance, skew_s: int) -> RoomService:
         entrance.lanes,
         entrance,
         KEYS,
-        Admission({}, TrustedProxies()),
+        Admission({}),
         1,
         wall=lambda: entrance.now_ms / 1000 + skew_s,
     )
@@ -100,7 +101,7 @@ def app_of(entrance: Entrance, service: RoomService) -> Any:
         return None
 
     return build_app(
-        room_endpoints(service),
+        room_endpoints(service, ClientAddresses(TrustedProxies())),
         Authenticator(Persons(1, []), OperatorKeys(nobody)),
         limits=Limits(),
         metrics=Metrics(),

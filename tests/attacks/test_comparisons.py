@@ -23,7 +23,7 @@ PUBLIC = {
     ("postgres/pipelined/segments.py", "answers[-1].tag != COMMIT"): (
         "the server's word for what a statement did"
     ),
-    ("room/draw/store.py", "commitment_of(secret) != draw.commitment"): (
+    ("room/postgres/draws.py", "commitment_of(secret) != draw.commitment"): (
         "an operator reveals what she committed to; the commitment is published"
     ),
 }

@@ -117,7 +117,7 @@ async def test_join_flood_is_shed_and_entering_still_works(database_dsn: str) ->
     async with open_entrance(database_dsn) as entrance:
         room = await entrance.open_room(RoomSettings(), serving=0)
         app = build_app(
-            room_endpoints(entrance.service),
+            room_endpoints(entrance.service, entrance.addresses),
             Authenticator(Persons(1, []), OperatorKeys(_no_operator)),
             limits=Limits(concurrency_max=40),
             metrics=Metrics(),

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from sunseo.operators.command import OperatorCommands
 from sunseo.room.draw.command import draw
 from sunseo.room.draw.outcomes import DRAW_OUTCOMES
 from sunseo.room.draw.routes import draw_endpoints
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.postgres.draws import PostgresDraws
 from sunseo.web.endpoint import Endpoint
 from tests.docs.pages import ROOT, blocks_of, text_of
 
@@ -21,7 +22,9 @@ EXAMPLE = ROOT / "docs" / "protocol" / "draw-example.txt"
 TOOLS = ("bash", "sha256sum", "openssl", "xxd")
 
 
-@pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
+@pytest.mark.skipif(
+    not all(map(shutil.which, TOOLS)), reason=f"there is not all of {', '.join(TOOLS)}: make tools"
+)
 def test_worked_example_gives_what_it_says() -> None:
     """Commitment, list hash, seed and numbers by other people's programs are those of the page."""
     script, said = (block.text for block in blocks_of(PROTOCOL))
@@ -56,7 +59,9 @@ def test_outcome_of_a_draw_is_described(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "endpoint", draw_endpoints(DrawStore(NO_DATABASE, 1)), ids=lambda endpoint: endpoint.name
+    "endpoint",
+    draw_endpoints(PostgresDraws(NO_DATABASE, OperatorCommands(NO_DATABASE, 1))),
+    ids=lambda endpoint: endpoint.name,
 )
 def test_endpoint_of_a_draw_is_described(endpoint: Endpoint) -> None:
     """Each endpoint stands in the guide, with method and path."""

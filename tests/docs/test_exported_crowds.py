@@ -6,12 +6,12 @@ import pytest
 from typer.main import get_command
 
 from sunseo.rehearsal.command import rehearse
+from sunseo.rehearsal.export.log import CrowdLog
 from sunseo.rehearsal.export.staged import Staged
-from sunseo.rehearsal.export.told import Log
-from sunseo.rehearsal.ledger import Operation
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.scenario import read_scenario
-from sunseo.rehearsal.stage import Scenery
+from sunseo.rehearsal.observe.ledger import Operation
+from sunseo.rehearsal.report.result import Options
+from sunseo.rehearsal.scenes.scenario import read_scenario
+from sunseo.rehearsal.target.operator import Setup
 from tests.docs.pages import text_of
 
 OPTIONAL = {"found", "retry_after", "products"}  # which no script of ours tells
@@ -41,7 +41,7 @@ def test_variables_are_described() -> None:
     """Whatever a script is told has a row."""
     staged = Staged(
         url="http://127.0.0.1:8000",
-        scenery=Scenery([1], 2),
+        setup=Setup([1], 2),
         opens_at=0.0,
         started_at="",
         options=Options(name="concert", scenario=read_scenario("concert"), seed=1),
@@ -53,7 +53,7 @@ def test_variables_are_described() -> None:
 
 def test_lines_of_the_log_are_described() -> None:
     """Each kind that a judge reads has a row with its fields, and each operation is named."""
-    for kind, (struct, _) in Log()._kinds.items():
+    for kind, (struct, _) in CrowdLog()._kinds.items():
         row = next(
             line for line in text_of(GUIDE).splitlines() if line.startswith(f'| `["{kind}",')
         )

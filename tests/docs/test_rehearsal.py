@@ -9,11 +9,12 @@ import pytest
 from typer.main import get_command
 
 from sunseo.rehearsal.command import rehearse
-from sunseo.rehearsal.habits import habits_of
-from sunseo.rehearsal.ledger import Operation
+from sunseo.rehearsal.crowd.behaviour import behaviour_of
+from sunseo.rehearsal.observe.ledger import Operation
 from sunseo.rehearsal.report.texts import CATALOGUES
-from sunseo.rehearsal.scenario import Scenario, read_scenario
-from sunseo.rehearsal.verdict import CHECKS
+from sunseo.rehearsal.scenes.kinds import check_names
+from sunseo.rehearsal.scenes.scenario import Scenario, read_scenario, shipped
+from sunseo.rehearsal.verdict.judge import AFTER, BEFORE
 from tests.docs.pages import text_of
 
 GUIDE = "docs/guides/rehearsal.md"
@@ -68,7 +69,12 @@ def test_checks_are_described_in_their_order() -> None:
     """The table of the verdict has every check, in the order in which it is told."""
     table = text_of(GUIDE).split("## The verdict")[1].split("##")[0]
 
-    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(CHECKS)
+    described = re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)
+
+    assert sorted(described) == sorted(check_names())
+    for name in shipped():
+        told = [*BEFORE, *read_scenario(name).checks, *AFTER]
+        assert [check for check in described if check in told] == told
 
 
 def test_report_says_everything_in_both_languages() -> None:
@@ -76,7 +82,7 @@ def test_report_says_everything_in_both_languages() -> None:
     korean, english = CATALOGUES["ko"], CATALOGUES["en"]
 
     assert korean.keys() == english.keys()
-    assert {f"check.{name}" for name in CHECKS} <= english.keys()
+    assert {f"check.{name}" for name in check_names()} <= english.keys()
     assert {f"operation.{one.value}" for one in Operation} <= english.keys()
     fields = {key: set(re.findall(r"\{\w+\}", text)) for key, text in english.items()}
     assert {key: set(re.findall(r"\{\w+\}", text)) for key, text in korean.items()} == fields
@@ -85,7 +91,7 @@ def test_report_says_everything_in_both_languages() -> None:
 def test_shares_of_the_crowd_are_those_of_the_guide() -> None:
     """Five thousand people behave in about the proportions that the guide tells."""
     people = read_scenario("concert").people
-    crowd = [habits_of(number, 1, people, 4.0) for number in range(1, 5_001)]
+    crowd = [behaviour_of(number, 1, people, 4.0) for number in range(1, 5_001)]
 
     def share(count: int) -> float:
         return 100 * count / len(crowd)
@@ -96,4 +102,4 @@ def test_shares_of_the_crowd_are_those_of_the_guide() -> None:
     assert 5.5 < share(sum(one.tabs > 1 for one in crowd)) < 8.5
     assert 1 < share(sum(one.refresh_s is not None for one in crowd)) < 2.2
     assert 1.3 < share(sum("order" in one.loses for one in crowd)) < 2.7
-    assert 1.3 < share(sum(one.trick is not None for one in crowd)) < 2.7
+    assert 1.3 < share(sum(one.cheat is not None for one in crowd)) < 2.7

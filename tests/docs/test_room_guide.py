@@ -23,10 +23,10 @@ GUIDE = "docs/guides/room-operator.md"
 def endpoints() -> list[Endpoint]:
     nothing = cast("Any", None)  # endpoints are described, not called
     return [
-        *room_setup_endpoints(nothing, nothing, 1, nothing, nothing),
+        *room_setup_endpoints(nothing, nothing, nothing, nothing),
         *revoking_endpoints(nothing),
         *signal_endpoints(nothing),
-        *state_endpoints(nothing),
+        *state_endpoints(nothing, nothing),
     ]
 
 

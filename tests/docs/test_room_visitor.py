@@ -48,7 +48,9 @@ def test_what_never_reaches_the_line_is_described() -> None:
 
 
 @pytest.mark.parametrize(
-    "endpoint", room_endpoints(cast("Any", None)), ids=lambda endpoint: endpoint.name
+    "endpoint",
+    room_endpoints(cast("Any", None), cast("Any", None)),
+    ids=lambda endpoint: endpoint.name,
 )
 def test_endpoint_is_described(endpoint: Endpoint) -> None:
     """Each endpoint stands in the walk, with method and path."""

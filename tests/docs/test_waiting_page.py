@@ -22,7 +22,7 @@ BOTS = "docs/guides/bots.md"
 def endpoints() -> list[Endpoint]:
     nothing = cast("Any", None)  # endpoints are described, not called
     return [
-        *page_endpoints(nothing, nothing, nothing, nothing),
+        *page_endpoints(nothing, nothing, nothing, nothing, nothing),
         *challenge_endpoints(nothing, nothing, nothing),
     ]
 

@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.outcome import Outcome
 from sunseo.drawcheck.verifier import Notes, Verdict, verify
+from sunseo.operators.command import By, OperatorCommands
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import commitment_of
-from sunseo.room.draw.store import DrawStore
 from sunseo.room.line.commands import RoomKey
+from sunseo.room.postgres.draws import PostgresDraws
 from tests.store.lobby import ORGANISATION, Lobby
 
 SECRET = bytes(range(32))
@@ -26,24 +27,24 @@ class DrawnRoom:
         self.engine = engine
         self.key = key
         self.room = key[1]
-        self.store = DrawStore(engine, ORGANISATION)
+        self.store = PostgresDraws(engine, OperatorCommands(engine, ORGANISATION))
         self._steps = 0
 
     async def commit(self, secret: bytes = SECRET, *, independent: bool = True) -> Outcome:
         body = NewCommitment(commitment_of(secret).hex(), "A notary", independent)
-        return (await self.store.commit("ann", self._key(), self.room, body)).outcome
+        return (await self.store.commit(By("ann", self._key()), self.room, body)).outcome
 
     async def seal(self) -> Outcome:
-        return (await self.store.seal("ann", self._key(), self.room)).outcome
+        return (await self.store.seal(By("ann", self._key()), self.room)).outcome
 
     async def reveal(self, secret: bytes = SECRET) -> Outcome:
         return (
-            await self.store.reveal("ann", self._key(), self.room, Reveal(secret.hex()))
+            await self.store.reveal(By("ann", self._key()), self.room, Reveal(secret.hex()))
         ).outcome
 
     async def withhold(self) -> Outcome:
         body = Withholding("The notary cannot be reached")
-        return (await self.store.withhold("ann", self._key(), self.room, body)).outcome
+        return (await self.store.withhold(By("ann", self._key()), self.room, body)).outcome
 
     async def status(self) -> DrawStatus:
         found = await self.store.status(self.room)

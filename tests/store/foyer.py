@@ -24,6 +24,7 @@ from sunseo.room.admission.altcha import Altcha
 from sunseo.room.admission.challenge import Challenge
 from sunseo.room.admission.routes import challenge_endpoints
 from sunseo.room.board.board import RoomBoard
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
@@ -34,6 +35,7 @@ from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.limits import Limits
 from tests.asgi import Response, ask
 from tests.store.lobby import ORGANISATION, Lobby
@@ -51,12 +53,12 @@ class Foyer:
         self.engine = create_cold_engine(dsn)
         self.keys = KeyRing(ORGANISATION, {0: SECRET}, 0)
         self.answers: dict[str, Any] = {}
-        self.board = RoomBoard(self.engine, ORGANISATION, self.keys, self.answers)
+        self.board = RoomBoard(self.engine, ORGANISATION, ReadyStates(self.answers, self.keys))
         self.lanes = RoomLanes([Lane(self.lobby.flush, later=Later, fault_of=fault_of)])
         self.admission = Admission(
             {"altcha": Altcha(partial(self.keys.keys_for, b"challenge")), **(challenges or {})},
-            TrustedProxies.named("10.0.0.0/8"),
         )
+        self.addresses = ClientAddresses(TrustedProxies.named("10.0.0.0/8"))
         self.guests = GuestIssuer(SECRET)
         self.persons = Persons(ORGANISATION, [self.guests])
         self.app = self._app()
@@ -65,9 +67,11 @@ class Foyer:
         service = RoomService(self.lanes, self.board, self.keys, self.admission, ORGANISATION)
         reception = Reception(self.keys, self.persons, self.guests, 86_400)
         endpoints = [
-            *room_endpoints(service),
+            *room_endpoints(service, self.addresses),
             *challenge_endpoints(self.board, self.keys, self.admission),
-            *page_endpoints(service, self.board, self.admission, reception, dice=Random(1)),
+            *page_endpoints(
+                service, self.board, self.admission, self.addresses, reception, dice=Random(1)
+            ),
         ]
         return build_app(
             endpoints,

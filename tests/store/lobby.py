@@ -33,6 +33,7 @@ from sunseo.room.line.rules import RoomAnswer
 from sunseo.room.postgres.batch import RoomFlush
 from sunseo.room.setup.settings import RoomSettings, encode_settings
 from tests.postgres_fixture import UNFENCED
+from tests.store.beside import Beside
 
 ORGANISATION = 1
 
@@ -43,6 +44,7 @@ class Lobby:
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
         self._connection = TimedConnection(dsn)
+        self._beside = Beside(dsn, **UNFENCED)
         self.flush = RoomFlush(self._connection)
         self._passes = 0
 
@@ -142,18 +144,15 @@ class Lobby:
         return [tuple(row.values()) for row in await self.records(query, *arguments)]
 
     async def records(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Run a statement of the test's own on a connection of its own."""
-        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
-        try:
-            return await connection.fetch(query, *arguments)
-        finally:
-            await connection.close()
+        """Run a statement of the test's own."""
+        return await self._beside.records(query, *arguments)
 
     def let_time_pass(self, seconds: float) -> None:
         """Put the clock by which commands are decided forward."""
         self._connection.ahead += timedelta(seconds=seconds)
 
     async def close(self) -> None:
+        await self._beside.close()
         await self._connection.close()
 
     async def _outcome(self, command: RoomCommand) -> Outcome:

@@ -32,13 +32,15 @@ from sunseo.engine.batch import BatchFlush
 from sunseo.engine.entry import Defer
 from sunseo.engine.lanes import EngineLane
 from sunseo.engine.part import Command
-from sunseo.operators.effects import EffectAnswer
+from sunseo.operators.command import By, EffectAnswer, OperatorCommands
 from sunseo.postgres.connection import ConnectionLimits, LaneConnection
 from sunseo.postgres.errors import fault_of
 from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from sunseo.postgres.pipelined.statements import COMMIT, Columns, Session, Statement
 from sunseo.postgres.pool import create_cold_engine
+from tests.effects import result_of
 from tests.postgres_fixture import UNFENCED
+from tests.store.beside import Beside
 
 ORGANISATION = 1
 PATIENCE_S = 120.0  # for what is awaited by event; none of it is a figure
@@ -128,11 +130,12 @@ class Market:
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
         self.engine = create_cold_engine(dsn)
-        self.setup = Setup(self.engine, ORGANISATION)
+        self.setup = Setup(OperatorCommands(self.engine, ORGANISATION))
         self._keys = (f"setup-{number}" for number in count(1))
         self._names = count(1)
         self._lane_connections: list[PipelineConnection | LaneConnection] = []
         self._raw: list[asyncpg.Connection[asyncpg.Record]] = []
+        self._beside = Beside(dsn, **UNFENCED)
         self._lanes: list[EngineLane] = []
         self._flush: BatchFlush | None = None
 
@@ -146,6 +149,7 @@ class Market:
         await self.close_lanes()
         for raw in self._raw:
             await raw.close(timeout=PATIENCE_S)
+        await self._beside.close()
         await self.engine.dispose()
 
     async def sale(
@@ -171,7 +175,7 @@ class Market:
                 {"name": f"Day {day}", "starts_at": SHOW} for day, _ in enumerate(by_occasion, 1)
             ],
         } | terms
-        created = await self.setup.create_sale("op", next(self._keys), _convert(body, NewSale))
+        created = await self.setup.create_sale(By("op", next(self._keys)), _convert(body, NewSale))
         sale = done(created)["sale"]
         blocks = [
             {
@@ -192,7 +196,7 @@ class Market:
 
     async def add_seats(self, sale: int, body: dict[str, Any]) -> dict[str, Any]:
         new = _convert(body, NewSeats)
-        return done(await self.setup.add_seats("op", next(self._keys), sale, new))
+        return done(await self.setup.add_seats(By("op", next(self._keys)), sale, new))
 
     async def add_stocks(
         self,
@@ -216,7 +220,7 @@ class Market:
             ],
         }
         new = _convert(body, NewStocks)
-        return done(await self.setup.add_stocks("op", next(self._keys), sale, new))
+        return done(await self.setup.add_stocks(By("op", next(self._keys)), sale, new))
 
     def connection(self, dsn: str | None = None, **limits: Any) -> PipelineConnection:
         connection = PipelineConnection(dsn or self.dsn, limits=ConnectionLimits(**limits))
@@ -282,39 +286,31 @@ class Market:
         return connection
 
     async def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
-        try:
-            return [tuple(row) for row in await connection.fetch(query, *arguments)]
-        finally:
-            await connection.close()
+        return await self._beside.rows(query, *arguments)
 
     async def value(self, query: str, *arguments: Any) -> Any:
         return (await self.rows(query, *arguments))[0][0]
 
     async def let_run_out(self, *holds: UUID) -> None:
         """Put the end of these holds into the past: time passes without anybody sleeping."""
-        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
-        try:
-            for hold in holds:
-                async with connection.transaction():
-                    # The sale first, since batches may be at work on the same rows.
-                    await connection.execute(
-                        "SELECT 1 FROM sales JOIN holds USING (organisation, sale)"
-                        " WHERE hold = $1 FOR NO KEY UPDATE OF sales",
-                        hold,
-                    )
-                    await connection.execute(
-                        "UPDATE holds SET expires_at = clock_timestamp() - interval '1 ms'"
-                        " WHERE hold = $1",
-                        hold,
-                    )
-                    await connection.execute(
-                        "UPDATE seats SET expires_at = clock_timestamp() - interval '1 ms'"
-                        " WHERE hold = $1 AND expires_at IS NOT NULL",
-                        hold,
-                    )
-        finally:
-            await connection.close()
+        for hold in holds:
+            async with self._beside.connection() as connection, connection.transaction():
+                # The sale first, since batches may be at work on the same rows.
+                await connection.execute(
+                    "SELECT 1 FROM sales JOIN holds USING (organisation, sale)"
+                    " WHERE hold = $1 FOR NO KEY UPDATE OF sales",
+                    hold,
+                )
+                await connection.execute(
+                    "UPDATE holds SET expires_at = clock_timestamp() - interval '1 ms'"
+                    " WHERE hold = $1",
+                    hold,
+                )
+                await connection.execute(
+                    "UPDATE seats SET expires_at = clock_timestamp() - interval '1 ms'"
+                    " WHERE hold = $1 AND expires_at IS NOT NULL",
+                    hold,
+                )
 
     async def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that is stored, to see whether anything moved."""
@@ -329,19 +325,15 @@ class Market:
 
     async def until_somebody_waits_for_a_lock(self, waiting: int = 1) -> None:
         """Come back when so many backends of this database queue for a lock."""
-        connection = await asyncpg.connect(self.dsn, server_settings=UNFENCED)
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while True:
-                    found = await connection.fetchval(
-                        "SELECT count(*) FROM pg_stat_activity"
-                        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-                    )
-                    if found >= waiting:
-                        return
-                    await asyncio.sleep(POLL_S)
-        finally:
-            await connection.close()
+        async with self._beside.connection() as connection, asyncio.timeout(PATIENCE_S):
+            while True:
+                found = await connection.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+                if found >= waiting:
+                    return
+                await asyncio.sleep(POLL_S)
 
     @asynccontextmanager
     async def paused_batch(
@@ -379,8 +371,8 @@ async def ask(flush: BatchFlush, *commands: InventoryCommand) -> list[Any]:
 
 def done(answer: EffectAnswer) -> dict[str, Any]:
     assert answer.outcome.name == "DONE", answer
-    assert answer.result is not None
-    return answer.result
+    assert result_of(answer) is not None
+    return result_of(answer)
 
 
 def _convert(body: dict[str, Any], into: Any) -> Any:

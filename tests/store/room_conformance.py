@@ -29,9 +29,9 @@ from sunseo.room.line.commands import (
     RoomKey,
     pass_id_of,
 )
-from sunseo.room.line.lanes import RoomStore
 from sunseo.room.line.rules import RoomAnswer
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.store import LineStore
 from tests.paper_line import PaperStore
 
 WORKERS = 2
@@ -53,7 +53,7 @@ class Premises(Protocol):
         workers: stores as so many processes have them, each on its own connection.
     """
 
-    workers: Sequence[RoomStore]
+    workers: Sequence[LineStore]
 
     async def open_room(self, settings: RoomSettings, *, serving: int = 0) -> RoomKey: ...
     async def change(self, room: RoomKey, settings: RoomSettings) -> None: ...
@@ -63,7 +63,7 @@ class Premises(Protocol):
     def let_time_pass(self, seconds: float) -> None: ...
 
 
-async def ask(store: RoomStore, *commands: RoomCommand) -> list[RoomAnswer]:
+async def ask(store: LineStore, *commands: RoomCommand) -> list[RoomAnswer]:
     """Ask all at once."""
     answers = [answer.result for answer in await asyncio.gather(*map(store.submit, commands))]
     assert all(isinstance(answer, RoomAnswer) for answer in answers), answers

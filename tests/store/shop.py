@@ -39,9 +39,11 @@ from sunseo.core.ids import digest_id
 from sunseo.core.outcome import Outcome
 from sunseo.engine.entry import Defer
 from sunseo.engine.part import Command, PartAnswer
+from sunseo.operators.command import By, OperatorCommands
 from sunseo.postgres.pipelined.pipeline import PipelineConnection
 from sunseo.postgres.pipelined.statements import Columns, Row, Session, Statement
 from sunseo.postgres.pool import create_cold_engine
+from tests.effects import result_of
 
 ORGANISATION = 1
 TURNS_MAX = 10  # that one command is put off before a test gives up
@@ -85,7 +87,7 @@ class Shop:
 
     def __init__(self, engine: AsyncEngine, connection: "TimedConnection") -> None:
         self.engine = engine
-        self.setup = Setup(engine, ORGANISATION)
+        self.setup = Setup(OperatorCommands(engine, ORGANISATION))
         self._connection = connection
         self._flush = flush_of_sales(connection)
         self._keys = 0
@@ -97,13 +99,13 @@ class Shop:
         stocks: NewStocks | None = STOCKS,
     ) -> int:
         """Set up a sale as an operator would; returns its number."""
-        created = await self.setup.create_sale("operator", self._key(), sale)
-        assert created.result is not None
-        number: int = created.result["sale"]
+        created = await self.setup.create_sale(By("operator", self._key()), sale)
+        assert result_of(created) is not None
+        number: int = result_of(created)["sale"]
         if seats is not None:
-            await self.setup.add_seats("operator", self._key(), number, seats)
+            await self.setup.add_seats(By("operator", self._key()), number, seats)
         if stocks is not None:
-            await self.setup.add_stocks("operator", self._key(), number, stocks)
+            await self.setup.add_stocks(By("operator", self._key()), number, stocks)
         return number
 
     async def place(

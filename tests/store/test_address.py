@@ -20,7 +20,9 @@ from sunseo.postgres.pool import create_cold_engine
 from tests.postgres_fixture import create_database, execute
 from tests.store.tls_postgres import FOLDERS, PASSWORD, TlsPostgres, tls_postgres
 
-pytestmark = pytest.mark.skipif(not FOLDERS, reason="needs a distribution's PostgreSQL, for TLS")
+pytestmark = pytest.mark.skipif(
+    not FOLDERS, reason="there is no PostgreSQL of Debian's, which has TLS: make tools"
+)
 
 ASKED = """
 SELECT current_database()::text AS database, session_user::text AS role,

@@ -16,10 +16,12 @@ from sunseo.booking.availability.availability import (
 )
 from sunseo.booking.availability.snapshot import Snapshot
 from sunseo.booking.commands import ExpireHold
+from sunseo.core.later import LaterOutcome
+from sunseo.core.outcome import Refusal, RefusedError
 from sunseo.journal.tail import ROWS_PER_SALE_MAX, JournalTail
+from sunseo.operators.command import By
 from sunseo.postgres.connection import Transaction
 from sunseo.telemetry.aside import SetAside
-from sunseo.web.problems import ProblemError
 from tests.store.market import KIM, LEE, ORGANISATION, Market, order, person, place, release
 
 
@@ -83,7 +85,7 @@ async def test_the_board_follows_the_journal(market: Market) -> None:
         release(sale, LEE, holds[1].hold),
         ExpireHold(sale, holds[2].hold),
     )
-    await market.setup.set_paused("op", "pause", sale[1], paused=True)
+    await market.setup.set_paused(By("op", "pause"), sale[1], paused=True)
     await board.run_once()
     version, paused, maps, stocks = shown(await board.look(sale[1]))
     assert maps == {1: ("200", (2, 0, 1)), 2: ("20", (1, 0, 1))}
@@ -239,10 +241,9 @@ async def test_a_sale_that_cannot_be_read_is_told_and_set_aside(
     aside = SetAside()
     board = make_board(market)
     board._aside = aside
-    with pytest.raises(ProblemError) as told:
+    with pytest.raises(RefusedError) as told:
         await board.look(odd)
 
-    assert (told.value.problem.code, told.value.problem.status) == ("unreadable", 503)
-    assert told.value.members == {"sale": odd}
+    assert told.value.refusal == Refusal(LaterOutcome.UNREADABLE, extra={"sale": odd})
     assert await board.look(other) is not None
     assert aside.parts() == [f"sale {odd}"]

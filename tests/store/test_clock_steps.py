@@ -14,6 +14,7 @@ import pytest
 from sunseo.core.clock import ClockGuard
 from sunseo.invariants.verify import verify
 from sunseo.room.board.board import RoomBoard
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.pacing.controller import Controller
 from sunseo.room.pacing.health import SiteHealth
 from sunseo.room.setup.schedule import Situation
@@ -72,7 +73,7 @@ async def test_a_board_shows_what_was_read_last_whatever_the_time(house: House) 
     """After the clock went back the board goes on, and says that it did."""
     steps: list[timedelta] = []
     board = RoomBoard(
-        house.engine, ORGANISATION, KEYS, {}, on_clock=ClockGuard(steps.append).observe
+        house.engine, ORGANISATION, ReadyStates({}, KEYS), on_clock=ClockGuard(steps.append).observe
     )
     room = await house.room()
     await board.run_once()
@@ -102,7 +103,6 @@ async def test_a_room_that_was_open_is_shown_closed_when_the_clock_has_gone_back
     )
     house.board._last.now_ms += int(2 * STEP.total_seconds() * 1000)
 
-    await house.board.run_once()  # which notices
     assert (await house.looked(room)).situation.phase == "before"
 
 
@@ -110,7 +110,7 @@ async def test_a_reading_that_was_begun_earlier_is_not_taken_over(house: House) 
     """Two loops read at once: what was begun later stays, though nothing else tells them apart."""
     room = await house.room()
     view = await house.looked(room)
-    rows = await house.board._read([])
+    _, rows = await house.board._read({room}, {room})
     assert house.board._view(rows[0], view, view.reading - 1) is None
     assert house.board._view(rows[0], view, view.reading + 1) is not None
 
@@ -187,7 +187,7 @@ async def test_a_signal_of_a_time_to_come_does_not_stay_fresh(house: House) -> N
         ORGANISATION,
         room,
     )
-    health = SiteHealth(house.engine, ORGANISATION)
+    health = SiteHealth(house.store.signals)
     await health.refresh()
     view = await house.looked(room)
     assert health.of(view) == pytest.approx(1 / 9)

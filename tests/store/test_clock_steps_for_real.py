@@ -20,7 +20,7 @@ from tests.store.whole_worker import WholeWorker, open_worker
 LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 HOUR_S = 3600
 
-pytestmark = pytest.mark.skipif(LIBRARY is None, reason="faketime (apt-get) is not installed")
+pytestmark = pytest.mark.skipif(LIBRARY is None, reason="there is no faketime: make tools")
 
 
 class DeceivedPostgres:

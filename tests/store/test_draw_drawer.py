@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 from sunseo.drawcheck.verifier import Verdict, verify
-from sunseo.operators.effects import EffectOutcome
+from sunseo.operators.command import By, EffectOutcome, OperatorCommands
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.drawer import ACTOR, Drawer, DrawOverdueError
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.draw.rules import commitment_of
-from sunseo.room.draw.store import DrawStore
 from sunseo.room.line.commands import Join
 from sunseo.room.pacing.controller import Controller
+from sunseo.room.postgres.draws import PostgresDraws
 from sunseo.room.setup.setup_bodies import ResetRoom
 from tests.store.room_house import ORGANISATION, House, done
 
@@ -36,7 +36,7 @@ class Draws:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.store = DrawStore(house.engine, ORGANISATION)
+        self.store = PostgresDraws(house.engine, OperatorCommands(house.engine, ORGANISATION))
         self.leader = Controller(
             house.engine, ORGANISATION, house.board, leader=uuid4(), lease_s=3600.0
         )
@@ -137,7 +137,7 @@ async def test_a_secret_of_the_servers_own_stands_nowhere_else(draws: Draws) -> 
         for (table,) in tables
         if table != "room_draw_secrets"
     ]
-    told = [*kept, view.answer.renew().decode(), str(await draws.status(room))]
+    told = [*kept, draws.house.ready.document_of(view.room).decode(), str(await draws.status(room))]
     assert len(kept) > 20
     assert not [text for text in told if secret.hex() in text or repr(secret)[2:-1] in text]
 
@@ -173,7 +173,7 @@ async def test_a_draw_that_was_cut_off_goes_on(draws: Draws, killed_after: str) 
     people = await draws.register(room, 5)
     await draws.house.change(room, **OPEN)
     if killed_after == "sealing":
-        sealed = await draws.store.seal(ACTOR, "draw 1", room)
+        sealed = await draws.store.seal(By(ACTOR, "draw 1"), room)
         assert sealed.outcome is EffectOutcome.DONE
     else:
         await draws.house.rows("UPDATE room_lines SET sealed = true, issued = 5")
@@ -215,7 +215,7 @@ async def test_only_the_leader_draws(draws: Draws) -> None:
 async def test_a_second_partys_secret_is_waited_for(draws: Draws) -> None:
     """The list is sealed at the opening, and the room says for what it waits until it comes."""
     room = await draws.room()
-    done(await draws.store.commit("ann", "a", room, NOTARY))
+    done(await draws.store.commit(By("ann", "a"), room, NOTARY))
     kept = await draws.secret(room)
     people = await draws.register(room, 4)
     await draws.house.change(room, **OPEN)
@@ -223,8 +223,8 @@ async def test_a_second_partys_secret_is_waited_for(draws: Draws) -> None:
         await draws.turn()
     waiting = await draws.house.looked(room)
     (late,) = await draws.numbers(room, uuid4())
-    unsent = await draws.store.reveal("ann", "b", room, Reveal())
-    done(await draws.store.reveal("ann", "c", room, Reveal(SECRET.hex())))
+    unsent = await draws.store.reveal(By("ann", "b"), room, Reveal())
+    done(await draws.store.reveal(By("ann", "c"), room, Reveal(SECRET.hex())))
     await draws.turn()
 
     assert kept is None
@@ -241,7 +241,7 @@ async def test_a_second_partys_secret_is_waited_for(draws: Draws) -> None:
 async def test_an_operators_own_secret_is_waited_for_too(draws: Draws) -> None:
     """Who keeps the secret in a file reveals it; it is labelled as the operator's."""
     room = await draws.room()
-    done(await draws.store.commit("ann", "a", room, OWN))
+    done(await draws.store.commit(By("ann", "a"), room, OWN))
     await draws.register(room, 1)
     await draws.house.change(room, **OPEN)
     await draws.turn()
@@ -253,15 +253,15 @@ async def test_an_operators_own_secret_is_waited_for_too(draws: Draws) -> None:
 async def test_a_secret_that_does_not_come_can_be_replaced(draws: Draws) -> None:
     """A room whose secret is withheld calls nobody and says so, and draws with one of its own."""
     room = await draws.room()
-    done(await draws.store.commit("ann", "a", room, NOTARY))
+    done(await draws.store.commit(By("ann", "a"), room, NOTARY))
     await draws.register(room, 3)
     await draws.house.change(room, **OPEN)
     await draws.turn()
-    done(await draws.store.withhold("ann", "b", room, Withholding("unreachable")))
+    done(await draws.store.withhold(By("ann", "b"), room, Withholding("unreachable")))
     await draws.numbers(room, uuid4())
     await draws.turn()
     withheld = await draws.halted(room), (await draws.house.line(room))["serving"]
-    done(await draws.store.commit("ann", "c", room, NewCommitment()))
+    done(await draws.store.commit(By("ann", "c"), room, NewCommitment()))
     await draws.turn()
     await draws.turn()
 
@@ -315,7 +315,7 @@ async def test_every_way_to_a_draw_brings_a_commitment(draws: Draws) -> None:
     await house.change(changed, mode="random")
     reset = await draws.room()
     first = await draws.secret(reset)
-    done(await house.setup.reset("op", "reset", reset, ResetRoom(epoch=1)))
+    done(await house.setup.reset(By("op", "reset"), reset, ResetRoom(epoch=1)))
     older = await draws.room()
     await house.rows("DELETE FROM room_draws WHERE room = $1", older)
     await house.rows("DELETE FROM room_draw_secrets WHERE room = $1", older)
@@ -353,7 +353,7 @@ async def test_a_draw_that_cannot_be_held_stops_no_other(draws: Draws) -> None:
     broken, sound = await draws.room(), await draws.room()
     for room in (broken, sound):
         await draws.register(room, 3)
-    done(await draws.store.seal("ann", "a", broken))
+    done(await draws.store.seal(By("ann", "a"), broken))
     await draws.house.rows("UPDATE room_entrants SET entrant = holder WHERE room = $1", broken)
     for room in (broken, sound):
         await draws.house.change(room, **OPEN)
@@ -374,5 +374,5 @@ async def test_a_line_is_slow_only_where_there_is_one(draws: Draws) -> None:
 
     assert view.shown.slowed == "paused"  # as the controller had it: nobody can enter
     assert (view.state.phase, view.state.slowed, view.state.halted) == ("before", None, "before")
-    document = msgspec.json.decode(view.answer.renew())
+    document = msgspec.json.decode(draws.house.ready.document_of(view.room))
     assert (document["slowed"], document["halted"], document["draw"]) == (None, "before", None)

@@ -12,10 +12,11 @@ from sunseo.drawcheck.verifier import verify
 from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys, new_operator_key
 from sunseo.identity.persons import Persons
+from sunseo.operators.command import OperatorCommands
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.room.draw.routes import draw_endpoints
 from sunseo.room.draw.rules import commitment_of
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.postgres.draws import PostgresDraws
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
@@ -64,7 +65,7 @@ async def site(database_dsn: str) -> AsyncIterator[DrawSite]:
         return KEY.digest if key_id == KEY.key_id else None
 
     app = build_app(
-        draw_endpoints(DrawStore(engine, ORGANISATION)),
+        draw_endpoints(PostgresDraws(engine, OperatorCommands(engine, ORGANISATION))),
         Authenticator(Persons(ORGANISATION, []), OperatorKeys(look_up)),
         limits=Limits(),
         metrics=Metrics(),

@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from sunseo.core.ids import digest_id
 from sunseo.drawcheck.verifier import Notes
-from sunseo.operators.effects import EffectOutcome
+from sunseo.operators.command import By, EffectOutcome
 from sunseo.postgres.pool import create_cold_engine
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.outcomes import DrawOutcome
@@ -82,10 +82,10 @@ async def test_each_step_takes_effect_once(drawn: DrawnRoom) -> None:
     commitment = NewCommitment(commitment_of(SECRET).hex(), "A notary", independent=True)
     await drawn.lobby.join(drawn.key)
     steps: list[Any] = [
-        lambda key: drawn.store.commit("ann", key, drawn.room, commitment),
-        lambda key: drawn.store.seal("ann", key, drawn.room),
-        lambda key: drawn.store.withhold("ann", key, drawn.room, Withholding("asleep")),
-        lambda key: drawn.store.reveal("ann", key, drawn.room, Reveal(SECRET.hex())),
+        lambda key: drawn.store.commit(By("ann", key), drawn.room, commitment),
+        lambda key: drawn.store.seal(By("ann", key), drawn.room),
+        lambda key: drawn.store.withhold(By("ann", key), drawn.room, Withholding("asleep")),
+        lambda key: drawn.store.reveal(By("ann", key), drawn.room, Reveal(SECRET.hex())),
     ]
     for number, step in enumerate(steps):
         first = await step(f"key {number}")
@@ -127,7 +127,7 @@ async def test_steps_out_of_their_order_are_refused(drawn: DrawnRoom) -> None:
 async def test_unknown_room_and_epoch_are_absent(drawn: DrawnRoom) -> None:
     """There is nothing to commit to, to read or to download."""
     body = NewCommitment(commitment_of(SECRET).hex(), "A notary", independent=True)
-    answer = await drawn.store.commit("ann", "a", drawn.room + 1, body)
+    answer = await drawn.store.commit(By("ann", "a"), drawn.room + 1, body)
 
     assert answer.outcome is DrawOutcome.UNKNOWN_ROOM
     assert await drawn.store.status(drawn.room + 1) is DrawOutcome.UNKNOWN_ROOM
@@ -319,12 +319,12 @@ async def test_reveal_goes_on_when_its_caller_gives_up(drawn: DrawnRoom) -> None
 
     event.listen(drawn.engine.sync_engine, "before_cursor_execute", note)
     body = Reveal(SECRET.hex())
-    caller = asyncio.create_task(drawn.store.reveal("ann", "the key", drawn.room, body))
+    caller = asyncio.create_task(drawn.store.reveal(By("ann", "the key"), drawn.room, body))
     await reached.wait()
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    again = await drawn.store.reveal("ann", "the key", drawn.room, body)
+    again = await drawn.store.reveal(By("ann", "the key"), drawn.room, body)
 
     assert again.outcome is EffectOutcome.REPLAYED
     assert (await drawn.check()).exit_code == 0

@@ -11,6 +11,7 @@ from sunseo.booking.inventory import HoldState
 from sunseo.booking.locked import RECLAIM_MAX
 from sunseo.core.ids import digest_id
 from sunseo.engine.entry import Defer
+from sunseo.operators.command import By
 from sunseo.postgres.pipelined.session import PipelineSession
 from sunseo.postgres.pipelined.statements import Statement
 from tests.store.market import KIM, LEE, Market, order, person, place, release, renew
@@ -119,7 +120,7 @@ async def test_refusals_move_nothing(market: Market) -> None:
     """However many are refused, no row changes, none is added and no event is journalled."""
     sale = await market.sale(seats=2, stocks=[1], products=[{1: 1}], person_limit=1, order_limit=2)
     paused = await market.sale(seats=1)
-    await market.setup.set_paused("op", "pause", paused[1], paused=True)
+    await market.setup.set_paused(By("op", "pause"), paused[1], paused=True)
     closed = await market.sale(seats=1, opens_at="2999-01-01T00:00:00Z")
     await market.held(place(sale, KIM, "a", 1))
     await market.held(place(sale, LEE, "b", products=[(1, 1)]))
@@ -253,7 +254,7 @@ async def test_a_pause_and_an_opening_need_no_new_catalogue(market: Market) -> N
     sale = await market.sale(seats=2)
     flush = market.flush()
     await flush([place(sale, KIM, "a", 1)])
-    await market.setup.set_paused("op", "pause", sale[1], paused=True)
+    await market.setup.set_paused(By("op", "pause"), sale[1], paused=True)
 
     (answer,) = await flush([place(sale, KIM, "b", 2)])
     assert not isinstance(answer, Defer)

@@ -18,6 +18,7 @@ from sunseo.booking.setup.setup_bodies import NewPriceClass
 from sunseo.checkout.commands import PlaceOrderOutcome
 from sunseo.invariants.entries import INVARIANTS
 from sunseo.invariants.verify import verify
+from sunseo.operators.command import By
 from sunseo.postgres.embedded import EmbeddedServer
 from tests.postgres_fixture import TEMPLATE, create_database, dsn_of, execute
 from tests.store.shop import (
@@ -670,8 +671,8 @@ async def make_history(dsn: str) -> None:
         assert await shop.renew(sale, "fay") is RenewHoldOutcome.RENEWED
         assert await shop.place(sale, "gil", 12) is PlaceHoldOutcome.HELD
         assert await shop.order(sale, "gil") is PlaceOrderOutcome.CONFIRMED  # version 15
-        await shop.setup.set_paused("operator", "pause", sale, paused=True)
-        await shop.setup.set_paused("operator", "resume", sale, paused=False)  # version 17
+        await shop.setup.set_paused(By("operator", "pause"), sale, paused=True)
+        await shop.setup.set_paused(By("operator", "resume"), sale, paused=False)  # version 17
         assert sale == 1
         await shop.corrupt(*DAN_PAYS)
 

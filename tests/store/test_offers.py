@@ -17,9 +17,10 @@ from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.ids import Person
 from sunseo.engine.lanes import EngineLanes
 from sunseo.identity.persons import GUEST_ISSUER
-from sunseo.operators.effects import EffectOutcome
+from sunseo.operators.command import By, EffectOutcome
 from sunseo.web.input.bodies import BodyReader
 from sunseo.web.problems import ProblemError
+from tests.effects import refusal_of
 from tests.store.market import KIM, OPENING, ORGANISATION, SHOW, Market, done, place
 
 GUEST = Person.named(ORGANISATION, GUEST_ISSUER, "somebody")
@@ -102,7 +103,7 @@ async def test_an_occasion_that_has_begun_is_booked_no_more(market: Market) -> N
 async def test_an_appointment_begins_by_itself(market: Market) -> None:
     """One that has begun is refused by name; a later one is free though its day has begun."""
     sale = await market.sale()
-    done(await market.setup.add_stocks("op", "slots", sale[1], slots(SHOW, SHOW + HOUR)))
+    done(await market.setup.add_stocks(By("op", "slots"), sale[1], slots(SHOW, SHOW + HOUR)))
     await market.rows("UPDATE occasions SET starts_at = clock_timestamp()")
     await market.rows("UPDATE stocks SET starts_at = clock_timestamp() WHERE stock = 1")
     before = await market.tables()
@@ -120,7 +121,7 @@ async def test_times_of_appointments_are_told_with_their_stock(market: Market) -
     sale = await market.sale(stocks=[5], products=[{1: 1}])
     slot = {"occasion": 1, "name": "S", "capacity": 1, "starts_at": SHOW, "ends_at": SHOW + HOUR}
     body = msgspec.convert({"stocks": [slot]}, NewStocks)
-    done(await market.setup.add_stocks("op", "slots", sale[1], body))
+    done(await market.setup.add_stocks(By("op", "slots"), sale[1], body))
 
     snapshot = await read_snapshot(market.engine, ORGANISATION, sale[1])
     assert snapshot is not None
@@ -135,16 +136,18 @@ async def test_an_appointment_that_is_over_is_not_added(market: Market) -> None:
     """The field is named and nothing is kept; one that is there already may be repeated."""
     sale = await market.sale()
     first = slots(SHOW)
-    done(await market.setup.add_stocks("op", "first", sale[1], first))
+    done(await market.setup.add_stocks(By("op", "first"), sale[1], first))
     await market.rows("UPDATE stocks SET starts_at = $1, ends_at = $2", OPENING - HOUR, OPENING)
     before = await market.tables()
-    over = await market.setup.add_stocks("op", "over", sale[1], slots(SHOW, OPENING))
-    past = await market.setup.add_stocks("op", "past", sale[1], slots(OPENING - HOUR))
+    over = await market.setup.add_stocks(By("op", "over"), sale[1], slots(SHOW, OPENING))
+    past = await market.setup.add_stocks(By("op", "past"), sale[1], slots(OPENING - HOUR))
 
-    assert (over.outcome, over.result) == (ImportOutcome.IN_THE_PAST, None)
-    assert over.extra == {"field": "stocks[1].ends_at", "expected": "a time to come"}
-    assert over.detail is not None
-    assert over.detail.startswith("`stocks[1].ends_at` is 2026-01-01T01:00:00+00:00, and it is ")
+    assert refusal_of(over).outcome is ImportOutcome.IN_THE_PAST
+    assert refusal_of(over).extra == {"field": "stocks[1].ends_at", "expected": "a time to come"}
+    assert refusal_of(over).detail is not None
+    assert (refusal_of(over).detail or "").startswith(
+        "`stocks[1].ends_at` is 2026-01-01T01:00:00+00:00, and it is "
+    )
     assert past.outcome is EffectOutcome.DONE
     after = await market.tables()
     assert after.pop("operator_effects") != before.pop("operator_effects")
@@ -172,9 +175,9 @@ async def test_a_sale_of_what_is_past_is_not_created(market: Market) -> None:
     occasions = [*A_SALE["occasions"], {"name": "Thursday", "starts_at": OPENING}]
     body = msgspec.convert(A_SALE | {"occasions": occasions}, NewSale)
     before = await market.tables()
-    answer = await market.setup.create_sale("op", "key", body)
+    answer = await market.setup.create_sale(By("op", "key"), body)
 
-    assert (answer.outcome, answer.extra["field"]) == (
+    assert (answer.outcome, refusal_of(answer).extra["field"]) == (
         ImportOutcome.IN_THE_PAST,
         "occasions[1].starts_at",
     )

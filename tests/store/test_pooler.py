@@ -26,7 +26,8 @@ from tests.store.tls_postgres import FOLDERS, PASSWORD, TlsPostgres, tls_postgre
 
 BOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(
-    BOUNCER is None or not FOLDERS, reason="needs PgBouncer and a distribution's PostgreSQL"
+    BOUNCER is None or not FOLDERS,
+    reason="there is no PgBouncer, or no PostgreSQL of Debian's: make tools",
 )
 
 OURS = (

@@ -15,6 +15,7 @@ from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys, new_operator_key
 from sunseo.identity.persons import Persons
 from sunseo.journal.tail import JournalTail
+from sunseo.operators.command import By
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
@@ -220,7 +221,7 @@ async def test_a_sale_is_read_once_a_catalogue(
     assert same.status == 304
 
     await market.held(place(sale, KIM, "a", 1))
-    await market.setup.set_paused("op", "pause", sale[1], paused=True)
+    await market.setup.set_paused(By("op", "pause"), sale[1], paused=True)
     before = statements.cold
     await window.board.run_once()
     changed = await window.look(path, if_none_match=first.headers["etag"])
@@ -321,7 +322,7 @@ async def test_sales_are_listed_for_operators(market: Market, window: Window) ->
     later = NEW_SALE | {"name": "Later", "opens_at": SHOW}
     for number, body in enumerate((NEW_SALE, later), 1):
         await window.operate("/v1/sales", body, str(number))
-    await market.setup.set_paused("op", "pause", 1, paused=True)
+    await market.setup.set_paused(By("op", "pause"), 1, paused=True)
 
     listed = await window.look("/v1/sales", authorization=f"Bearer {KEY.text}")
 

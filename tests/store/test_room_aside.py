@@ -9,20 +9,23 @@ import msgspec
 import pytest
 
 from sunseo.checkout.room_access import RoomAccess
+from sunseo.core.fields import FieldError
 from sunseo.core.ids import Person
 from sunseo.core.later import LaterOutcome
+from sunseo.operators.command import By
 from sunseo.room.board.board import RoomUnreadableError
 from sunseo.room.line.commands import Join
 from sunseo.room.pacing.controller import Controller
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
-from sunseo.room.setup import setup as room_setup
-from sunseo.room.setup.setup import RoomSetupOutcome
+from sunseo.room.setup import changes
+from sunseo.room.setup.changes import RoomSetupOutcome
 from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, RoomList
 from sunseo.room.setup.setup_routes import RoomReads
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.web.input.bodies import BodyReader
 from sunseo.web.problems import INVALID_FIELD, ProblemError
 from tests.asgi import ask
+from tests.effects import refusal_of
 from tests.store.room_house import KEYS, ORGANISATION, House
 
 FULL_WIDTH = '[{"time": "0９:0０", "minutes": 60}]'  # noqa: RUF001 - as an input method writes them
@@ -54,7 +57,7 @@ async def everything(house: House) -> list[Any]:
 
 
 def reads(house: House) -> RoomReads:
-    return RoomReads(house.engine, ORGANISATION, KEYS)
+    return RoomReads(house.store.setup, KEYS)
 
 
 async def test_digits_of_other_scripts_are_refused_with_the_field() -> None:
@@ -84,20 +87,19 @@ async def test_what_cannot_be_read_back_is_not_stored(
             raise UnreadableSettingsError("settings", "no such thing")
         return read(stored, now)
 
-    monkeypatch.setattr(room_setup, "read_settings", failing)
+    monkeypatch.setattr(changes, "read_settings", failing)
     body = msgspec.convert({"name": "B", "settings": {"tau_s": 3.0}}, NewRoom)
     change = msgspec.convert({"settings": {"tau_s": 3.0}}, RoomChange)
     work = {
-        "create": lambda: house.setup.create("op", "key", body),
-        "change": lambda: house.setup.change("op", "key", room, change),
-        "pause": lambda: house.setup.pause("op", "key", room),
+        "create": lambda: house.setup.create(By("op", "key"), body),
+        "change": lambda: house.setup.change(By("op", "key"), room, change),
+        "pause": lambda: house.setup.pause(By("op", "key"), room),
     }
-    with pytest.raises(ProblemError) as refused:
+    with pytest.raises(FieldError) as refused:
         await work[action]()
 
-    assert refused.value.problem is INVALID_FIELD
     named = "settings" if action == "pause" else "settings.tau_s"
-    assert refused.value.members["field"] == named
+    assert refused.value.field == named
     assert await everything(house) == before
 
 
@@ -177,7 +179,7 @@ async def test_polls_are_not_counted_backwards(house: House) -> None:
     await spoil(house, room)
     await house.board.run_once()
 
-    assert house.board.served == 3
+    assert house.ready.served == 3
 
 
 async def test_commands_of_an_unreadable_room_hold_up_no_batch(house: House) -> None:
@@ -257,12 +259,12 @@ async def test_operators_are_told_and_can_mend(house: House) -> None:
     before = await everything(house)
     other = msgspec.convert({"settings": {"tau_s": 3.0}}, RoomChange)
     refused = [
-        await house.setup.change("op", "1", bad, other),
-        await house.setup.pause("op", "2", bad),
-        await house.setup.reset("op", "3", bad, ResetRoom(epoch=1)),
+        await house.setup.change(By("op", "1"), bad, other),
+        await house.setup.pause(By("op", "2"), bad),
+        await house.setup.reset(By("op", "3"), bad, ResetRoom(epoch=1)),
     ]
     assert [answer.outcome for answer in refused] == [RoomSetupOutcome.ROOM_UNREADABLE] * 3
-    assert all((answer.detail or "").startswith(fault) for answer in refused)
+    assert all((refusal_of(answer).detail or "").startswith(fault) for answer in refused)
     assert await everything(house) == before
 
     await house.change(bad, schedule=None)
@@ -280,7 +282,7 @@ async def test_mending_is_no_way_around_what_is_fixed(house: House) -> None:
     for name, value in (("schedule", FULL_WIDTH), ("mode", '"lottery"')):
         await spoil(house, room, name, value)
         before = await everything(house)
-        answer = await house.setup.change("op", name, room, change)
+        answer = await house.setup.change(By("op", name), room, change)
         assert answer.outcome is RoomSetupOutcome.SETTING_FIXED
         assert await everything(house) == before
 

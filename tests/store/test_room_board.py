@@ -1,7 +1,7 @@
 """The board of all rooms, and the state that is served from it."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +11,15 @@ from sqlalchemy import event
 
 from sunseo.core.signing import decode_base64url
 from sunseo.passes.keys import KeyRing
+from sunseo.room.board.board import RoomBoard
+from sunseo.room.board.reader import TURNS
 from sunseo.room.board.state import SignedState
 from sunseo.room.pacing.health import AnswerTally, SiteHealth, WaitWatch, WorkerHealth
 from sunseo.room.pacing.signals import Signals
 from sunseo.room.setup.setup_bodies import Signal
 from sunseo.telemetry.metrics import Metrics
 from tests.asgi import ask
-from tests.store.room_house import KEYS, ORGANISATION, House
+from tests.store.room_house import KEYS, House
 
 PASS = UUID("00000001-0000-4000-8000-000000000001")
 
@@ -42,21 +44,39 @@ def counted(house: House) -> list[str]:
     return statements
 
 
-async def test_one_statement_a_tick_and_none_a_poll(house: House) -> None:
-    """Ten rooms are read by one statement, and a thousand polls read nothing."""
+async def test_two_statements_a_tick_at_most_and_none_a_poll(house: House) -> None:
+    """One tells which rooms have changed, one reads all ten; a thousand polls read nothing."""
     rooms = [await house.room() for _ in range(10)]
     statements = counted(house)
     app = house.app()
 
     await house.board.run_once()
-    assert len(statements) == 1
+    assert len(statements) == 2
     for number in range(1000):
         query = b"cache-buster=%d" % number
         answer = await ask(app, "GET", f"/v1/rooms/{rooms[number % 10]}/state", query=query)
         assert answer.status == 200
 
-    assert len(statements) == 1
-    assert house.board.served == 1000
+    assert len(statements) == 2
+    assert house.ready.served == 1000
+
+
+async def told(board: RoomBoard) -> list[int]:
+    """The rooms that one tick reads, of those whose turn it is not."""
+    reader, rooms = board._reader, list[int]()
+    reader._looks, read = TURNS // 2, reader.read
+
+    async def listening(*given: Any) -> Sequence[Any]:
+        rows = await read(*given)
+        rooms.extend(row.room for row in rows)
+        return rows
+
+    reader.read = listening  # type: ignore[method-assign, assignment]  # to listen
+    try:
+        await board.run_once()
+    finally:
+        reader.read = read  # type: ignore[method-assign]  # as it was
+    return rooms
 
 
 async def test_rooms_that_nobody_asks_for_cost_nothing(
@@ -73,9 +93,7 @@ async def test_rooms_that_nobody_asks_for_cost_nothing(
         return sign(keys, room, document, ed25519)
 
     monkeypatch.setattr(KeyRing, "state_signature", counting)
-    views = list(house.board.views())
-    assert [row.room for row in await house.board._read(views)] == [None]
-    await house.board.run_once()
+    assert await told(house.board) == []
     assert signed == []
 
     app = house.app()
@@ -84,8 +102,7 @@ async def test_rooms_that_nobody_asks_for_cost_nothing(
     assert signed == [rooms[0]]
     before = json.loads((await ask(app, "GET", f"/v1/rooms/{rooms[0]}/state")).body)
     await house.join(rooms[1], 1)
-    assert [row.room for row in await house.board._read(views)] == [rooms[1]]
-    await house.board.run_once()
+    assert await told(house.board) == [rooms[1]]
     after = json.loads((await ask(app, "GET", f"/v1/rooms/{rooms[0]}/state")).body)
 
     assert after["now"] > before["now"]
@@ -99,7 +116,7 @@ async def test_rooms_that_nobody_asks_for_cost_nothing(
 async def test_the_document_is_signed_as_published(house: House) -> None:
     """The bytes before the signature are what it signs, and members stand in their order."""
     room = await house.room(message={"ko": "안녕", "en": "Hi"})
-    body = (await house.looked(room)).answer.renew()
+    body = house.ready.document_of((await house.looked(room)).room)
 
     document, found, rest = body.rpartition(b',"signature":"')
     assert found
@@ -205,47 +222,41 @@ async def test_revoked_passes_are_listed_until_no_gate_could_let_them_in(house: 
     state = (await house.looked(room)).state
 
     assert [str(listed)[7] for listed in state.revoked] == ["1", "2"]
-    assert json.loads((await house.looked(room)).answer.renew())["revoked"][0] == str(PASS)
+    assert json.loads(house.ready.document_of((await house.looked(room)).room))["revoked"][
+        0
+    ] == str(PASS)
 
 
 async def test_a_reading_that_comes_late_is_dropped(house: House) -> None:
     """Two loops may read at once; the older reading never replaces the newer one."""
     room = await house.room()
-    old = await house.board._read([])
+    reading, rows = await house.board._read({room}, {room})
     await house.join(room, 3)
     await house.board.run_once()
-    read, house.board._read = house.board._read, _answering(old)  # type: ignore[method-assign]  # a late answer
-    await house.board.run_once()
-    house.board._read = read  # type: ignore[method-assign]  # as it was
+    house.board._take_all(reading, rows)  # a late answer
+    house.board._take_all(reading + 100, rows)  # that was begun late, too, and is of before
 
     view = house.board.look(room)
     assert view is not None
     assert view.issued == 3
 
 
-def _answering(rows: list[Any]) -> Any:
-    async def read(_known: object) -> list[Any]:
-        return rows
-
-    return read
-
-
 async def test_the_worst_word_on_health_counts(house: House) -> None:
     """Outside signals and workers' own readings are compared as ratios; silence says nothing."""
     room = await house.room(health={"lane_wait_s": 0.1})
     view = await house.looked(room)
-    health = SiteHealth(house.engine, ORGANISATION)
+    health = SiteHealth(house.store.signals)
     await health.refresh()
     silent = health.of(view)
 
-    signals = Signals(house.engine, ORGANISATION)
+    signals = Signals(house.store.signals)
     await signals.take(room, Signal(source="gate", measured=0.5, target=1.0))
     await health.refresh()
     from_outside = health.of(view)
 
     watch, tally = WaitWatch(Metrics().lane("0")), AnswerTally()
     worker = WorkerHealth(
-        house.engine, ORGANISATION, name="w", waits=[watch], tally=tally, monotonic=lambda: 0.0
+        house.store.signals, name="w", waits=[watch], tally=tally, monotonic=lambda: 0.0
     )
     watch.waited(0.4)
     watch.waited(0.2)
@@ -264,7 +275,7 @@ async def test_a_worker_that_is_well_writes_nothing(house: House) -> None:
     """A row is written when there is something to say, and once more to take it back."""
     tally = AnswerTally()
     worker = WorkerHealth(
-        house.engine, ORGANISATION, name="w", waits=[], tally=tally, monotonic=lambda: 0.0
+        house.store.signals, name="w", waits=[], tally=tally, monotonic=lambda: 0.0
     )
     await worker.run_once()
     assert await house.rows("SELECT * FROM room_signals") == []

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from sunseo.room.pacing.controller import ROLE, Controller, RemainingStock
+from sunseo.room.pacing.controller import ROLE, Controller
+from sunseo.room.pacing.stock import RemainingStock
 from tests.store.room_house import ORGANISATION, House
 
 LONG_S = 3600.0
@@ -152,7 +153,7 @@ async def test_a_line_takes_no_fence_below_its_own(house: House) -> None:
 
 
 async def test_rooms_that_did_not_change_are_not_written(house: House) -> None:
-    """A quiet room costs reads only: no row version of line or memory is made."""
+    """A quiet room costs reads only, also when another leads: no row of line or memory is made."""
     room = await house.room()
     leader = controller(house)
     for _ in range(3):
@@ -161,6 +162,8 @@ async def test_rooms_that_did_not_change_are_not_written(house: House) -> None:
     before = await house.rows(query)
     for _ in range(3):
         await leader.run_once()
+    await leader.stop()
+    await controller(house).run_once()
 
     assert before
     assert await house.rows(query) == before

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sunseo.room.board.streams import Streams
-from sunseo.room.counts import CountingStore, RoomReporter
+from sunseo.room.counts import CountingLines, RoomReporter
 from sunseo.room.line.expirer import PassExpirer
 from sunseo.room.pacing.controller import StepReport
 from sunseo.room.pacing.health import SiteHealth
@@ -41,7 +41,7 @@ async def with_a_lapsed_pass(house: House) -> int:
 async def test_the_leader_gives_back_what_has_lapsed(house: House) -> None:
     """Nobody is at the door, and the slot of the lapsed pass is free all the same, once."""
     room = await with_a_lapsed_pass(house)
-    expirer = PassExpirer(house.engine, ORGANISATION, house, is_wanted=lambda: True)
+    expirer = PassExpirer(ORGANISATION, house.store.leader, house, is_wanted=lambda: True)
 
     again = [await expirer.run_once() for _ in range(2)]
 
@@ -54,7 +54,7 @@ async def test_the_leader_gives_back_what_has_lapsed(house: House) -> None:
 async def test_who_does_not_lead_leaves_them_alone(house: House) -> None:
     """A follower's expirer does nothing."""
     room = await with_a_lapsed_pass(house)
-    follower = PassExpirer(house.engine, ORGANISATION, house, is_wanted=lambda: False)
+    follower = PassExpirer(ORGANISATION, house.store.leader, house, is_wanted=lambda: False)
 
     assert await follower.run_once() is False
     assert (await house.line(room))["live"] == 2
@@ -65,17 +65,18 @@ async def test_rooms_are_counted_and_shown(house: House) -> None:
     room = await with_a_lapsed_pass(house)
     await house.room(opens_at=datetime.now(UTC) + timedelta(hours=1))
     await house.board.run_once()
-    metrics, store = Metrics(), CountingStore(house)
+    metrics, lines = Metrics(), CountingLines(house)
     reporter = RoomReporter(
         metrics,
         house.board,
-        store=store,
+        lines=lines,
+        ready=house.ready,
         streams=Streams({}, 10),
-        health=SiteHealth(house.engine, ORGANISATION),
+        health=SiteHealth(house.store.signals),
     )
     for _ in range(3):
         await ask(house.app(), "GET", f"/v1/rooms/{room}/state")
-    await PassExpirer(house.engine, ORGANISATION, store, is_wanted=lambda: True).run_once()
+    await PassExpirer(ORGANISATION, house.store.leader, lines, is_wanted=lambda: True).run_once()
     reporter.note_step(StepReport(leads=True, called=2, lag_s=1.0))
     await reporter.run_once()
     await reporter.run_once()

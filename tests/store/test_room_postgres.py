@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from sunseo.core.clock import from_millis
 from sunseo.core.later import Later, LaterOutcome
 from sunseo.engine.applying import LaneLimits
 from sunseo.engine.lane import Lane
@@ -23,10 +24,11 @@ from sunseo.room.line.commands import (
     RoomKey,
     pass_id_of,
 )
-from sunseo.room.line.lanes import RoomLanes, RoomStore
+from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.postgres.batch import RoomFlush
-from sunseo.room.postgres.load import QUERIES, instant_of
+from sunseo.room.postgres.load import QUERIES
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.store import LineStore
 from tests.paper_line import START_MS
 from tests.store.cutting_proxy import cutting_proxy
 from tests.store.lobby import Lobby, TimedConnection
@@ -51,7 +53,7 @@ class PostgresPremises:
         self.lobby = Lobby(dsn)
         self._connections = [TimedConnection(dsn) for _ in range(WORKERS)]
         self._lanes = [lanes_on(connection) for connection in self._connections]
-        self.workers: list[RoomStore] = [*self._lanes]
+        self.workers: list[LineStore] = [*self._lanes]
         self._now_ms = START_MS
         self.let_time_pass(0)
         for lanes in self._lanes:
@@ -63,7 +65,7 @@ class PostgresPremises:
     def let_time_pass(self, seconds: float) -> None:
         self._now_ms += round(seconds * 1000)
         for connection in self._connections:
-            connection.stands_at = instant_of(self._now_ms)
+            connection.stands_at = from_millis(self._now_ms)
 
     async def begin_epoch(self, room: RoomKey) -> None:
         await self.lobby.rows(
@@ -120,7 +122,7 @@ async def lanes(connection: LaneConnection) -> AsyncIterator[RoomLanes]:
         await connection.close()
 
 
-async def submit(store: RoomStore, *commands: RoomCommand) -> list[Any]:
+async def submit(store: LineStore, *commands: RoomCommand) -> list[Any]:
     return [answer.result for answer in await asyncio.gather(*map(store.submit, commands))]
 
 
@@ -270,7 +272,7 @@ async def test_batches_over_many_rooms_never_deadlock(premises: PostgresPremises
     """Two workers ask for the same rooms in opposite orders; lines are locked in one order."""
     rooms = [await premises.open_room(RoomSettings(capacity=400), serving=400) for _ in range(8)]
 
-    async def worker(store: RoomStore, some: list[RoomKey], first: int) -> Counter[str]:
+    async def worker(store: LineStore, some: list[RoomKey], first: int) -> Counter[str]:
         heard: Counter[str] = Counter()
         for turn in range(25):
             number = first + turn
@@ -305,4 +307,4 @@ async def test_a_clock_is_read_after_the_lock(premises: PostgresPremises) -> Non
             answer = (await second)[0]
 
     assert answer.place is not None
-    assert instant_of(answer.place.issued_at_ms) > released_at - timedelta(milliseconds=1)
+    assert from_millis(answer.place.issued_at_ms) > released_at - timedelta(milliseconds=1)

@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.operators.effects import EffectOutcome
+from sunseo.core.fields import FieldError
+from sunseo.operators.command import By, EffectOutcome
 from sunseo.room.line.commands import EndPassOutcome, pass_id_of
-from sunseo.room.pacing.signals import SOURCES_MAX, SignalOutcome, Signals
+from sunseo.room.pacing.signals import SOURCES_MAX, Signals
+from sunseo.room.setup.changes import RoomSetupOutcome
 from sunseo.room.setup.revoking import RevokePass, Revoking
-from sunseo.room.setup.setup import RoomSetupOutcome
 from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, Signal
-from sunseo.web.problems import INVALID_FIELD, ProblemError
+from sunseo.room.store import SignalOutcome
+from tests.effects import result_of
 from tests.store.room_house import ORGANISATION, House, done
 
 SETTINGS = "SELECT settings ->> $1 FROM rooms"
@@ -45,13 +47,13 @@ async def everything(house: House) -> list[Any]:
 
 async def test_a_room_is_created_once_a_key(house: House) -> None:
     """A retry gets the first result; another body under the key is refused and changes nothing."""
-    first = await house.setup.create("op", "key", new(capacity=5))
+    first = await house.setup.create(By("op", "key"), new(capacity=5))
     before = await everything(house)
-    again = await house.setup.create("op", "key", new(capacity=5))
-    other = await house.setup.create("op", "key", new(capacity=6))
+    again = await house.setup.create(By("op", "key"), new(capacity=5))
+    other = await house.setup.create(By("op", "key"), new(capacity=6))
 
-    assert (first.outcome, first.result) == (EffectOutcome.DONE, {"room": 1, "version": 1})
-    assert (again.outcome, again.result) == (EffectOutcome.REPLAYED, first.result)
+    assert (first.outcome, result_of(first)) == (EffectOutcome.DONE, {"room": 1, "version": 1})
+    assert (again.outcome, result_of(again)) == (EffectOutcome.REPLAYED, result_of(first))
     assert other.outcome is EffectOutcome.KEY_REUSED
     assert await everything(house) == before
     assert (await house.line(1))["capacity"] == 5
@@ -61,8 +63,8 @@ async def test_a_sale_has_one_room_and_its_holders_are_persons(house: House) -> 
     """A second room for the sale is refused, as is one for a sale that does not exist."""
     room = await house.room(sale=7)
     before = await everything(house)
-    second = await house.setup.create("op", "second", new(sale=7))
-    unknown = await house.setup.create("op", "unknown", new(sale=8))
+    second = await house.setup.create(By("op", "second"), new(sale=7))
+    unknown = await house.setup.create(By("op", "unknown"), new(sale=8))
 
     assert second.outcome is RoomSetupOutcome.SALE_HAS_ROOM
     assert unknown.outcome is RoomSetupOutcome.UNKNOWN_ROOM_SALE
@@ -91,11 +93,11 @@ async def test_a_contradiction_is_refused_and_nothing_moves(house: House) -> Non
     room = await house.room(capacity=5)
     before = await everything(house)
 
-    with pytest.raises(ProblemError) as refused:
-        await house.setup.change("op", "key", room, change(capacity_min=6))
+    with pytest.raises(FieldError) as refused:
+        await house.setup.change(By("op", "key"), room, change(capacity_min=6))
 
-    assert refused.value.problem is INVALID_FIELD
-    assert refused.value.detail == "Of the settings, capacity_min must not be above capacity."
+    assert refused.value.field == "settings.capacity_min"
+    assert str(refused.value) == "Of the settings, capacity_min must not be above capacity."
     assert await everything(house) == before
 
 
@@ -128,11 +130,11 @@ async def test_pause_resume_and_close_are_settings(house: House) -> None:
     opens = datetime.now(UTC) + timedelta(hours=1)
     room = await house.room(opens_at=opens.isoformat())
 
-    done(await house.setup.pause("op", "1", room))
+    done(await house.setup.pause(By("op", "1"), room))
     paused = await house.value(SETTINGS, "paused")
-    done(await house.setup.resume("op", "2", room))
+    done(await house.setup.resume(By("op", "2"), room))
     resumed = await house.value(SETTINGS, "paused")
-    done(await house.setup.close("op", "3", room))
+    done(await house.setup.close(By("op", "3"), room))
 
     assert (paused, resumed) == ("true", "false")
     assert (await house.looked(room)).situation.phase == "closed"
@@ -145,17 +147,17 @@ async def test_a_reset_needs_the_epoch_it_ends(house: House) -> None:
     await house.rows("UPDATE room_lines SET serving = 2, live = 1, capacity = 4")
     before = await everything(house)
 
-    dry = await house.setup.reset("op", "1", room, ResetRoom(epoch=1, dry_run=True))
-    late = await house.setup.reset("op", "2", room, ResetRoom(epoch=2))
+    dry = await house.setup.reset(By("op", "1"), room, ResetRoom(epoch=1, dry_run=True))
+    late = await house.setup.reset(By("op", "2"), room, ResetRoom(epoch=2))
     assert await everything(house) == before
-    reset = await house.setup.reset("op", "3", room, ResetRoom(epoch=1))
-    again = await house.setup.reset("op", "3", room, ResetRoom(epoch=1))
+    reset = await house.setup.reset(By("op", "3"), room, ResetRoom(epoch=1))
+    again = await house.setup.reset(By("op", "3"), room, ResetRoom(epoch=1))
 
     void = {"room": room, "places": 3, "passes": 1}
-    assert dry.result == void | {"epoch": 1, "done": False}
+    assert result_of(dry) == void | {"epoch": 1, "done": False}
     assert late.outcome is RoomSetupOutcome.EPOCH_OVER
-    assert reset.result == void | {"epoch": 2, "done": True}
-    assert (again.outcome, again.result) == (EffectOutcome.REPLAYED, reset.result)
+    assert result_of(reset) == void | {"epoch": 2, "done": True}
+    assert (again.outcome, result_of(again)) == (EffectOutcome.REPLAYED, result_of(reset))
     line = await house.line(room)
     assert [line[name] for name in ("epoch", "issued", "serving", "live", "capacity")] == [
         2,
@@ -169,7 +171,7 @@ async def test_a_reset_needs_the_epoch_it_ends(house: House) -> None:
 @pytest.mark.parametrize("action", ["pause", "resume", "close"])
 async def test_a_room_that_is_not_there_is_refused(house: House, action: str) -> None:
     """Nothing is written about a room that does not exist, not even who asked."""
-    answer = await getattr(house.setup, action)("op", "key", 9)
+    answer = await getattr(house.setup, action)(By("op", "key"), 9)
 
     assert answer.outcome is RoomSetupOutcome.UNKNOWN_ROOM
     assert await house.value("SELECT count(*) FROM audit_log") == 0
@@ -180,7 +182,7 @@ async def test_every_change_is_audited(house: House) -> None:
     """Who changed what of which room stands in the audit log, in order."""
     room = await house.room(capacity=5)
     await house.change(room, capacity=6)
-    done(await house.setup.pause("op", "pause", room))
+    done(await house.setup.pause(By("op", "pause"), room))
 
     assert await house.rows(
         "SELECT actor, action, details ->> 'room', details #>> '{settings,capacity}'"
@@ -195,7 +197,7 @@ async def test_every_change_is_audited(house: House) -> None:
 async def test_sources_of_signals_are_bounded(house: House) -> None:
     """A source's newest word replaces its last; one source too many is refused."""
     room = await house.room()
-    signals = Signals(house.engine, ORGANISATION)
+    signals = Signals(house.store.signals)
     for number in range(SOURCES_MAX):
         await signals.take(room, Signal(source=f"gate-{number}", measured=1.0, target=1.0))
 
@@ -223,11 +225,11 @@ async def test_a_revoked_pass_is_listed_and_audited_once(house: House) -> None:
     await house.rows("UPDATE room_lines SET serving = 1")
     assert await house.enter(room, 1, holder) == "ENTERED"
     await house.board.run_once()
-    revoking = Revoking(house, house.board, house.engine, ORGANISATION)
+    revoking = Revoking(house, house.board, house.store.setup, ORGANISATION)
     body = RevokePass(pass_id=pass_id_of(1, 1))
 
-    outcomes = [await revoking.revoke("op", "key", room, body) for _ in range(2)]
-    unknown = await revoking.revoke("op", "other", room, RevokePass(pass_id=pass_id_of(1, 2)))
+    outcomes = [await revoking.revoke(By("op", "key"), room, body) for _ in range(2)]
+    unknown = await revoking.revoke(By("op", "other"), room, RevokePass(pass_id=pass_id_of(1, 2)))
 
     assert outcomes == [EndPassOutcome.REVOKED, EndPassOutcome.PASS_REVOKED]
     assert unknown is EndPassOutcome.UNKNOWN_PASS

@@ -10,15 +10,15 @@ import msgspec
 import pytest
 
 from sunseo.invariants.verify import verify
-from sunseo.operators.effects import EffectAnswer
+from sunseo.operators.command import By, EffectAnswer
 from sunseo.room.draw.bodies import NewCommitment, Reveal
 from sunseo.room.draw.rules import commitment_of
-from sunseo.room.draw.store import DrawStore
 from sunseo.room.line.commands import Join
+from sunseo.room.setup.changes import RoomSetupOutcome
 from sunseo.room.setup.fixed import MODES, Stage
 from sunseo.room.setup.settings import Mode
-from sunseo.room.setup.setup import RoomSetupOutcome
 from sunseo.room.setup.setup_bodies import ResetRoom, RoomChange
+from tests.effects import refusal_of
 from tests.store.room_house import ORGANISATION, House, done
 
 SECRET = bytes(range(32))
@@ -39,19 +39,19 @@ class Draws:
     """The steps of draws, each under a key of its own."""
 
     def __init__(self, house: House) -> None:
-        self._store = DrawStore(house.engine, ORGANISATION)
+        self._store = house.store.draws
 
     async def take(self, step: str, room: int) -> EffectAnswer:
         key = uuid4().hex
         match step:
             case "commit":
                 body = NewCommitment(commitment_of(SECRET).hex(), "A notary", True)
-                return await self._store.commit("op", key, room, body)
+                return await self._store.commit(By("op", key), room, body)
             case "seal":
-                return await self._store.seal("op", key, room)
+                return await self._store.seal(By("op", key), room)
             case "reveal own":
-                return await self._store.reveal("op", key, room, Reveal())
-        return await self._store.reveal("op", key, room, Reveal(SECRET.hex()))
+                return await self._store.reveal(By("op", key), room, Reveal())
+        return await self._store.reveal(By("op", key), room, Reveal(SECRET.hex()))
 
 
 async def come(house: House, room: int, people: int = 2) -> list[Join]:
@@ -75,7 +75,7 @@ async def brought_to(house: House, draws: Draws, stage: Stage) -> tuple[int, lis
 
 async def change_mode(house: House, room: int, mode: str) -> EffectAnswer:
     body = msgspec.convert({"settings": {"mode": mode}}, RoomChange)
-    return await house.setup.change("op", uuid4().hex, room, body)
+    return await house.setup.change(By("op", uuid4().hex), room, body)
 
 
 async def stored(house: House, room: int) -> list[Any]:
@@ -132,9 +132,9 @@ async def test_a_reset_is_the_way_it_says(house: House, stage: Stage, mode: str)
     """Whatever is refused of a line is taken of the next epoch, in which nobody has joined yet."""
     room, _ = await brought_to(house, Draws(house), stage)
     refused = await change_mode(house, room, mode)
-    assert "eset the line" in (refused.detail or "")
+    assert "eset the line" in (refusal_of(refused).detail or "")
 
-    done(await house.setup.reset("op", "reset", room, ResetRoom(epoch=1)))
+    done(await house.setup.reset(By("op", "reset"), room, ResetRoom(epoch=1)))
     done(await change_mode(house, room, mode))
     assert (await house.looked(room)).settings.mode == mode
 

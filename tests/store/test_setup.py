@@ -10,7 +10,8 @@ from sunseo.booking.setup.imports import ImportOutcome
 from sunseo.booking.setup.setup import SetupOutcome
 from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.operators.audit import FIRST_PREVIOUS_HASH, AuditEntry, hash_entry
-from sunseo.operators.effects import EffectOutcome
+from sunseo.operators.command import By, EffectOutcome
+from tests.effects import refusal_of, result_of
 from tests.store.market import KIM, OPENING, SHOW, Market, place
 
 SALE = msgspec.convert(
@@ -46,16 +47,16 @@ def stocks(
 
 async def test_a_sale_is_created_once_a_key(market: Market) -> None:
     """A retry gets the first result; another body under the key is refused and changes nothing."""
-    first = await market.setup.create_sale("op", "key", SALE)
+    first = await market.setup.create_sale(By("op", "key"), SALE)
     before = await market.tables()
-    again = await market.setup.create_sale("op", "key", SALE)
+    again = await market.setup.create_sale(By("op", "key"), SALE)
     other = await market.setup.create_sale(
-        "op", "key", msgspec.structs.replace(SALE, name="Another")
+        By("op", "key"), msgspec.structs.replace(SALE, name="Another")
     )
 
-    assert (first.outcome, first.result) == (EffectOutcome.DONE, {"sale": 1, "version": 1})
-    assert (again.outcome, again.result) == (EffectOutcome.REPLAYED, first.result)
-    assert (other.outcome, other.result) == (EffectOutcome.KEY_REUSED, None)
+    assert (first.outcome, result_of(first)) == (EffectOutcome.DONE, {"sale": 1, "version": 1})
+    assert (again.outcome, result_of(again)) == (EffectOutcome.REPLAYED, result_of(first))
+    assert refusal_of(other).outcome is EffectOutcome.KEY_REUSED
     assert await market.tables() == before
     assert await market.rows("SELECT price_class, name, price FROM price_classes") == [
         (1, "R", 900),
@@ -66,19 +67,21 @@ async def test_a_sale_is_created_once_a_key(market: Market) -> None:
 
 async def test_two_tries_at_once_create_one_sale(market: Market) -> None:
     """The second transaction with the effect waits for the first and finds its result."""
-    answers = await asyncio.gather(*(market.setup.create_sale("op", "key", SALE) for _ in range(2)))
+    answers = await asyncio.gather(
+        *(market.setup.create_sale(By("op", "key"), SALE) for _ in range(2))
+    )
 
     assert sorted(a.outcome.name for a in answers) == ["DONE", "REPLAYED"]
-    assert answers[0].result == answers[1].result
+    assert result_of(answers[0]) == result_of(answers[1])
     assert await market.value("SELECT count(*) FROM sales") == 1
 
 
 async def test_keys_of_two_operators_are_their_own(market: Market) -> None:
     """One operator's key never finds what another one did."""
-    await market.setup.create_sale("op", "key", SALE)
-    other = await market.setup.create_sale("other", "key", SALE)
+    await market.setup.create_sale(By("op", "key"), SALE)
+    other = await market.setup.create_sale(By("other", "key"), SALE)
 
-    assert (other.outcome, other.result) == (EffectOutcome.DONE, {"sale": 2, "version": 1})
+    assert (other.outcome, result_of(other)) == (EffectOutcome.DONE, {"sale": 2, "version": 1})
 
 
 async def test_seats_are_numbered_on_in_the_order_given(market: Market) -> None:
@@ -86,12 +89,12 @@ async def test_seats_are_numbered_on_in_the_order_given(market: Market) -> None:
 
     What the second one has in common with the first is left as it is.
     """
-    await market.setup.create_sale("op", "a", SALE)
-    first = await market.setup.add_seats("op", "b", 1, seats())
-    second = await market.setup.add_seats("op", "c", 1, seats(label="99"))
-    replayed = await market.setup.add_seats("op", "b", 1, seats())
+    await market.setup.create_sale(By("op", "a"), SALE)
+    first = await market.setup.add_seats(By("op", "b"), 1, seats())
+    second = await market.setup.add_seats(By("op", "c"), 1, seats(label="99"))
+    replayed = await market.setup.add_seats(By("op", "b"), 1, seats())
 
-    assert first.result == {
+    assert result_of(first) == {
         "sale": 1,
         "version": 2,
         "seats_added": 7,
@@ -99,7 +102,7 @@ async def test_seats_are_numbered_on_in_the_order_given(market: Market) -> None:
         "first_seat": 1,
         "last_seat": 7,
     }
-    assert second.result == {
+    assert result_of(second) == {
         "sale": 1,
         "version": 3,
         "seats_added": 1,
@@ -107,7 +110,7 @@ async def test_seats_are_numbered_on_in_the_order_given(market: Market) -> None:
         "first_seat": 8,
         "last_seat": 8,
     }
-    assert (replayed.outcome, replayed.result) == (EffectOutcome.REPLAYED, first.result)
+    assert (replayed.outcome, result_of(replayed)) == (EffectOutcome.REPLAYED, result_of(first))
     assert await market.rows(
         "SELECT seat, price_class, section, row_name, label FROM seats ORDER BY seat"
     ) == [
@@ -119,9 +122,9 @@ async def test_seats_are_numbered_on_in_the_order_given(market: Market) -> None:
 
 async def test_two_imports_at_once_share_no_number(market: Market) -> None:
     """The sale's row is locked first, so the second import numbers on behind the first."""
-    await market.setup.create_sale("op", "a", SALE)
+    await market.setup.create_sale(By("op", "a"), SALE)
     answers = await asyncio.gather(
-        *(market.setup.add_seats("op", key, 1, seats(label=key)) for key in ("b", "c"))
+        *(market.setup.add_seats(By("op", key), 1, seats(label=key)) for key in ("b", "c"))
     )
 
     assert [a.outcome for a in answers] == [EffectOutcome.DONE] * 2
@@ -131,15 +134,15 @@ async def test_two_imports_at_once_share_no_number(market: Market) -> None:
 
 async def test_an_import_that_repeats_adds_nothing(market: Market) -> None:
     """The same seats and stocks under new keys are told as existing, and nothing moves."""
-    await market.setup.create_sale("op", "a", SALE)
-    await market.setup.add_seats("op", "b", 1, seats())
-    await market.setup.add_stocks("op", "c", 1, stocks())
+    await market.setup.create_sale(By("op", "a"), SALE)
+    await market.setup.add_seats(By("op", "b"), 1, seats())
+    await market.setup.add_stocks(By("op", "c"), 1, stocks())
     before = await market.tables()
-    again = await market.setup.add_seats("other", "b", 1, seats())
-    stocks_again = await market.setup.add_stocks("other", "c", 1, stocks())
+    again = await market.setup.add_seats(By("other", "b"), 1, seats())
+    stocks_again = await market.setup.add_stocks(By("other", "c"), 1, stocks())
 
     assert (again.outcome, stocks_again.outcome) == (EffectOutcome.DONE, EffectOutcome.DONE)
-    assert again.result == {
+    assert result_of(again) == {
         "sale": 1,
         "version": 3,
         "seats_added": 0,
@@ -147,7 +150,7 @@ async def test_an_import_that_repeats_adds_nothing(market: Market) -> None:
         "first_seat": None,
         "last_seat": None,
     }
-    assert stocks_again.result == {
+    assert result_of(stocks_again) == {
         "sale": 1,
         "version": 3,
         "stocks": [1],
@@ -162,12 +165,12 @@ async def test_an_import_that_repeats_adds_nothing(market: Market) -> None:
 
 async def test_the_same_import_twice_at_once_adds_its_seats_once(market: Market) -> None:
     """The sale's row is locked first, so the second import finds what the first has added."""
-    await market.setup.create_sale("op", "a", SALE)
+    await market.setup.create_sale(By("op", "a"), SALE)
     answers = await asyncio.gather(
-        *(market.setup.add_seats("op", key, 1, seats()) for key in ("b", "c"))
+        *(market.setup.add_seats(By("op", key), 1, seats()) for key in ("b", "c"))
     )
 
-    added = sorted((a.result or {}).get("seats_added", -1) for a in answers)
+    added = sorted(result_of(a).get("seats_added", -1) for a in answers)
     assert added == [0, 7]
     assert await market.rows("SELECT count(*), max(seat) FROM seats") == [(7, 7)]
     assert await market.rows("SELECT version, catalogue_version FROM sales") == [(2, 2)]
@@ -217,17 +220,17 @@ async def test_an_import_that_contradicts_is_refused_whole(
     market: Market, body: NewSeats | NewStocks, detail: str, extra: dict[str, Any]
 ) -> None:
     """What exists otherwise than the import says is named, and nothing of the import is kept."""
-    await market.setup.create_sale("op", "a", SALE)
-    await market.setup.add_seats("op", "b", 1, seats())
-    await market.setup.add_stocks("op", "c", 1, stocks())
+    await market.setup.create_sale(By("op", "a"), SALE)
+    await market.setup.add_seats(By("op", "b"), 1, seats())
+    await market.setup.add_stocks(By("op", "c"), 1, stocks())
     before = await market.tables()
     if isinstance(body, NewSeats):
-        answer = await market.setup.add_seats("op", "d", 1, body)
+        answer = await market.setup.add_seats(By("op", "d"), 1, body)
     else:
-        answer = await market.setup.add_stocks("op", "d", 1, body)
+        answer = await market.setup.add_stocks(By("op", "d"), 1, body)
 
-    assert (answer.outcome, answer.result) == (ImportOutcome.PART_DIFFERS, None)
-    assert (answer.detail, answer.extra) == (detail, extra)
+    assert refusal_of(answer).outcome is ImportOutcome.PART_DIFFERS
+    assert (refusal_of(answer).detail, refusal_of(answer).extra) == (detail, extra)
     assert await market.tables() == before
 
 
@@ -299,33 +302,37 @@ async def test_what_refers_to_nothing_is_refused_whole(
     market: Market, outcome: SetupOutcome, detail: str | None
 ) -> None:
     """Nothing of the import is kept, and the key may be used again for a better one."""
-    await market.setup.create_sale("op", "a", SALE)
+    await market.setup.create_sale(By("op", "a"), SALE)
     before = await market.tables()
     if outcome is SetupOutcome.UNKNOWN_SALE:
-        answer = await market.setup.add_seats("op", "b", 9, seats())
+        answer = await market.setup.add_seats(By("op", "b"), 9, seats())
     elif outcome is SetupOutcome.UNKNOWN_OCCASION:
-        answer = await market.setup.add_stocks("op", "b", 1, stocks(occasion=2))
+        answer = await market.setup.add_stocks(By("op", "b"), 1, stocks(occasion=2))
     elif outcome is SetupOutcome.UNKNOWN_PRICE_CLASS:
-        answer = await market.setup.add_seats("op", "b", 1, seats(price_class=3))
+        answer = await market.setup.add_seats(By("op", "b"), 1, seats(price_class=3))
     else:
-        answer = await market.setup.add_stocks("op", "b", 1, stocks(draws=2))
+        answer = await market.setup.add_stocks(By("op", "b"), 1, stocks(draws=2))
 
-    assert (answer.outcome, answer.result) == (outcome, None)
-    assert answer.detail == detail
+    assert refusal_of(answer).outcome is outcome
+    assert refusal_of(answer).detail == detail
     assert await market.tables() == before
-    better = await market.setup.add_seats("op", "b", 1, seats())
+    better = await market.setup.add_seats(By("op", "b"), 1, seats())
     assert better.outcome is EffectOutcome.DONE
 
 
 async def test_a_product_may_draw_on_stock_of_its_own_import(market: Market) -> None:
     """Draws name final numbers: those numbered on from the last, in the order given."""
-    await market.setup.create_sale("op", "a", SALE)
-    first = await market.setup.add_stocks("op", "b", 1, stocks())
-    second = await market.setup.add_stocks("op", "c", 1, stocks(name="Balcony", draws=2))
+    await market.setup.create_sale(By("op", "a"), SALE)
+    first = await market.setup.add_stocks(By("op", "b"), 1, stocks())
+    second = await market.setup.add_stocks(By("op", "c"), 1, stocks(name="Balcony", draws=2))
 
     none_before: dict[str, Any] = {"stocks_existing": [], "products_existing": []}
-    assert first.result == {"sale": 1, "version": 2, "stocks": [1], "products": [1]} | none_before
-    assert second.result == {"sale": 1, "version": 3, "stocks": [2], "products": [2]} | none_before
+    assert (
+        result_of(first) == {"sale": 1, "version": 2, "stocks": [1], "products": [1]} | none_before
+    )
+    assert (
+        result_of(second) == {"sale": 1, "version": 3, "stocks": [2], "products": [2]} | none_before
+    )
     assert await market.rows("SELECT product, stock, units FROM product_draws") == [
         (1, 1, 1),
         (2, 2, 1),
@@ -337,8 +344,8 @@ async def test_a_paused_sale_takes_no_holds_until_it_is_resumed(market: Market) 
     sale = await market.sale(seats=2)
     heard = []
     for turn, paused in enumerate([True, False]):
-        answer = await market.setup.set_paused("op", f"pause {turn}", sale[1], paused=paused)
-        assert answer.result == {"sale": sale[1], "version": 3 + turn, "paused": paused}
+        answer = await market.setup.set_paused(By("op", f"pause {turn}"), sale[1], paused=paused)
+        assert result_of(answer) == {"sale": sale[1], "version": 3 + turn, "paused": paused}
         heard += await market.outcomes(place(sale, KIM, "a", 1))
 
     assert [outcome.name for outcome in heard] == ["SALE_PAUSED", "HELD"]
@@ -349,12 +356,12 @@ async def test_a_paused_sale_takes_no_holds_until_it_is_resumed(market: Market) 
 
 async def test_an_audited_chain_tells_who_did_what(market: Market) -> None:
     """Each change has one entry, chained by hash to the one before; refusals and replays none."""
-    await market.setup.create_sale("ann", "a", SALE)
-    await market.setup.create_sale("ann", "a", SALE)
-    await market.setup.add_seats("bob", "b", 1, seats(price_class=9))
-    await market.setup.add_seats("bob", "b", 1, seats())
+    await market.setup.create_sale(By("ann", "a"), SALE)
+    await market.setup.create_sale(By("ann", "a"), SALE)
+    await market.setup.add_seats(By("bob", "b"), 1, seats(price_class=9))
+    await market.setup.add_seats(By("bob", "b"), 1, seats())
     await asyncio.gather(
-        *(market.setup.set_paused("ann", f"{n}", 1, paused=n % 2 == 0) for n in range(4))
+        *(market.setup.set_paused(By("ann", f"{n}"), 1, paused=n % 2 == 0) for n in range(4))
     )
 
     entries = await market.rows(
@@ -380,14 +387,14 @@ async def test_an_operators_change_and_a_batch_take_turns(market: Market) -> Non
     """An import waits for the batch at work on the sale, and numbers its version after it."""
     sale = await market.sale(seats=1)
     async with market.paused_batch(place(sale, KIM, "a", 1)) as (pause, batch):
-        adding = asyncio.ensure_future(market.setup.add_seats("op", "later", sale[1], _block()))
+        adding = asyncio.ensure_future(market.setup.add_seats(By("op", "later"), sale[1], _block()))
         await market.until_somebody_waits_for_a_lock()
         pause.go_on.set()
         await batch
         answer = await adding
 
-    assert answer.result is not None
-    assert answer.result["version"] == 4
+    assert result_of(answer) is not None
+    assert result_of(answer)["version"] == 4
     assert await market.rows("SELECT events->0->>'type' FROM journal ORDER BY version") == [
         ("SaleCreated",),
         ("SeatsAdded",),

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from sunseo.core.clock import Instant
+from sunseo.core.clock import Instant, from_millis
 from sunseo.core.later import Later
 from sunseo.core.networks import TrustedProxies
 from sunseo.engine.lane import Lane
@@ -26,12 +26,12 @@ from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
 from sunseo.room.postgres.batch import RoomFlush
-from sunseo.room.postgres.load import instant_of
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import build_app
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.limits import Limits
 from tests.asgi import Response, ask
 from tests.store.lobby import ORGANISATION, Lobby, TimedConnection
@@ -65,17 +65,18 @@ class Entrance:
         self.now_ms = START_MS
         self._connection = TimedConnection(dsn)
         self.lanes = RoomLanes([Lane(RoomFlush(self._connection), later=Later, fault_of=fault_of)])
+        self.addresses = ClientAddresses(TrustedProxies())
         self.service = RoomService(
             self.lanes,
             self,
             KEYS,
-            Admission({}, TrustedProxies()),
+            Admission({}),
             ORGANISATION,
             wall=lambda: self.now_ms / 1000,
         )
         persons = Persons(ORGANISATION, [SharedSecretVerifier(ISSUER, SECRET), self.guests])
         self.app = build_app(
-            room_endpoints(self.service),
+            room_endpoints(self.service, self.addresses),
             Authenticator(persons, OperatorKeys(_digest_of)),
             limits=Limits(),
             metrics=Metrics(),
@@ -90,7 +91,7 @@ class Entrance:
     async def open_room(self, settings: RoomSettings | None = None, *, serving: int = 0) -> int:
         settings = settings or RoomSettings()
         _, room = await self.lobby.open_room(settings, serving=serving)
-        self.views[room] = View(settings, instant_of(self.now_ms))
+        self.views[room] = View(settings, from_millis(self.now_ms))
         return room
 
     async def call_up_to(self, room: int, number: int) -> None:
@@ -98,9 +99,9 @@ class Entrance:
 
     def let_time_pass(self, seconds: float) -> None:
         self.now_ms += round(seconds * 1000)
-        self._connection.stands_at = instant_of(self.now_ms)
+        self._connection.stands_at = from_millis(self.now_ms)
         for view in self.views.values():
-            view.now = instant_of(self.now_ms)
+            view.now = from_millis(self.now_ms)
 
     async def ask(
         self, method: str, path: str, body: Any = None, bearer: str | None = None

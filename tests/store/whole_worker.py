@@ -17,7 +17,6 @@ import pytest
 
 from sunseo.core.signing import encode_base64url
 from sunseo.identity.operator_keys import new_operator_key
-from sunseo.identity.persons import GuestIssuer, Persons
 from sunseo.operators.keys import KeyFinder
 from sunseo.postgres.migrate import head_revision
 from sunseo.room.pages.cookies import BrowserVisit, cookie_of
@@ -75,8 +74,7 @@ class WholeWorker:
         plan = WorkerPlan(settings, dsn, SECRET, folder, disk=None, revision=head_revision())
         self.worker = Worker(plan, Metrics(), Logs("error", LineWriter(-1)))
         self.app = self.worker.app()
-        guests = GuestIssuer(SECRET.encode())
-        table = self.worker._endpoints(guests, Persons(1, [guests]))
+        table = self.worker.endpoints()
         self.endpoints: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in table}
         visit = BrowserVisit.fresh("")
         self.known: dict[str, Any] = {

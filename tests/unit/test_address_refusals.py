@@ -136,7 +136,7 @@ def test_what_the_environment_asks_for_is_told_as_such(monkeypatch: pytest.Monke
 def test_the_systems_libpq_reads_it_as_well() -> None:
     """One that is older than the one psycopg brings: what it knows means the same."""
     if ctypes.util.find_library("pq") is None:
-        pytest.skip("needs the system's libpq")
+        pytest.skip("there is no libpq of the system's: make tools")
     own = "postgresql://sunseo@/sunseo?host=/tmp/sunseo-0123456789ab-0&port=5432"
     asked = (f"{AWAY} target_session_attrs=standby options=-cjit=off", own)
     told = [

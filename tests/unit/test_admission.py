@@ -17,9 +17,12 @@ from sunseo.room.admission.admission import (
 from sunseo.room.admission.altcha import Altcha, solve
 from sunseo.room.admission.challenge import ChallengeBody, Verdict
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.endpoint import Call, Record
 
 HER = UUID(int=7)
+
+OURS = ClientAddresses(TrustedProxies.named("10.0.0.0/8"))
 
 
 class Silent:
@@ -40,7 +43,6 @@ class Door:
         self.unverified: list[str] = []
         self.admission = Admission(
             {"altcha": Altcha(lambda _: (b"k" * 32,)), "turnstile": Silent()},
-            TrustedProxies.named("10.0.0.0/8"),
             on_unverified=self.unverified.append,
             monotonic=lambda: self.now,
             wall=lambda: self.now,
@@ -171,7 +173,7 @@ async def test_service_that_is_away_fails_as_set_and_is_counted(
 
 async def test_challenge_that_is_not_set_up_fails_as_set() -> None:
     """A room that asks for Turnstile on a server without its keys does not just let in."""
-    admission = Admission({}, TrustedProxies())
+    admission = Admission({})
     request = JoinRequest(1, HER, uuid4(), RoomSettings(challenge="turnstile"), challenge="t")
     refusal = await admission.admit(request)
 
@@ -187,13 +189,12 @@ def call(peer: str | None, **headers: str) -> Call:
 
 def test_client_and_scheme_of_a_call() -> None:
     """Both headers count from our proxy only."""
-    admission = Door().admission
     through = call("10.0.0.1", x_forwarded_for="1.1.1.1, 203.0.113.9", x_forwarded_proto="https")
     direct = call("198.51.100.1", x_forwarded_for="203.0.113.9", x_forwarded_proto="https")
 
-    assert (admission.client_of(through), admission.is_https(through)) == ("203.0.113.9", True)
-    assert (admission.client_of(direct), admission.is_https(direct)) == ("198.51.100.1", False)
-    assert admission.client_of(call(None)) is None
+    assert (OURS.client_of(through), OURS.is_https(through)) == ("203.0.113.9", True)
+    assert (OURS.client_of(direct), OURS.is_https(direct)) == ("198.51.100.1", False)
+    assert OURS.client_of(call(None)) is None
 
 
 @pytest.mark.parametrize(
@@ -226,4 +227,4 @@ def test_a_proxys_word_counts_for_the_visitors_own_connection(
 
     call = Call(Record("request", "GET", 0.0), {}, {}, scope)
 
-    assert Door().admission.is_https(call) is is_https
+    assert OURS.is_https(call) is is_https

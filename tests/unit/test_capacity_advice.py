@@ -13,15 +13,15 @@ from sunseo.rehearsal.capacity.bounds import (
     broken_unsaid,
     steady_slos,
 )
+from sunseo.rehearsal.capacity.measured import LittlesLaw, Probe
 from sunseo.rehearsal.capacity.probe import laws_of, steady
-from sunseo.rehearsal.capacity.seen import Law, Probe
-from sunseo.rehearsal.histogram import Counts, note
-from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Record
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.readings import Reading
-from sunseo.rehearsal.scenario import read_scenario, shipped
-from sunseo.rehearsal.slowest import Machinery
-from sunseo.rehearsal.stored import StoredPass
+from sunseo.rehearsal.observe.histogram import Counts, note
+from sunseo.rehearsal.observe.ledger import Fault, Figures, Ledger, Record
+from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.observe.readings import Reading
+from sunseo.rehearsal.observe.stored import StoredPass
+from sunseo.rehearsal.report.slowest import Machinery
+from sunseo.rehearsal.scenes.scenario import read_scenario, shipped
 from tests.probes import a_probe
 
 FOUR_CORES = Machinery(cores=4, workers=1, drivers=1)
@@ -53,7 +53,7 @@ def test_what_binds_follows_from_what_was_seen(failed: Probe | None, binding: Bi
 
 def test_capacity_is_what_enters_times_how_long_it_stays() -> None:
     """L = λ W, a tenth off; and what a stay of a minute would make, for who knows her own."""
-    best = a_probe(held=True, laws=[Law("inside", 40.0, 5.0, 201.0)])
+    best = a_probe(held=True, laws=[LittlesLaw("inside", 40.0, 5.0, 201.0)])
     setting = advise(best, "cpu", FOUR_CORES, sales=1)[0]
 
     assert (setting.name, setting.value) == ("capacity", 180)
@@ -150,11 +150,11 @@ def test_laws_have_the_measured_numbers_put_in() -> None:
     ]
 
     assert laws_of(samples, passes, (10.0, 20.0), zero_at=1000.0) == [
-        Law("inside", 0.2, 4.0, 5.0),
-        Law("server", 100.0, 0.005, 1.5),
-        Law("lanes", 20.0, 0.01),
+        LittlesLaw("inside", 0.2, 4.0, 5.0),
+        LittlesLaw("server", 100.0, 0.005, 1.5),
+        LittlesLaw("lanes", 20.0, 0.01),
     ]
-    assert Law("server", 100.0, 0.005).product == 0.5
+    assert LittlesLaw("server", 100.0, 0.005).product == 0.5
 
 
 @pytest.mark.parametrize("name", [name for name in shipped() if read_scenario(name).sale])

@@ -15,7 +15,7 @@ from tests.unit.test_drawcheck import SPOILED_BYTES, TAMPERINGS
 VERIFIER = ROOT / "docs" / "protocol" / "verify-draw.mjs"
 NODE = shutil.which("node")
 
-pytestmark = pytest.mark.skipif(NODE is None, reason="needs Node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node: make tools")
 
 # All files are checked in one process: starting Node fifty times would take longer than the tests.
 ALL = """

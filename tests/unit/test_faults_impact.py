@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 from sunseo.rehearsal.faults.detection import Span, noticed_by_metrics, ready_again
-from sunseo.rehearsal.faults.impact import Seen, tell_incidents
-from sunseo.rehearsal.faults.incident import Incident, Said
+from sunseo.rehearsal.faults.impact import Observations, tell_incidents
+from sunseo.rehearsal.faults.incident import Incident, LogEvent
 from sunseo.rehearsal.faults.injector import Injected
 from sunseo.rehearsal.faults.spec import parse_faults, plan_faults
 from sunseo.rehearsal.faults.watch import Look, Scrape
-from sunseo.rehearsal.histogram import bucket_of
-from sunseo.rehearsal.ledger import Figures, Known, Ledger, Ordered, Placed, Troubled
-from sunseo.rehearsal.stored import Stored, StoredOrder
+from sunseo.rehearsal.observe.histogram import bucket_of
+from sunseo.rehearsal.observe.ledger import Figures, Known, Ledger, Ordered, Placed, Troubled
+from sunseo.rehearsal.observe.stored import Stored, StoredOrder
 
 CALM_MS, GOOD = 10, 20  # a tenth of a second
 ENDS_S = 40
@@ -38,7 +38,7 @@ def injected(
 
 def tell(one: Injected, **seen: object) -> Incident:
     given: dict[str, object] = {"ledger": Ledger(), "figures": figures()} | seen
-    (incident,) = tell_incidents([one], Seen(**given))  # type: ignore[arg-type]  # as named
+    (incident,) = tell_incidents([one], Observations(**given))  # type: ignore[arg-type]  # as named
     return incident
 
 
@@ -71,7 +71,7 @@ def test_killed_server_is_missed_until_it_answers() -> None:
         injected("kill-server@10s:2s", 10.0, 12.0),
         ledger=ledger,
         figures=away(10.0, 13.0, "no_connection"),
-        said=[Said(12.5, "worker_died", "-9", 1), Said(12.6, "worker_died", "-9", 1)],
+        log_events=[LogEvent(12.5, "worker_died", "-9", 1), LogEvent(12.6, "worker_died", "-9", 1)],
     )
 
     assert told.noticed == {"visitors": 0.2, "log": 2.5}
@@ -83,7 +83,7 @@ def test_killed_server_is_missed_until_it_answers() -> None:
     assert told.hurt_at == {"join": 1, "state": 1, "order": 1}
     assert told.kinds == {"no_connection": 2, "no_answer": 1}
     assert (told.waited_p50_s, told.waited_longest_s) == (3.4, 3.7)
-    assert told.said == [Said(2.5, "worker_died", "-9", 2)]
+    assert told.log_events == [LogEvent(2.5, "worker_died", "-9", 2)]
 
 
 def test_pause_is_noticed_by_slowness() -> None:
@@ -124,7 +124,7 @@ def test_incident_ends_where_the_next_fault_begins() -> None:
     """What did not recover before another fault is told so, and spoils no level of the next one."""
     both = [injected("kill-db@10s", 10.0, 10.0), injected("kill-server@15s", 15.0, 15.0)]
     first, second = tell_incidents(
-        both, Seen(ledger=Ledger(), figures=away(10.0, 18.0, "no_answer"))
+        both, Observations(ledger=Ledger(), figures=away(10.0, 18.0, "no_answer"))
     )
 
     assert (first.watched_s, first.served_s) == (5.0, None)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvloop
 
-from sunseo.rehearsal.faults.proxy import Proxy, Road, _End
+from sunseo.rehearsal.faults.proxy import Proxy, Route, _End
 
 Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 PIECE = os.urandom(1 << 16)
@@ -37,14 +37,14 @@ class Echo:
 class Network:
     """A proxy in front of an echo, and who calls through it."""
 
-    def __init__(self, road: Road, echo: Echo, proxy: Proxy) -> None:
-        self.road = road
+    def __init__(self, route: Route, echo: Echo, proxy: Proxy) -> None:
+        self.route = route
         self.echo = echo
         self.proxy = proxy
         self._writers: list[asyncio.StreamWriter] = []
 
     async def call(self) -> Wire:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.road.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.route.port)
         self._writers.append(writer)
         return reader, writer
 
@@ -57,16 +57,16 @@ class Network:
 async def network() -> AsyncIterator[Network]:
     echo = Echo()
     server = await asyncio.start_server(echo.serve, "127.0.0.1", 0)
-    road = Road("127.0.0.1", server.sockets[0].getsockname()[1])
-    async with Proxy(road) as proxy:
-        net = Network(road, echo, proxy)
+    route = Route("127.0.0.1", server.sockets[0].getsockname()[1])
+    async with Proxy(route) as proxy:
+        net = Network(route, echo, proxy)
         yield net
         net.hang_up()
     server.close()
 
 
-async def said_back(wire: Wire, data: bytes) -> bytes:
-    reader, writer = wire
+async def said_back(connections: Wire, data: bytes) -> bytes:
+    reader, writer = connections
     writer.write(data)
     return await reader.readexactly(len(data))
 
@@ -102,12 +102,12 @@ def test_first_words_arrive_on_the_loop_of_a_rehearsal() -> None:
 async def test_cut_breaks_what_is_open_and_refuses_what_comes() -> None:
     """A cut ends connections at both ends; once mended, the same port takes new ones."""
     async with network() as net:
-        wire = await net.call()
-        assert await said_back(wire, b"before") == b"before"
+        connections = await net.call()
+        assert await said_back(connections, b"before") == b"before"
 
         assert net.proxy.cut() == 1
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-            await wire[0].readexactly(1)
+            await connections[0].readexactly(1)
         await net.echo.broken.wait()
         with pytest.raises(ConnectionRefusedError):
             await net.call()
@@ -119,19 +119,19 @@ async def test_cut_breaks_what_is_open_and_refuses_what_comes() -> None:
 async def test_hanging_network_loses_nothing() -> None:
     """What was sent into a network that hangs, also by new callers, arrives when it flows again."""
     async with network() as net:
-        wire = await net.call()
-        assert await said_back(wire, b"before") == b"before"
+        connections = await net.call()
+        assert await said_back(connections, b"before") == b"before"
         net.echo.heard.clear()
 
         assert net.proxy.hang() == 1
         newcomer = await net.call()
-        wire[1].write(b"meanwhile")
+        connections[1].write(b"meanwhile")
         newcomer[1].write(b"hello")
-        await asyncio.gather(wire[1].drain(), newcomer[1].drain())
+        await asyncio.gather(connections[1].drain(), newcomer[1].drain())
         assert not net.echo.heard.is_set()
 
         net.proxy.resume()
-        assert await wire[0].readexactly(9) == b"meanwhile"
+        assert await connections[0].readexactly(9) == b"meanwhile"
         assert await newcomer[0].readexactly(5) == b"hello"
 
 
@@ -139,20 +139,20 @@ async def test_slow_network_delays_each_way_and_keeps_the_order() -> None:
     """An answer takes twice the delay; what is sent after the slowness waits its turn."""
     loop = asyncio.get_running_loop()
     async with network() as net:
-        wire = await net.call()
-        assert await said_back(wire, b"before") == b"before"
+        connections = await net.call()
+        assert await said_back(connections, b"before") == b"before"
         net.proxy.slow(0.05)
 
         began = loop.time()
-        assert await said_back(wire, b"slow") == b"slow"
+        assert await said_back(connections, b"slow") == b"slow"
         assert loop.time() - began >= 0.099  # twice, less the clock's grain
 
         net.echo.heard.clear()
-        wire[1].write(b"first")
+        connections[1].write(b"first")
         await net.echo.heard.wait()  # so that its way back is slow and that of "last" is not
         net.proxy.slow(0.0)
-        wire[1].write(b"last")
-        assert await wire[0].readexactly(9) == b"firstlast"
+        connections[1].write(b"last")
+        assert await connections[0].readexactly(9) == b"firstlast"
 
 
 async def test_hanging_up_reaches_the_other_end_after_the_last_word() -> None:
@@ -199,7 +199,7 @@ class Line(asyncio.Transport):
 )
 async def test_what_a_loop_hears_too_early_arrives(broken_by: Exception | None, end: str) -> None:
     """A caller that speaks and leaves before the call is put through is heard, and its end is."""
-    async with Proxy(Road("127.0.0.1", 9)) as proxy:
+    async with Proxy(Route("127.0.0.1", 9)) as proxy:
         proxy.hang()
         caller, called, line = _End(proxy, calls=True), _End(proxy, calls=False), Line()
         caller.connection_made(Line())
@@ -229,8 +229,8 @@ async def test_hanging_network_reads_nothing_of_new_connections() -> None:
 
 async def test_server_that_is_not_there_breaks_the_call() -> None:
     """Who calls through to nobody is hung up on."""
-    road = Road("127.0.0.1", 9)
-    async with Proxy(road):
-        reader, writer = await asyncio.open_connection("127.0.0.1", road.port)
+    route = Route("127.0.0.1", 9)
+    async with Proxy(route):
+        reader, writer = await asyncio.open_connection("127.0.0.1", route.port)
         assert await reader.read() == b""
         writer.close()

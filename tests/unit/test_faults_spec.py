@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from sunseo.rehearsal.faults.spec import (
     FAULTS_MAX,
+    FaultKind,
     FaultSpec,
-    Kind,
+    FaultTarget,
     Lasting,
-    Part,
     SpecError,
     parse_faults,
     plan_faults,
@@ -23,7 +23,7 @@ def seconds(upto_ms: int, from_ms: int = 0) -> st.SearchStrategy[float]:
 
 @st.composite
 def specs(draw: st.DrawFn) -> FaultSpec:
-    kind = draw(st.sampled_from(Kind))
+    kind = draw(st.sampled_from(FaultKind))
     first, last = sorted(draw(st.tuples(seconds(3_600_000), seconds(3_600_000))))
     never = kind.lasting is Lasting.NEVER
     return FaultSpec(
@@ -70,9 +70,9 @@ def test_plan_begins_with_what_comes_first() -> None:
     planned = plan_faults(parse_faults("pause-db@30s:5s,kill-server@20s,cut-network@500ms:3s"), 1)
 
     assert [(fault.kind, fault.at_s, fault.ends_s) for fault in planned] == [
-        (Kind.CUT_NETWORK, 0.5, 3.5),
-        (Kind.KILL_SERVER, 20.0, 20.0),
-        (Kind.PAUSE_DB, 30.0, 35.0),
+        (FaultKind.CUT_NETWORK, 0.5, 3.5),
+        (FaultKind.KILL_SERVER, 20.0, 20.0),
+        (FaultKind.PAUSE_DB, 30.0, 35.0),
     ]
 
 
@@ -111,11 +111,11 @@ def test_one_kind_does_not_overlap_itself() -> None:
     assert len(plan_faults(parse_faults("pause-db@1s:5s,cut-network@3s:1s"), 1)) == 2
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_only_the_network_of_a_target_is_touched(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", FaultKind)
+def test_only_the_network_of_a_target_is_touched(kind: FaultKind) -> None:
     """Processes that are not ours are nobody's to kill."""
     spec = FaultSpec(kind=kind, from_s=1.0, upto_s=1.0)
-    if kind.part is Part.NETWORK:
+    if kind.part is FaultTarget.NETWORK:
         refuse_for_target([spec])
     else:
         with pytest.raises(SpecError, match="to a server of our own only"):

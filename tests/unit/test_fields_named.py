@@ -18,8 +18,8 @@ from sunseo.room.line import bodies as room_bodies
 from sunseo.room.line.bodies import EnterBody, RenewBody
 from sunseo.room.setup import settings as room_settings
 from sunseo.room.setup import setup_bodies as room_setup_bodies
+from sunseo.room.setup.changes import changed
 from sunseo.room.setup.settings import RoomSettings
-from sunseo.room.setup.setup import changed
 from sunseo.room.setup.setup_bodies import NewRoom, told
 from sunseo.web.input.bodies import BodyReader
 from sunseo.web.problems import ProblemError

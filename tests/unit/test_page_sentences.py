@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from sunseo.room.board.board import slowed_of
+from sunseo.room.board.document import slowed_of
 from sunseo.room.board.halted import HALTED, halted_of
 from sunseo.room.board.state import DrawState, Poll, Shown, ShownDraw, StateDocument, pass_terms_of
 from sunseo.room.pages.sentences import (
@@ -232,7 +232,7 @@ def test_a_draw_that_waits_to_the_letter() -> None:
     ]
 
 
-@pytest.mark.skipif(NODE is None, reason="needs Node")
+@pytest.mark.skipif(NODE is None, reason="there is no Node: make tools")
 def test_script_says_the_same_as_the_page(tmp_path: Path) -> None:
     """The browser's script finds the same words for every state document."""
     asked = [

@@ -6,11 +6,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.rehearsal.compare import Change, Compared, CompareError, compare, read_earlier, turn_of
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.processes import Use
-from sunseo.rehearsal.slo import Kept
-from sunseo.rehearsal.verdict import Check
+from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.observe.processes import Use
+from sunseo.rehearsal.report.compare import (
+    Change,
+    Compared,
+    CompareError,
+    compare,
+    read_earlier,
+    turn_of,
+)
+from sunseo.rehearsal.verdict.judge import Check
+from sunseo.rehearsal.verdict.slo import SloResult
 
 
 def compared(**given: Any) -> Compared:
@@ -127,7 +134,7 @@ def test_one_fault_more_is_worse() -> None:
 
 def test_objectives_that_broke_are_told() -> None:
     """An objective that both runs had is worse where only the later one broke it."""
-    held, broke = ([Kept("p99(hold) <= 1 s", how, "x")] for how in ("held", "broken"))
+    held, broke = ([SloResult("p99(hold) <= 1 s", how, "x")] for how in ("held", "broken"))
     earlier, now = (compared(slos=msgspec.to_builtins(slos)) for slos in (held, broke))
 
     assert changes_of(earlier, now)["slo", "p99(hold) <= 1 s"].turn == "worse"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.rehearsal.arrivals import Herd, Kind, Poisson, Ramp, Steps, arrival_times
-from sunseo.rehearsal.habits import Ending, People, Trick, habits_of
-from sunseo.rehearsal.picking import hall_of, pick, view_of
-from sunseo.rehearsal.sights import PollTerms, Speed, State, poll_after_s
+from sunseo.rehearsal.crowd.arrivals import ArrivalKind, Herd, Poisson, Ramp, Steps, arrival_times
+from sunseo.rehearsal.crowd.behaviour import Cheat, Ending, People, behaviour_of
+from sunseo.rehearsal.crowd.documents import PollTerms, RoomState, Speed, poll_after_s
+from sunseo.rehearsal.crowd.picking import availability_of, pick, seat_map_of
 
 CROWD = Herd(early_s=10.0, herd_mean_s=5.0, duration_s=60.0)
 
@@ -48,7 +48,7 @@ def test_same_seed_gives_the_same_crowd() -> None:
     assert arrival_times(CROWD, 100, 7) != arrival_times(CROWD, 100, 8)
 
     def seen(seed: int) -> list[object]:
-        crowd = [habits_of(number, seed, People(), 4.0) for number in range(1, 50)]
+        crowd = [behaviour_of(number, seed, People(), 4.0) for number in range(1, 50)]
         return [(one.party, one.ending, one.loses, one.looks_s, one.is_guest) for one in crowd]
 
     assert seen(7) == seen(7)
@@ -57,17 +57,17 @@ def test_same_seed_gives_the_same_crowd() -> None:
 
 def test_crowd_has_all_kinds_of_people() -> None:
     """Among two thousand there is every ending and trick, and people who refresh or stay away."""
-    crowd = [habits_of(number, 1, People(), 4.0) for number in range(1, 2_001)]
+    crowd = [behaviour_of(number, 1, People(), 4.0) for number in range(1, 2_001)]
 
     assert {one.ending for one in crowd} == set(Ending)
-    assert {one.trick for one in crowd} == {None, *Trick} - {Trick.HAMMER}  # those are bots
+    assert {one.cheat for one in crowd} == {None, *Cheat} - {Cheat.HAMMER}  # those are bots
     assert any(one.refresh_s is not None for one in crowd)
     assert any(one.stays_away_after_s is not None for one in crowd)
     assert {one.tabs for one in crowd} == {1, 2, 3}
     assert set().union(*(one.loses for one in crowd)) == {"join", "enter", "renew", "hold", "order"}
 
 
-def counted(arrivals: Kind, start: float, end: float) -> int:
+def counted(arrivals: ArrivalKind, start: float, end: float) -> int:
     return sum(start <= time < end for time in arrival_times(arrivals, 10_000, 1))
 
 
@@ -104,7 +104,7 @@ def test_steps_go_up_at_their_moments() -> None:
         Steps(duration_s=60.0, steps_at_s=(10.0, 30.0)),
     ],
 )
-def test_stretched_crowd_is_the_same_one_slower(arrivals: Kind) -> None:
+def test_stretched_crowd_is_the_same_one_slower(arrivals: ArrivalKind) -> None:
     """With twice the duration everybody comes at twice her moment."""
     twice = arrival_times(arrivals.stretched(120.0), 500, 3)
 
@@ -116,8 +116,8 @@ def test_picked_seats_are_free_and_no_more_than_asked(
     states: str, party: int, attempt: int
 ) -> None:
     """Whatever is free: seats are picked from it, at most a party's worth, none twice."""
-    hall = hall_of([{"seat": 100 + n, "x": n % 7, "y": n // 7} for n in range(len(states))])
-    view = view_of(hall, states)
+    seat_map = seat_map_of([{"seat": 100 + n, "x": n % 7, "y": n // 7} for n in range(len(states))])
+    view = availability_of(seat_map, states)
 
     seats = pick(view, party, attempt, Random(1))
 
@@ -127,10 +127,10 @@ def test_picked_seats_are_free_and_no_more_than_asked(
     assert (view.held, view.sold) == (states.count("1"), states.count("2"))
 
 
-def state(*, serving: int = 0, speed: float | None = None, **more: object) -> State:
+def state(*, serving: int = 0, speed: float | None = None, **more: object) -> RoomState:
     shown = None if speed is None else Speed(speed)
     given: dict[str, object] = {"phase": "open", "opens_at": None, "now": 0} | more
-    return State(
+    return RoomState(
         epoch=1,
         issued=1000,
         serving=serving,

@@ -1,6 +1,6 @@
 """How long a rehearsal will still take."""
 
-from sunseo.rehearsal.eta import HOME_AFTER_S, Eta
+from sunseo.rehearsal.observe.eta import HOME_AFTER_S, Eta
 
 
 def eta(*noted: tuple[float, int, int], units: int = 0, last_arrival_s: float = 1.0) -> Eta:

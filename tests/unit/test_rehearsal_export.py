@@ -16,16 +16,15 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sunseo.rehearsal.command import rehearse
-from sunseo.rehearsal.evidence import Evidence
 from sunseo.rehearsal.export.crowd import STEPS_MAX, Crowd, crowd_of, timetable_of
 from sunseo.rehearsal.export.judging import NEEDS_TOLD, NOBODY_TRIES, verdict_on
+from sunseo.rehearsal.export.log import CrowdLog, LogError
 from sunseo.rehearsal.export.script import Tool, write_script
-from sunseo.rehearsal.export.told import Log, ToldError
-from sunseo.rehearsal.ledger import Figures, Ledger, Operation
-from sunseo.rehearsal.outcome import Options
+from sunseo.rehearsal.observe.ledger import Figures, Ledger, Operation
+from sunseo.rehearsal.report.result import Options
 from sunseo.rehearsal.report.templating import code_in_markdown, in_markdown, one_line
-from sunseo.rehearsal.scenario import read_scenario
-from sunseo.rehearsal.verdict import CHECKS
+from sunseo.rehearsal.scenes.kinds import check_names
+from sunseo.rehearsal.scenes.scenario import read_scenario
 
 SELLING = ("clinic", "concert", "coupon")
 JOURNEY = {one.value for one in Operation if one is not Operation.PAGE}  # of a site
@@ -64,7 +63,7 @@ def test_script_for_k6_is_a_module_that_javascript_reads(name: str, tmp_path: Pa
     """Node finds no fault in it, and each request of the journey is asked by its name."""
     node = shutil.which("node")
     if node is None:
-        pytest.skip("there is no node to read JavaScript")
+        pytest.skip("there is no Node: make tools")
     crowd = crowd_of_scenario(name)
     script = write_script(Tool.K6, crowd)
     file = tmp_path / "crowd.mjs"
@@ -182,8 +181,8 @@ def lines(*told: Sequence[object]) -> list[bytes]:
     return [json.dumps(one).encode() + b"\n" for one in told]
 
 
-def read(*told: Sequence[object]) -> Log:
-    log = Log()
+def read(*told: Sequence[object]) -> CrowdLog:
+    log = CrowdLog()
     log.read(lines(*told))
     return log
 
@@ -235,7 +234,7 @@ def test_crowd_is_whole_only_when_all_have_come_and_gone() -> None:
 
 def test_lines_of_others_are_passed_over() -> None:
     """The tool's own words, kinds that are not ours and a line that breaks off say nothing."""
-    log = Log()
+    log = CrowdLog()
     log.read([b"INFO of a tool\n", b'["other", 1]\n', b"[]\n", b'["came", 1, 0.', b"\n"])
 
     assert log.record(0).ledger == Ledger()
@@ -243,20 +242,20 @@ def test_lines_of_others_are_passed_over() -> None:
 
 def test_line_of_ours_that_is_wrong_is_named() -> None:
     """A line that lacks something is an error that says which line, not a silent gap."""
-    with pytest.raises(ToldError, match="line 2, 'placed'"):
+    with pytest.raises(LogError, match="line 2, 'placed'"):
         read(("came", 1, 0.0), ("placed", 1, "one"))
 
 
 def test_without_a_log_nothing_is_said_of_what_visitors_were_told() -> None:
     """Checks on the visitors' side are not checked then; of cheating nobody ever knows."""
-    evidence = Evidence(
-        ledger=Ledger(), figures=Figures(), samples=[], capacity=1, units=1, whole=False
+    evidence = read_scenario("concert").evidence(
+        ledger=Ledger(), figures=Figures(), samples=[], whole=False
     )
 
     unheard = {one.name: one.standing for one in verdict_on(evidence, is_told=False).checks}
     heard = {one.name: one.standing for one in verdict_on(evidence, is_told=True).checks}
 
-    assert set(CHECKS) >= NEEDS_TOLD | NOBODY_TRIES
+    assert set(check_names()) >= NEEDS_TOLD | NOBODY_TRIES
     assert {unheard[name] for name in NEEDS_TOLD} == {"not_checked"}
     assert heard["cheating"] == "not_checked"
     assert heard["one-place"] == "held"

@@ -3,9 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunseo.rehearsal.fairness import Joined, fairness_of, overtakers
-from sunseo.rehearsal.histogram import Counts, bucket_of, merged, micros_of, note, quantiles_ms
-from sunseo.rehearsal.ledger import Figures, Operation
+from sunseo.rehearsal.observe.histogram import (
+    Counts,
+    bucket_of,
+    merged,
+    micros_of,
+    note,
+    quantiles_ms,
+)
+from sunseo.rehearsal.observe.ledger import Figures, Operation
+from sunseo.rehearsal.verdict.fairness import Joined, fairness_of, overtakers
 
 
 @given(st.integers(0, 10**10))

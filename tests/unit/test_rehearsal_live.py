@@ -7,10 +7,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sunseo.rehearsal.live import server
-from sunseo.rehearsal.live.server import LiveError, LivePage
-from sunseo.rehearsal.live.texts import CATALOGUES
-from sunseo.rehearsal.live.view import CHARTS, View
+from sunseo.rehearsal.report.live import server
+from sunseo.rehearsal.report.live.server import LiveError, LivePage
+from sunseo.rehearsal.report.live.texts import CATALOGUES
+from sunseo.rehearsal.report.live.view import CHARTS, LiveView
 from tests.rehearsed import an_outcome, progress, sample
 
 
@@ -24,7 +24,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def live() -> AsyncIterator[LivePage]:
     """A page that is served, ten seconds after the opening."""
-    page = LivePage(View(visitors=140, units=40, last_arrival_s=12.0))
+    page = LivePage(LiveView(visitors=140, units=40, last_arrival_s=12.0))
     async with page.served(0):
         for second in range(11):
             page.view.note_sample(sample(second))
@@ -107,7 +107,7 @@ async def test_nobody_is_waited_for_when_nobody_looks_on(live: LivePage) -> None
 
 async def test_trouble_is_told_to_who_looks_on() -> None:
     """What ends a rehearsal is on the page before it goes."""
-    page = LivePage(View(visitors=1, units=1, last_arrival_s=1.0))
+    page = LivePage(LiveView(visitors=1, units=1, last_arrival_s=1.0))
     told: dict[str, Any] = {}
 
     async def look_on() -> None:
@@ -130,7 +130,7 @@ async def test_trouble_is_told_to_who_looks_on() -> None:
 async def test_port_that_is_taken_is_named(live: LivePage) -> None:
     """A port in use ends with a line that names it."""
     port = int(live.url.rsplit(":", 1)[1].strip("/"))
-    other = LivePage(View(visitors=1, units=1, last_arrival_s=1.0))
+    other = LivePage(LiveView(visitors=1, units=1, last_arrival_s=1.0))
 
     with pytest.raises(LiveError, match=f"port {port}"):
         async with other.served(port):

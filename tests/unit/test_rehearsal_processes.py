@@ -2,7 +2,7 @@
 
 import os
 
-from sunseo.rehearsal.processes import MACHINE, Groups
+from sunseo.rehearsal.observe.processes import MACHINE, Groups
 
 
 def test_own_process_is_seen_at_work() -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sunseo.rehearsal.arrivals import Replay, arrival_times
-from sunseo.rehearsal.recorded import RecordError, moments_of, record_text
-from sunseo.rehearsal.scenario import ScenarioError, read_scenario, text_of
+from sunseo.rehearsal.crowd.arrivals import Replay, arrival_times
+from sunseo.rehearsal.crowd.recorded import RecordError, moments_of, record_text
+from sunseo.rehearsal.scenes.scenario import read_scenario, text_of
+from sunseo.rehearsal.scenes.scene import ScenarioError
 
 LOG = """\
 203.0.113.7 - - [22/Nov/2026:09:00:00 +0900] "GET / HTTP/1.1" 200 12

@@ -5,21 +5,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.rehearsal.compare import Compared, compare
-from sunseo.rehearsal.outcome import Outcome
+from sunseo.rehearsal.report.compare import Compared, compare
 from sunseo.rehearsal.report.page import render_report
-from sunseo.rehearsal.slowest import SlowMoment
-from sunseo.rehearsal.verdict import CHECKS
+from sunseo.rehearsal.report.result import Result
+from sunseo.rehearsal.report.slowest import SlowMoment
+from sunseo.rehearsal.scenes.kinds import check_names
 from tests.rehearsed import an_outcome, options
 
 
-def against(earlier: Outcome, now: Outcome) -> Outcome:
+def against(earlier: Result, now: Result) -> Result:
     """The later one, compared with the earlier."""
     one, other = (msgspec.convert(msgspec.to_builtins(of), Compared) for of in (earlier, now))
     return msgspec.structs.replace(now, comparison=compare(one, other))
 
 
-def slow(**given: Any) -> Outcome:
+def slow(**given: Any) -> Result:
     moment = {"from_s": 3, "to_s": 5, "operation": "hold", "p99": 1234.4, "figures": {}} | given
     return an_outcome(slowest=[moment])
 
@@ -32,7 +32,8 @@ def test_page_stands_alone_with_all_its_parts() -> None:
 
     for text in ("Everything held.", "모두 지켜졌습니다.", "p99 of holds", "선점 p99"):
         assert text in page
-    checks, things = len(CHECKS), 40 * len(CHECKS)
+    checks = len(check_names())
+    things = 40 * checks
     assert f"{checks} checks compared {things} things and found 0 faults; 0 checks could" in page
     assert page.count("<svg") == 20  # ten pictures in each language
     assert "--seed 5" in page

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sunseo.rehearsal.arrivals import Herd
 from sunseo.rehearsal.command import rehearse
-from sunseo.rehearsal.scenario import ScenarioError, read_scenario, shipped, text_of
+from sunseo.rehearsal.crowd.arrivals import Herd
+from sunseo.rehearsal.scenes.scenario import read_scenario, shipped, text_of
+from sunseo.rehearsal.scenes.scene import ScenarioError
 
 
 @pytest.mark.parametrize("name", shipped())

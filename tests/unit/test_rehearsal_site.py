@@ -5,13 +5,14 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from sunseo.rehearsal.evidence import Evidence
-from sunseo.rehearsal.histogram import Counts, note
-from sunseo.rehearsal.ledger import Figures, Ledger
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.scenario import Site, read_scenario
-from sunseo.rehearsal.site import Tally
-from sunseo.rehearsal.verdict import Check, judge
+from sunseo.rehearsal.observe.histogram import Counts, note
+from sunseo.rehearsal.observe.ledger import Figures, Ledger
+from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.scenes.scenario import read_scenario
+from sunseo.rehearsal.scenes.site import Site
+from sunseo.rehearsal.target.site_app import Tally
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.judge import Check, judge
 
 TARGET_S = 0.5
 
@@ -37,8 +38,7 @@ def story(**given: object) -> Evidence:
         samples=[room(10.0, 100), room(50.0, 60), room(130.0, 62)],
         capacity=100,
         units=0,
-        has=frozenset({"room", "site"}),
-        target_s=TARGET_S,
+        checks=Site(target_s=TARGET_S).checks,
         tally=Tally(served=900, without_pass=0, at_once_max=80),
         whole=True,
     )

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sunseo.rehearsal.histogram import Counts, note
-from sunseo.rehearsal.ledger import Figures
-from sunseo.rehearsal.slo import Measured, hold_against, read_bound
+from sunseo.rehearsal.observe.histogram import Counts, note
+from sunseo.rehearsal.observe.ledger import Figures
+from sunseo.rehearsal.verdict.slo import Measured, hold_against, read_bound
 
 
 def measured() -> Measured:

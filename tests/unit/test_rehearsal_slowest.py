@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.rehearsal.observe import Sample, sums_of
-from sunseo.rehearsal.outcome import Moment
-from sunseo.rehearsal.processes import Use
-from sunseo.rehearsal.readings import Reading, overall, readings_of
-from sunseo.rehearsal.slowest import MOMENTS_MAX, Machinery, explain, slowest
+from sunseo.rehearsal.observe.observer import Sample, sums_of
+from sunseo.rehearsal.observe.processes import Use
+from sunseo.rehearsal.observe.readings import Reading, overall, readings_of
+from sunseo.rehearsal.report.result import Moment
+from sunseo.rehearsal.report.slowest import MOMENTS_MAX, Machinery, explain, slowest
 
 TWO_CORES = Machinery(cores=2, workers=1, drivers=1)
 IDLE = Reading(from_s=0.0, to_s=1.0)

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from sunseo.rehearsal.evidence import Evidence
-from sunseo.rehearsal.ledger import Figures, Held, Known, Ledger, Ordered
-from sunseo.rehearsal.stored import Stored, StoredHold, StoredOrder, StoredStock
-from sunseo.rehearsal.verdict import CHECKS, CHECKS_OF, judge
+from sunseo.rehearsal.observe.ledger import Figures, Held, Known, Ledger, Ordered
+from sunseo.rehearsal.observe.stored import Stored, StoredHold, StoredOrder, StoredStock
+from sunseo.rehearsal.scenes.stock import StockSale
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.judge import AFTER, BEFORE, judge
 
 ONE: list[tuple[int, int]] = [(1, 1)]
 
@@ -42,7 +43,7 @@ def drop() -> Evidence:
         capacity=0,
         units=2,
         person_limit=1,
-        has=frozenset({"sale", "stock"}),
+        checks=StockSale().checks,
         whole=True,
         stored=stored,
     )
@@ -54,10 +55,10 @@ def broken(evidence: Evidence) -> set[str]:
 
 def test_true_drop_holds_and_nothing_else_is_told() -> None:
     """Of a drop without a room, checks of seats and places are left out."""
-    told = {check.name for check in judge(drop()).checks}
+    told = [check.name for check in judge(drop()).checks]
 
     assert broken(drop()) == set()
-    assert told == {name for name in CHECKS if CHECKS_OF.get(name, "sale") in {"sale", "stock"}}
+    assert told == [*BEFORE, "within-stock", "person-limit", "orders-told", *AFTER]
 
 
 def one_too_many(stored: Stored, person: str) -> None:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from sunseo.rehearsal.uniformity import uniformity_of
+from sunseo.rehearsal.verdict.uniformity import uniformity_of
 
 FAIR_DRAWS = 1_000
 

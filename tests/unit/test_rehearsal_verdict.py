@@ -7,8 +7,7 @@ import msgspec
 import pytest
 
 from sunseo.invariants.report import Report, Violation
-from sunseo.rehearsal.evidence import Evidence
-from sunseo.rehearsal.ledger import (
+from sunseo.rehearsal.observe.ledger import (
     Drawn,
     Entered,
     Fault,
@@ -21,10 +20,13 @@ from sunseo.rehearsal.ledger import (
     Placed,
     Tried,
 )
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.outcome import standing_of
-from sunseo.rehearsal.stored import Stored, StoredHold, StoredOrder, StoredPass
-from sunseo.rehearsal.verdict import CHECKS, CHECKS_OF, judge
+from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.observe.stored import Stored, StoredHold, StoredOrder, StoredPass
+from sunseo.rehearsal.report.result import standing_of
+from sunseo.rehearsal.scenes.draw import DrawEntrance
+from sunseo.rehearsal.scenes.seats import SeatSale
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.judge import AFTER, BEFORE, judge
 
 T0 = 1_800_000_000.0
 CLEAN = Report(True, 1, 1, ["seat-owner"], [], [], 0.1)
@@ -73,7 +75,7 @@ def story() -> Evidence:
         samples=[sample(1.5, 2), sample(2.5, 2), sample(4.5, 3, live=1, sold=2)],
         capacity=2,
         units=2,
-        has=frozenset({"room", "draw", "sale", "seats"}),
+        checks={**SeatSale().checks, **DrawEntrance().checks},
         whole=True,
         stored=stored,
         report=CLEAN,
@@ -89,7 +91,10 @@ def test_true_story_holds() -> None:
     verdict = judge(story())
 
     assert [check.name for check in verdict.checks] == [
-        name for name in CHECKS if CHECKS_OF.get(name) not in {"stock", "site"}
+        *BEFORE,
+        *("one-owner", "person-limit", "orders-told"),
+        *("one-place", "first-come", "above-serving", "capacity", "uniform-draw"),
+        *AFTER,
     ]
     assert {check.standing for check in verdict.checks} == {"held"}
     assert verdict.is_complete

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sunseo.rehearsal.ledger import Drawn, Entered, Ledger, Placed, Told
-from sunseo.rehearsal.sights import PollTerms, Speed, State, wait_s
-from sunseo.rehearsal.waits import waits_of
+from sunseo.rehearsal.crowd.documents import PollTerms, RoomState, Speed, wait_s
+from sunseo.rehearsal.observe.ledger import Drawn, Entered, Ledger, Placed, WaitEstimate
+from sunseo.rehearsal.verdict.waits import waits_of
 
 
 def test_waits_are_from_the_first_asking_to_the_first_pass() -> None:
@@ -17,10 +17,10 @@ def test_waits_are_from_the_first_asking_to_the_first_pass() -> None:
             Placed(3, 1, 9, asked_at=30.0, told_at=30.1),
         ],
         drawn=[Drawn(2, 8, registered_at=-40.0)],
-        told=[
-            Told(1, 12.0, likely_s=30.0, slow_s=60.0),
-            Told(2, 22.0, 20.0, 25.0),
-            Told(3, 31.0, 9.0, None),
+        estimates=[
+            WaitEstimate(1, 12.0, likely_s=30.0, slow_s=60.0),
+            WaitEstimate(2, 22.0, 20.0, 25.0),
+            WaitEstimate(3, 31.0, 9.0, None),
         ],
         entered=[
             Entered(1, 7, 7, told_at=60.0),
@@ -55,7 +55,7 @@ def test_a_wait_is_told_as_the_pages_tell_it(
     phase: str, number: int, speed: float, expected: float | None
 ) -> None:
     """Those ahead at the speed of the line, behind the time until it opens."""
-    state = State(
+    state = RoomState(
         epoch=1, phase=phase, issued=40, serving=10, speed=Speed(speed), sold_out=False,
         opens_at=61_000, now=1_000, poll=PollTerms(1, 20, 10),
     )  # fmt: skip

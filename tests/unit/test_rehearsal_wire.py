@@ -8,10 +8,17 @@ from random import Random
 
 import pytest
 
-from sunseo.rehearsal.door import Door, Request
-from sunseo.rehearsal.histogram import micros_of
-from sunseo.rehearsal.ledger import Fault, Figures, Ledger, Operation
-from sunseo.rehearsal.wire import Address, LostError, Pace, Wire, ports_a_source, source_addresses
+from sunseo.rehearsal.http.client import ApiClient, Request
+from sunseo.rehearsal.http.connection import (
+    Address,
+    ConnectionPool,
+    LostError,
+    Pace,
+    ports_a_source,
+    source_addresses,
+)
+from sunseo.rehearsal.observe.histogram import micros_of
+from sunseo.rehearsal.observe.ledger import Fault, Figures, Ledger, Operation
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "e1"\r\n\r\nok'
 UNCHANGED = b'HTTP/1.1 304 Not Modified\r\nETag: "e1"\r\n\r\n'
@@ -48,14 +55,16 @@ class Script:
 
 
 @asynccontextmanager
-async def talking(script: Script, connections_max: int = 2) -> AsyncIterator[Wire]:
+async def talking(script: Script, connections_max: int = 2) -> AsyncIterator[ConnectionPool]:
     server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
     script.port = server.sockets[0].getsockname()[1]
-    wire = Wire(Address.of(f"http://127.0.0.1:{script.port}"), connections_max=connections_max)
+    connections = ConnectionPool(
+        Address.of(f"http://127.0.0.1:{script.port}"), connections_max=connections_max
+    )
     try:
-        yield wire
+        yield connections
     finally:
-        wire.close()
+        connections.close()
         server.close()
 
 
@@ -66,8 +75,8 @@ def request() -> bytes:
 async def test_connection_is_used_again() -> None:
     """Answers come whole, with their ETag, one after the other on one connection."""
     script = Script(OK, UNCHANGED, OK)
-    async with talking(script) as wire:
-        first, second = await wire.ask(request()), await wire.ask(request())
+    async with talking(script) as connections:
+        first, second = await connections.ask(request()), await connections.ask(request())
 
     assert (first.status, first.body, first.etag) == (200, b"ok", '"e1"')
     assert (second.status, second.body) == (304, b"")
@@ -77,19 +86,19 @@ async def test_connection_is_used_again() -> None:
 async def test_no_more_connections_than_allowed() -> None:
     """Who finds all taken waits for one to be free."""
     script = Script(*[OK] * 12)
-    async with talking(script, connections_max=2) as wire:
-        answers = await asyncio.gather(*(wire.ask(request()) for _ in range(10)))
+    async with talking(script, connections_max=2) as connections:
+        answers = await asyncio.gather(*(connections.ask(request()) for _ in range(10)))
 
     assert [answer.status for answer in answers] == [200] * 10
-    assert script.connections == wire.open_max == 2
+    assert script.connections == connections.open_max == 2
 
 
 async def test_idle_connection_that_has_gone_is_replaced() -> None:
     """A server that closes an idle connection just as it is used again loses nobody."""
     script = Script(OK, None, OK, OK)
-    async with talking(script) as wire:
-        await wire.ask(request())
-        answer = await wire.ask(request())
+    async with talking(script) as connections:
+        await connections.ask(request())
+        answer = await connections.ask(request())
 
     assert answer.status == 200
     assert script.connections == 2
@@ -98,10 +107,10 @@ async def test_idle_connection_that_has_gone_is_replaced() -> None:
 @pytest.mark.parametrize("answer", [None, HALF, b"no HTTP at all\r\n\r\n"])
 async def test_lost_answer_is_told(answer: bytes | None) -> None:
     """Silence, half an answer and nonsense on a fresh connection are losses."""
-    async with talking(Script(answer, OK)) as wire:
+    async with talking(Script(answer, OK)) as connections:
         with pytest.raises(LostError):
-            await wire.ask(request())
-        assert (await wire.ask(request())).status == 200
+            await connections.ask(request())
+        assert (await connections.ask(request())).status == 200
 
 
 async def test_nobody_there_is_a_loss() -> None:
@@ -109,18 +118,18 @@ async def test_nobody_there_is_a_loss() -> None:
     script = Script()
     async with talking(script):
         pass
-    wire = Wire(Address.of(f"http://127.0.0.1:{script.port}"), connections_max=1)
+    connections = ConnectionPool(Address.of(f"http://127.0.0.1:{script.port}"), connections_max=1)
     with pytest.raises(LostError, match="no connection"):
-        await wire.ask(request())
-    wire.close()
+        await connections.ask(request())
+    connections.close()
 
 
 async def test_cut_request_reaches_the_server() -> None:
     """A visitor who hangs up has sent her request all the same; the next one is not disturbed."""
     script = Script(OK, OK)
-    async with talking(script) as wire:
-        await wire.cut(request(), after_s=30.0)
-        assert (await wire.ask(request())).status == 200
+    async with talking(script) as connections:
+        await connections.cut(request(), after_s=30.0)
+        assert (await connections.ask(request())).status == 200
 
     assert len(script.requests) == 2
     assert script.connections == 2
@@ -128,9 +137,9 @@ async def test_cut_request_reaches_the_server() -> None:
 
 async def ask(script: Script) -> Ledger:
     ledger, figures = Ledger(), Figures()
-    async with talking(script) as wire:
-        door = Door(wire, "there", time.monotonic(), ledger, figures)
-        await door.ask(LOOK, time.monotonic(), 7, Random(1))
+    async with talking(script) as connections:
+        client = ApiClient(connections, "there", time.monotonic(), ledger, figures)
+        await client.ask(LOOK, time.monotonic(), 7, Random(1))
     return ledger
 
 
@@ -147,10 +156,12 @@ async def test_shed_request_is_sent_again() -> None:
 async def test_request_in_trouble_is_kept_until_it_is_answered() -> None:
     """Where faults are rehearsed, the ledger has who was put off and for how long."""
     ledger, figures = Ledger(), Figures()
-    async with talking(Script(LATER, LATER, OK, OK)) as wire:
-        door = Door(wire, "there", time.monotonic(), ledger, figures, keeps_troubles=True)
-        await door.ask(LOOK, time.monotonic(), 7, Random(1))
-        await door.ask(LOOK, time.monotonic(), 8, Random(1))
+    async with talking(Script(LATER, LATER, OK, OK)) as connections:
+        client = ApiClient(
+            connections, "there", time.monotonic(), ledger, figures, keeps_troubles=True
+        )
+        await client.ask(LOOK, time.monotonic(), 7, Random(1))
+        await client.ask(LOOK, time.monotonic(), 8, Random(1))
 
     (troubled,) = ledger.troubled
     assert (troubled.visitor, troubled.operation, troubled.kind) == (7, "state", "later")
@@ -166,9 +177,9 @@ async def test_crowd_can_come_by_another_way() -> None:
     script = Script(OK)
     async with talking(script):
         there = Address.of("http://shop.example")
-        wire = Wire(there, connections_max=1, via=script.port)
-        assert (await wire.ask(LOOK.sent(there.authority))).status == 200
-        wire.close()
+        connections = ConnectionPool(there, connections_max=1, via=script.port)
+        assert (await connections.ask(LOOK.sent(there.authority))).status == 200
+        connections.close()
 
     assert b"Host: shop.example\r\n" in script.requests[0]
 
@@ -189,9 +200,9 @@ async def test_error_is_a_fault_in_the_ledger() -> None:
 async def test_latency_counts_from_when_it_was_due() -> None:
     """A request that was due ten seconds ago has taken ten seconds already."""
     figures = Figures()
-    async with talking(Script(OK)) as wire:
-        door = Door(wire, "there", time.monotonic() - 60, Ledger(), figures)
-        await door.ask(LOOK, time.monotonic() - 10, 1, Random(1))
+    async with talking(Script(OK)) as connections:
+        client = ApiClient(connections, "there", time.monotonic() - 60, Ledger(), figures)
+        await client.ask(LOOK, time.monotonic() - 10, 1, Random(1))
 
     (counts,) = figures.latencies["state"].values()
     ((bucket, times),) = counts.items()
@@ -202,9 +213,9 @@ async def test_latency_counts_from_when_it_was_due() -> None:
 async def test_slow_line_brings_the_whole_request() -> None:
     """Piece by piece, what arrives is the request, and its connection is used again."""
     script = Script(OK, OK)
-    async with talking(script) as wire:
-        answer = await wire.ask(request(), Pace(piece_bytes=7, pause_s=0.001))
-        assert (await wire.ask(request())).status == 200
+    async with talking(script) as connections:
+        answer = await connections.ask(request(), Pace(piece_bytes=7, pause_s=0.001))
+        assert (await connections.ask(request())).status == 200
 
     assert (answer.status, answer.body) == (200, b"ok")
     assert script.requests == [request(), request()]
@@ -228,9 +239,9 @@ class Impatient(Script):
 async def test_server_that_answers_too_early_is_not_asked_again_on_that_connection() -> None:
     """Nothing more of the request is sent then, and the next one does not follow half of it."""
     script = Impatient(OK, OK)
-    async with talking(script) as wire:
-        assert (await wire.ask(request(), NEVER_WHOLE)).status == 200
-        assert (await wire.ask(request())).status == 200
+    async with talking(script) as connections:
+        assert (await connections.ask(request(), NEVER_WHOLE)).status == 200
+        assert (await connections.ask(request())).status == 200
 
     assert script.requests == [request()[:16], request()]
     assert script.connections == 2
@@ -239,9 +250,9 @@ async def test_server_that_answers_too_early_is_not_asked_again_on_that_connecti
 async def test_time_that_a_slow_line_needs_is_not_the_servers() -> None:
     """Latency counts from when the line would have carried all of the request."""
     figures = Figures()
-    async with talking(Impatient(OK)) as wire:
-        door = Door(wire, "there", time.monotonic() - 60, Ledger(), figures)
-        await door.ask(LOOK, time.monotonic() - 10, 1, Random(1), NEVER_WHOLE)
+    async with talking(Impatient(OK)) as connections:
+        client = ApiClient(connections, "there", time.monotonic() - 60, Ledger(), figures)
+        await client.ask(LOOK, time.monotonic() - 10, 1, Random(1), NEVER_WHOLE)
 
     (counts,) = figures.latencies["state"].values()
     assert counts == {0: 1}
@@ -284,26 +295,26 @@ async def test_who_waits_longest_is_served_first() -> None:
     """With all connections taken, nobody who comes later overtakes."""
     served: list[int] = []
 
-    async def go(wire: Wire, number: int) -> None:
-        await wire.ask(request())
+    async def go(connections: ConnectionPool, number: int) -> None:
+        await connections.ask(request())
         served.append(number)
-        await wire.ask(request())
+        await connections.ask(request())
 
-    async with talking(Script(*[OK] * 40), connections_max=1) as wire:
-        await asyncio.gather(*(go(wire, number) for number in range(20)))
+    async with talking(Script(*[OK] * 40), connections_max=1) as connections:
+        await asyncio.gather(*(go(connections, number) for number in range(20)))
 
     assert served == list(range(20))
 
 
 async def test_visitor_who_goes_while_waiting_takes_nothing_along() -> None:
     """A connection that is handed to somebody just cancelled goes to the next one."""
-    async with talking(Script(*[OK] * 4), connections_max=1) as wire:
-        first = asyncio.create_task(wire.ask(request()))
-        gone = asyncio.create_task(wire.ask(request()))
-        last = asyncio.create_task(wire.ask(request()))
+    async with talking(Script(*[OK] * 4), connections_max=1) as connections:
+        first = asyncio.create_task(connections.ask(request()))
+        gone = asyncio.create_task(connections.ask(request()))
+        last = asyncio.create_task(connections.ask(request()))
         first.add_done_callback(lambda _done: gone.cancel())
 
         assert (await last).status == 200
         assert (await first).status == 200
         await asyncio.gather(gone, return_exceptions=True)
-        assert (await wire.ask(request())).status == 200
+        assert (await connections.ask(request())).status == 200

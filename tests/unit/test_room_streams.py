@@ -7,13 +7,10 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from sunseo.passes.keys import KeyRing
 from sunseo.room.board import streams as streams_module
 from sunseo.room.board.board import RoomView
 from sunseo.room.board.state import (
-    BoardReading,
     Shown,
-    StateAnswer,
     StateDocument,
     content_of,
     pass_terms_of,
@@ -25,7 +22,6 @@ from sunseo.room.setup.settings import RoomSettings
 from sunseo.web.raw import RawAnswer
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-KEYS = KeyRing(1, {0: b"a secret that only the tests know"}, 0)
 PATH = "/v1/rooms/5/events"
 SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": PATH, "headers": []}
 
@@ -72,7 +68,6 @@ def view(serving: int) -> RoomView:
         now=NOW,
         state=state,
         content=content_of(state),
-        answer=StateAnswer(state, KEYS, BoardReading(), ed25519=False, served=0),
     )
 
 

@@ -32,9 +32,9 @@ from sunseo.booking.rules import HoldAnswer, claim_of
 from sunseo.checkout.commands import PlaceOrder, PlaceOrderOutcome
 from sunseo.checkout.rules import OrderBook, place_order
 from sunseo.core.clock import Instant
+from sunseo.core.fields import INT32_MAX, PRICE_MAX
 from sunseo.engine.part import AskAgain, NotReadError
 from sunseo.journal.events import HoldExpired, HoldPlaced
-from sunseo.web.input.fields import INT32_MAX, PRICE_MAX
 from tests.paper_inventory import (
     BODY,
     KIM,

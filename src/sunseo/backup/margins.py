@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from sunseo.backup.manifest import RoomFacts
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
 from sunseo.room.setup.schedule import takes_joins
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
 
 NUMBERS_MIN = 1000  # of which nobody comes, a room of 50 called as many within half a minute
 CAPACITIES = 10  # of a line that had given nothing yet, and could be joined since

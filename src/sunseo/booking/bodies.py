@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from sunseo.booking.inventory import Hold, HoldState
 from sunseo.core.clock import Instant
-from sunseo.web.input.fields import Number32
+from sunseo.core.fields import Number32
 
 CLAIMS_MAX = 200  # seats, or products, in one hold; a sale's own order limit is usually far lower
 QUANTITY_MAX = 10_000

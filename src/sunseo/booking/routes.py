@@ -14,13 +14,14 @@ from sunseo.booking.commands import PlaceHoldOutcome, ReleaseHoldOutcome, RenewH
 from sunseo.booking.rules import HoldAnswer
 from sunseo.booking.service import HoldService
 from sunseo.booking.setup.setup import SetupOutcome
+from sunseo.core.fields import Number32
 from sunseo.core.later import LaterOutcome
+from sunseo.core.outcome import Refusal
 from sunseo.engine.entry import Answer
 from sunseo.engine.part import PartAnswer
 from sunseo.web.documents import UNCHANGED, Document, Shelf, Version, document_of, takes_gzip
 from sunseo.web.endpoint import Answer as WebAnswer
-from sunseo.web.endpoint import Auth, Call, Endpoint, LaneHandler, Refusal, Reply, Urgency
-from sunseo.web.input.fields import Number32
+from sunseo.web.endpoint import Auth, Call, Endpoint, LaneHandler, Reply, Urgency
 
 OCTETS = "application/octet-stream"
 PASS_HEADER = "sunseo-pass"  # noqa: S105 - a name, nothing secret

@@ -7,7 +7,7 @@ import msgspec
 
 from sunseo.booking.bodies import Quantity, quantities
 from sunseo.checkout.rules import Order
-from sunseo.web.input.fields import Name
+from sunseo.core.fields import Name
 
 
 class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

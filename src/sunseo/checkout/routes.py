@@ -6,9 +6,10 @@ from sunseo.checkout.commands import PlaceOrderOutcome, ReadOrderOutcome
 from sunseo.checkout.rules import OrderAnswer
 from sunseo.checkout.service import OrderService
 from sunseo.core.later import LaterOutcome
+from sunseo.core.outcome import Refusal
 from sunseo.engine.entry import Answer as LaneAnswer
 from sunseo.engine.part import PartAnswer
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, LaneHandler, Refusal, Reply
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, LaneHandler, Reply
 
 
 def order_endpoints(service: OrderService) -> list[Endpoint]:

@@ -29,7 +29,7 @@ COMMANDS = {
         "sunseo.cli.gate:gate",
         "Answer nginx's auth_request: whether a visitor's pass lets her in.",
     ),
-    "keys": LazyCommand("sunseo.operators.command:keys", "Operator keys."),
+    "keys": LazyCommand("sunseo.operators.keys_command:keys", "Operator keys."),
     "room": LazyCommand("sunseo.room.setup.command:room", "Waiting rooms."),
     "sale": LazyCommand(
         "sunseo.booking.setup.command:sale", "Sales: stop one at once, and let it go on."

@@ -5,13 +5,16 @@ last lock was taken. Processes use their own clock only to measure durations.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 Instant = datetime
 """A point in time, always aware and in UTC."""
 
 Monotonic = Callable[[], float]
 """Seconds on a clock that never steps, for durations: `time.monotonic` or a test's own."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 TOLERATED_STEP = timedelta(milliseconds=100)
 """Small corrections by NTP are no news; anything more moves expiries."""
@@ -33,5 +36,9 @@ class ClockGuard:
 
 
 def to_millis(instant: Instant) -> int:
-    """Whole milliseconds since 1970-01-01T00:00:00Z."""
-    return int(instant.timestamp() * 1000)
+    """Whole milliseconds since 1970, exact: a token's time and the stored one are the same."""
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+def from_millis(millis: int) -> Instant:
+    return _EPOCH + millis * _MILLISECOND

@@ -5,8 +5,11 @@ enum, in the order of their precedence, each with a kind. The kind is all that t
 need: over HTTP it becomes a status (`web/problems.py`).
 """
 
+from collections.abc import Mapping
 from enum import Enum, unique
-from typing import Self
+from typing import Any, Self
+
+import msgspec
 
 
 @unique
@@ -52,3 +55,29 @@ class Outcome(Enum):
     def code(self) -> str:
         """The outcome's name on the wire, for instance `seat_taken`."""
         return self.name.lower()
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An expected answer that is not success; over HTTP it becomes a problem document.
+
+    Args:
+        outcome: which of the endpoint's outcomes; its kind gives the status.
+        detail: a sentence about this case; without it the outcome's own sentence stands.
+        extra: members added to the document, for instance `{"seats": [17]}`.
+        retry_after_s: for LATER, when to come back; without it the limits' jittered default.
+    """
+
+    outcome: Outcome
+    detail: str | None = None
+    extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    retry_after_s: int | None = None
+
+
+class RefusedError(Exception):
+    """Raised inside of a transaction to undo it, or below a handler, to be answered a refusal."""
+
+    def __init__(
+        self, outcome: Outcome, detail: str | None = None, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(detail or outcome.sentence)
+        self.refusal = Refusal(outcome, detail, extra or {})

@@ -62,6 +62,11 @@ class Lanes(Generic[C, R]):
         """Of the busiest lane."""
         return max(lane.expected_wait_s for lane in self._lanes)
 
+    def keep_up(self, wait_max_s: float) -> bool | str:
+        """Whether nobody would wait longer than that; if not, a line that says how long."""
+        wait_s = self.expected_wait_s
+        return wait_s <= wait_max_s or f"commands wait {wait_s:.1f} s"
+
 
 class EngineLane:
     """A lane of the engine: its queue, and beside it the commands for what others have locked.

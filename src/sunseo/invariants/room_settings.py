@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.postgres.queries import load_cold_queries
-from sunseo.room.postgres.stored import fault_of_settings
+from sunseo.room.setup.stored import fault_of_settings
 
 _QUERIES = load_cold_queries("sunseo.invariants")
 

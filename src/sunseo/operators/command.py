@@ -1,91 +1,147 @@
-"""`sunseo keys …`: who may operate, in the database itself, beside a running server or without."""
+"""The one way in for operators' commands: claimed once, run, audited, answered.
 
-import asyncio
-import os
+A command takes effect once, however often it is sent. The first transaction with its id owns it;
+a second one waits for the first to end and then finds its result.
+
+State       Of each command that took effect its result, for as long as the database keeps it.
+Guarantee   Work, its audit entry and its result are one transaction. A refusal out of the work
+            undoes all of it, so that the same key may be tried again.
+Clock       PostgreSQL's.
+On failure  Nothing is in effect, or all of it: the same key tells which.
+"""
+
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from functools import partial
-from pathlib import Path
-from typing import Annotated, TypeVar
+from enum import unique
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
 
 import msgspec
-import typer
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sunseo.commands import command_group
-from sunseo.operators.keys import KeptKey, create_key, list_keys, revoke_key
-from sunseo.postgres.address.existing import current_database
-from sunseo.postgres.pool import create_cold_engine
-from sunseo.settings import load_settings
+from sunseo.core.clock import Instant
+from sunseo.core.ids import Person, effect_id, request_digest
+from sunseo.core.outcome import Kind, Outcome, Refusal, RefusedError
+from sunseo.operators import audit
+from sunseo.postgres.clock import read_clock
+from sunseo.postgres.queries import load_cold_queries
 
-ConfigOption = Annotated[Path | None, typer.Option(help="A TOML file of settings.")]
-DataOption = Annotated[Path | None, typer.Option(help="Folder of the embedded PostgreSQL.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+OPERATOR_ISSUER = "sunseo:operator"
 
-T = TypeVar("T")
-
-keys = command_group("Operator keys.")
+_QUERIES = load_cold_queries("sunseo.operators")
 
 
-@keys.command("create")
-def create_operator_key(
-    name: Annotated[str, typer.Argument(help="Whom or what the key is for.")],
-    *,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Take back the key that has the name.")
-    ] = False,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make an operator key and print it: this once, for it is stored nowhere."""
-    key = _do(config, data, partial(create_key, name=name, replace=replace))
-    typer.echo(msgspec.json.encode({"name": name, "key": key}) if as_json else key)
+@unique
+class EffectOutcome(Outcome):
+    """What every operator's command can be answered."""
+
+    REPLAYED = Kind.REPLAYED, "This was done before; here is its result."
+    KEY_REUSED = Kind.CONFLICT, "This Idempotency-Key was used before for a different request."
+    DONE = Kind.DONE, "Done."
 
 
-@keys.command("list")
-def list_operator_keys(
-    config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False
-) -> None:
-    """List all keys that were ever made, with their ids; no key can be seen again."""
-    found = _do(config, data, list_keys)
-    if as_json:
-        typer.echo(msgspec.json.encode(found))
-        return
-    for key in found:
-        typer.echo(f"{key.key_id}  {key.created_at:%Y-%m-%d}  {_state(key):<21}{key.name}")
+class Effect(msgspec.Struct, frozen=True):
+    """What a command came to: just now, or when it was sent before."""
+
+    outcome: EffectOutcome
+    result: dict[str, Any]
 
 
-@keys.command("revoke")
-def revoke_operator_key(
-    key: Annotated[str, typer.Argument(help="Name or id of the key.", metavar="NAME")],
-    config: ConfigOption = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take a key back: within five seconds no worker takes it any more."""
-    gone = _do(config, data, partial(revoke_key, named=key))
-    if as_json:
-        typer.echo(msgspec.json.encode(gone))
-        return
-    typer.echo(f"{gone.key_id}  {_state(gone)}  {gone.name}")
+EffectAnswer: TypeAlias = Effect | Refusal
+
+Work = Callable[[AsyncConnection], Awaitable[dict[str, Any]]]
+"""What a command does in its transaction; a `RefusedError` undoes it."""
 
 
-def _state(key: KeptKey) -> str:
-    return "works" if key.revoked_at is None else f"revoked {key.revoked_at:%Y-%m-%d}"
+class Order(NamedTuple):
+    """Who sent a command under which key; the digest tells whether the key was used for another."""
+
+    operator: str
+    key: str
+    digest: UUID
 
 
-def _do(
-    config: Path | None, data: Path | None, work: Callable[[AsyncEngine, int], Awaitable[T]]
-) -> T:
-    settings = load_settings(os.environ, config, data=data)
+class By(NamedTuple):
+    """Who commands: an operator's key id, and the Idempotency-Key that she sent."""
 
-    async def do(dsn: str) -> T:
-        engine = create_cold_engine(dsn, size=1)
+    operator: str
+    key: str
+
+    def order(self, body: msgspec.Struct | None = None) -> Order:
+        """Of what she sent."""
+        return Order(self.operator, self.key, request_digest(body))
+
+
+class OperatorCommands:
+    """One organisation's, in one process.
+
+    Args:
+        urgent: of what cannot wait until others are done: to stop, and to go on.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, organisation: int, urgent: AsyncEngine | None = None
+    ) -> None:
+        self._engine = engine
+        self.organisation = organisation
+        self._urgent = urgent or engine
+
+    async def once(
+        self,
+        by: Order,
+        action: str,
+        work: Work,
+        *,
+        sale: int = 0,
+        urgent: bool = False,
+    ) -> EffectAnswer:
+        """Run `work` in a transaction, unless this command was had before; its result is kept.
+
+        `action` is the command's verb, and with it whatever it is about beyond what was sent;
+        `sale` is the one it concerns, or 0 where there is none.
+        """
+        person = Person.named(self.organisation, OPERATOR_ISSUER, by.operator)
+        effect = effect_id(person, sale, action, by.key)
         try:
-            return await work(engine, settings.organisation)
-        finally:
-            await engine.dispose()
+            async with (self._urgent if urgent else self._engine).begin() as connection:
+                return await self._claim(connection, effect, by.digest, work)
+        except RefusedError as refused:
+            return refused.refusal
 
-    with ExitStack() as stack:
-        return asyncio.run(do(current_database(settings, stack)))
+    async def record(
+        self,
+        connection: AsyncConnection,
+        operator: str,
+        action: str,
+        sale: int | None,
+        details: dict[str, Any],
+        *,
+        now: Instant | None = None,
+    ) -> None:
+        """Put into the audit log what the transaction does; last, since other writers wait."""
+        await audit.append(
+            connection,
+            self.organisation,
+            actor=operator,
+            action=action,
+            sale=sale,
+            details=details,
+            now=now or await read_clock(connection),
+        )
+
+    async def _claim(
+        self, connection: AsyncConnection, effect: UUID, digest: UUID, work: Work
+    ) -> EffectAnswer:
+        named = {"organisation": self.organisation, "effect": effect}
+        claimed = await connection.execute(
+            _QUERIES["claim_effect"], named | {"request_digest": digest}
+        )
+        if claimed.first() is None:
+            found = (await connection.execute(_QUERIES["find_effect"], named)).one()
+            if found.request_digest != digest:
+                return Refusal(EffectOutcome.KEY_REUSED)
+            return Effect(EffectOutcome.REPLAYED, found.result)
+        result = await work(connection)
+        await connection.execute(
+            _QUERIES["finish_effect"], named | {"result": msgspec.json.encode(result).decode()}
+        )
+        return Effect(EffectOutcome.DONE, result)

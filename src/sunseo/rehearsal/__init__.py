@@ -1,8 +1,9 @@
 """A simulated crowd over real HTTP, with a verdict.
 
-`arrivals` and `habits` say who comes and how they behave (pure, seeded). `drive` plays them in a
-process of its own: `journey` is one visitor's way, with `shopping` inside and `tricks` for
-cheaters, over `caller`, `door` and `wire`. What they were told goes into the `ledger`. `run` brings
-server, `crew` and `observe` together, `verdict` compares the ledger with what is `stored`, and
-`outcome` is what `terminal` and `report` tell.
+`scenes` says what is played, `crowd` who comes and what each visitor does (pure, seeded, but for
+the visits themselves), over `http`. A `driver` plays them in a process of its own. `target` is the
+server they come to, `observe` what is seen of it all: what visitors were told, looks from beside,
+what is stored. `verdict` holds these against each other, and `report` tells it. `run` brings them
+together; `faults` breaks something meanwhile, `capacity` searches for the highest rate, `export`
+hands the crowd to other tools.
 """

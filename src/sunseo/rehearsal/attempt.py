@@ -8,8 +8,9 @@ On failure  One line says what went wrong; the exit code is 2. So it is after Ct
 
 import asyncio
 import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,30 @@ import msgspec
 import uvloop
 from rich.console import Console
 
+from sunseo.core.outputs import write_outputs
+
 GOOD, BROKEN, COULD_NOT = 0, 1, 2
 """Exit codes: all held, something did not, it could not be run to its end."""
 
+SAME_SIGNAL_S = 2.0  # a Ctrl-C comes twice through some shells and tools
+
 T = TypeVar("T")
+
+
+class ResultFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a result goes: as JSON, and as a page. A table is shown in any case."""
+
+    json: Path | None = None
+    as_json: bool = False
+    report: Path | None = None
+
+
+class Environment(ResultFiles, frozen=True, kw_only=True):
+    """And how to reach a server that is not ours, or where to keep our own server's data."""
+
+    operator_key: str | None = None
+    database_url: str | None = None
+    data: Path | None = None
 
 
 class AttemptError(Exception):
@@ -61,26 +82,30 @@ def attempt(
     return finish(played)
 
 
-def json_writers(result: Any, file: Path | None, *, as_json: bool) -> list[Callable[[], object]]:
-    """What writes a result as JSON, into the file and onto standard output, as far as asked for."""
+def deliver(
+    result: T,
+    to: ResultFiles,
+    console: Console,
+    *,
+    table: Callable[[T, Path | None], object],
+    page: Callable[[Path, T], object],
+    more: Iterable[Callable[[], object]] = (),
+) -> int:
+    """One result as JSON, as a page, and as a table for people, as far as each is asked for.
+
+    The table is told where the page is; `more` writes what is special to such a result. Returns an
+    exit code: 0, unless something could not be written, which a line then says.
+    """
     encoded = msgspec.json.encode(result)
     writers: list[Callable[[], object]] = []
-    if file is not None:
-        writers.append(partial(file.write_bytes, encoded))
-    if as_json:
+    if to.json is not None:
+        writers.append(partial(to.json.write_bytes, encoded))
+    if to.as_json:
         writers.append(partial(print, encoded.decode()))
-    return writers
-
-
-def page_writers(
-    write: Callable[[Path, T], object], file: Path | None, result: T
-) -> list[Callable[[], object]]:
-    """What writes a result's page, where one is asked for."""
-    return [] if file is None else [partial(write, file, result)]
-
-
-def say_unwritten(console: Console, failed: list[str]) -> int:
-    """Say which results could not be written; returns the exit code for it, 0 if there are none."""
+    if to.report is not None:
+        writers.append(partial(page, to.report, result))
+    failed = write_outputs(*writers, *more)
+    table(result, to.report)
     for line in failed:
         console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
     return COULD_NOT if failed else GOOD
@@ -97,3 +122,24 @@ def _working_folder(given: Path | None) -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """The first SIGINT or SIGTERM asks for a partial report; the next one ends us at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    first = 0.0
+
+    def on_signal() -> None:
+        nonlocal first
+        if not stop.is_set():
+            stop.set()
+            first = loop.time()
+        elif loop.time() > first + SAME_SIGNAL_S and task is not None:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    return stop

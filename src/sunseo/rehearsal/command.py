@@ -10,6 +10,7 @@ from sunseo.commands import CommandGroup, command_group
 from sunseo.core.outputs import Output, OutputError, check_outputs, figures, page
 from sunseo.rehearsal.capacity.command import capacity as capacity_search
 from sunseo.rehearsal.export.command import add_export_commands
+from sunseo.rehearsal.options import JsonFileOption, JsonOption, ReportOption, SeedOption
 
 MISUSE = 2
 INCIDENT_SUFFIXES = (".md", ".html")
@@ -41,14 +42,10 @@ rehearse = command_group(
 add_export_commands(rehearse)
 rehearse.command("capacity")(capacity_search)
 
-SeedOption = Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")]
-ReportOption = Annotated[Path | None, typer.Option(help="Write a page to this .html file.")]
 FaultOption = Annotated[
     list[str] | None,
     typer.Option(help="Do this in mid-rehearsal: kill-server@20s,pause-db@30s:5s, for instance."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-JsonFileOption = Annotated[Path | None, typer.Option(help="Write all figures to this file.")]
 IncidentOption = Annotated[
     list[Path] | None,
     typer.Option(help="With --fault: write an incident report to this .md or .html file."),
@@ -142,7 +139,7 @@ def run(
 @rehearse.command("list")
 def list_scenarios() -> None:
     """Name the shipped scenarios."""
-    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - other commands start faster without
+    from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - other commands start faster without
         read_scenario,
         shipped,
     )
@@ -156,9 +153,11 @@ def show(
     scenario: Annotated[str, typer.Argument(help="One of `sunseo rehearse list`.")],
 ) -> None:
     """Print a scenario as TOML, to be copied and changed."""
-    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - as above
-        ScenarioError,
+    from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - as above
         text_of,
+    )
+    from sunseo.rehearsal.scenes.scene import (  # noqa: PLC0415 - as above
+        ScenarioError,
     )
 
     try:
@@ -209,20 +208,22 @@ def demo(
 def _run(
     name: str, changes: dict[str, Any], options: dict[str, Any], where: dict[str, Any]
 ) -> None:
-    from sunseo.rehearsal.compare import (  # noqa: PLC0415 - other commands start faster without
+    from sunseo.rehearsal.report.compare import (  # noqa: PLC0415 - other commands start faster without
         CompareError,
         read_earlier,
     )
-    from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.report.result import (  # noqa: PLC0415 - as above
         Options,
     )
     from sunseo.rehearsal.run import (  # noqa: PLC0415 - as above
-        Where,
+        RunEnvironment,
         run_rehearsal,
     )
-    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - as above
-        ScenarioError,
+    from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - as above
         read_scenario,
+    )
+    from sunseo.rehearsal.scenes.scene import (  # noqa: PLC0415 - as above
+        ScenarioError,
     )
 
     try:
@@ -237,7 +238,7 @@ def _run(
     except (OutputError, ScenarioError, CompareError) as error:
         _refuse(error)
     chosen = Options(name=name, scenario=scenario, **options)
-    raise typer.Exit(run_rehearsal(chosen, Where(**where)))
+    raise typer.Exit(run_rehearsal(chosen, RunEnvironment(**where)))
 
 
 def _drawn(seed: int | None) -> int:

@@ -9,8 +9,8 @@ On failure  What could not be run is told by `attempt`.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,129 +19,121 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from sunseo.core.outputs import write_outputs
-from sunseo.rehearsal.attempt import COULD_NOT, attempt, json_writers, page_writers, say_unwritten
-from sunseo.rehearsal.compare import Compared, compare
-from sunseo.rehearsal.crew import Crew
-from sunseo.rehearsal.drive import Plan
-from sunseo.rehearsal.eta import HOME_AFTER_S
-from sunseo.rehearsal.evidence import Evidence
+from sunseo.rehearsal.attempt import (
+    COULD_NOT,
+    Environment,
+    attempt,
+    deliver,
+    stop_on_signals,
+)
+from sunseo.rehearsal.driver import DriverPlan
+from sunseo.rehearsal.drivers import Drivers
 from sunseo.rehearsal.faults.drill import Drill
 from sunseo.rehearsal.faults.spec import parse_faults, plan_faults
 from sunseo.rehearsal.faults.write import write_incidents
-from sunseo.rehearsal.live.server import LivePage
-from sunseo.rehearsal.neighbour import Neighbour, open_neighbour
-from sunseo.rehearsal.observe import Observer
-from sunseo.rehearsal.outcome import Options, Outcome, conclude
-from sunseo.rehearsal.processes import Groups
+from sunseo.rehearsal.observe.eta import HOME_AFTER_S
+from sunseo.rehearsal.observe.observer import Observer
+from sunseo.rehearsal.observe.processes import Groups
+from sunseo.rehearsal.report.compare import Compared, compare
+from sunseo.rehearsal.report.live.server import LivePage
 from sunseo.rehearsal.report.page import write_report
-from sunseo.rehearsal.scenario import Scenario
-from sunseo.rehearsal.server import free_port
-from sunseo.rehearsal.site import SiteTerms
-from sunseo.rehearsal.stage import Operator, Scenery, StageError, hold_draw, set_up, setup_s
-from sunseo.rehearsal.terminal import Terminal
-from sunseo.rehearsal.venue import (
-    Venue,
-    machine,
-    open_session,
-    open_venue,
-    read_sale,
-    stop_on_signals,
-    window_on,
-)
-from sunseo.rehearsal.verdict import judge
+from sunseo.rehearsal.report.result import Options, Result, conclude
+from sunseo.rehearsal.report.terminal import Terminal
+from sunseo.rehearsal.scenes.scene import Surroundings
+from sunseo.rehearsal.scenes.setup import set_up, setup_s
+from sunseo.rehearsal.target.machine import machine
+from sunseo.rehearsal.target.operator import Operator, Setup, open_session
+from sunseo.rehearsal.target.target import Target, open_target, read_sale, status_source
+from sunseo.rehearsal.verdict.judge import judge
 
-CREW_START_S = 4.0  # for drivers to start before the first early bird is due
+DRIVERS_START_S = 4.0  # for drivers to start before the first early bird is due
 CONNECTIONS_MAX = 4000  # of the whole crowd: below the 4,096 that a server's backlog holds
-DRAWN_BEFORE_S = 2.0  # T0, so that everybody can have her number then
 REST_S = 1.0  # for releases under way to be stored
 
 
-class Where(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the results go, and how to reach a server that is not ours."""
+class RunEnvironment(Environment, frozen=True, kw_only=True):
+    """And what else a rehearsal may be given: incident reports, a live page, an earlier result."""
 
-    operator_key: str | None = None
-    database_url: str | None = None
-    json: Path | None = None
-    report: Path | None = None
     incident: tuple[Path, ...] = ()
-    data: Path | None = None
-    as_json: bool = False
     requires_complete: bool = False
     live_port: int = 0
     earlier: Compared | None = None
 
 
-def run_rehearsal(options: Options, where: Where) -> int:
+def run_rehearsal(options: Options, where: RunEnvironment) -> int:
     """Run it and print; returns the exit code."""
     console = Console(stderr=where.as_json)
 
-    def play(folder: Path) -> Coroutine[Any, Any, Outcome]:
+    def play(folder: Path) -> Coroutine[Any, Any, Result]:
         return _rehearse(options, where, folder, Terminal(console, options))
 
-    def finish(outcome: Outcome) -> int:
-        failed = _write(outcome, where)
-        Terminal(console, options).conclude(outcome, where.report)
-        if say_unwritten(console, failed):
+    def finish(result: Result) -> int:
+        unwritten = deliver(
+            result,
+            where,
+            console,
+            table=Terminal(console, options).conclude,
+            page=write_report,
+            more=[partial(write_incidents, file, result) for file in where.incident],
+        )
+        if where.requires_complete and result.standing == "partly":
             return COULD_NOT
-        if where.requires_complete and outcome.standing == "partly":
-            return COULD_NOT
-        return outcome.exit_code
+        return unwritten or result.exit_code
 
     return attempt(console, "rehearsal", where.data, play, finish)
 
 
-def _write(outcome: Outcome, where: Where) -> list[str]:
-    """Write and print the results; returns what could not be, a line each."""
-    return write_outputs(
-        *json_writers(outcome, where.json, as_json=where.as_json),
-        *page_writers(write_report, where.report, outcome),
-        *(partial(write_incidents, file, outcome) for file in where.incident),
-    )
-
-
-async def _rehearse(options: Options, where: Where, folder: Path, terminal: Terminal) -> Outcome:
-    stop = stop_on_signals()
+async def _rehearse(
+    options: Options, where: RunEnvironment, folder: Path, terminal: Terminal
+) -> Result:
+    scenario, stop = options.scenario, stop_on_signals()
     faults = plan_faults(parse_faults(options.faults) if options.faults else (), options.seed)
     live = LivePage(terminal.view)
     async with (
         live.served(where.live_port),
-        open_venue(options, folder, terminal.say, where.operator_key, where.database_url) as venue,
-        open_session(venue.url) as session,
-        Drill(faults, venue.server, venue.url, terminal.say) as drill,
+        open_target(
+            folder,
+            terminal.say,
+            url=options.target,
+            workers=options.workers,
+            operator_key=where.operator_key,
+            database_url=where.database_url,
+        ) as target,
+        open_session(target.url) as session,
+        Drill(faults, target.server, target.url, terminal.say) as drill,
     ):
         terminal.say(f"Live: {live.url}")
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        early_s = options.scenario.arrivals.early_from_s
-        zero = time.monotonic() + setup_s(options.scenario) + CREW_START_S + early_s
+        early_s = scenario.arrivals.early_from_s
+        zero = time.monotonic() + setup_s(scenario) + DRIVERS_START_S + early_s
         opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
-        scenery = await set_up(session, venue.key, options.scenario, opens_at)
-        terminal.say(f"{scenery.told} on {venue.url}")
+        setup = await set_up(session, target.key, scenario, opens_at)
+        terminal.say(f"{setup.summary} on {target.url}")
 
-        window = window_on(venue, session, scenery)
-        async with _neighbour(options, venue, scenery, zero, folder) as neighbour:
-            site_url = None if neighbour is None else neighbour.url
-            plans = plans_of(options, venue, scenery, zero, folder, site_url=site_url)
-            crew = Crew(map(drill.lead, plans), folder / "drivers.log")
+        around = Surroundings(target.url, target.key, setup.room, zero, folder)
+        source = status_source(target, session, setup)
+        async with scenario.scene.companion(around) as companion:
+            url = None if companion is None else companion.url
+            plans = driver_plans(options, target, setup, zero, folder, companion_url=url)
+            drivers = Drivers(map(drill.lead, plans), folder / "drivers.log")
             try:
-                await crew.start()
-                groups = Groups(lambda: venue.supervisor, crew.pids)
-                observer = Observer(window, session, groups, zero, terminal.note_sample)
+                await drivers.start()
+                groups = Groups(lambda: target.supervisor, drivers.pids)
+                observer = Observer(source, session, groups, zero, terminal.note_sample)
                 async with (
-                    _drawing(options.scenario, Operator(session, venue.key), scenery, zero),
+                    scenario.entrance.during(Operator(session, target.key), setup, zero),
                     drill.under_way(zero, opens_at, session),
                 ):
-                    await _play(crew, observer, terminal, stop)
+                    await _play(drivers, observer, terminal, stop)
                 await observer.run_once()
-                record = crew.bring_home()
+                record = drivers.collect()
             finally:
-                await crew.end()
-            tally = None if neighbour is None else await neighbour.tally()
+                await drivers.end()
+            tally = None if companion is None else await companion.tally()
         terminal.view.phase = "judging"
         terminal.say("Holding what visitors were told against what is stored ...")
-        stored, report = await read_sale(venue.engine, scenery)
-        evidence = Evidence.of(
-            options.scenario,
+        stored, report = await read_sale(target.engine, setup)
+        evidence = scenario.evidence(
             ledger=record.ledger,
             figures=record.figures,
             samples=observer.samples,
@@ -151,7 +143,7 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
             report=report,
             outages=drill.outages,
         )
-        outcome = conclude(
+        result = conclude(
             record,
             judge(evidence),
             observer.samples,
@@ -161,69 +153,24 @@ async def _rehearse(options: Options, where: Where, folder: Path, terminal: Term
             samples_missed=observer.missed,
             incidents=await drill.incidents(record, stored),
         )
-        outcome = _compared(outcome, where.earlier)
-        await live.finish(outcome)
-        return outcome
+        result = _compared(result, where.earlier)
+        await live.finish(result)
+        return result
 
 
-@asynccontextmanager
-async def _drawing(
-    scenario: Scenario, operator: Operator, scenery: Scenery, zero: float
-) -> AsyncIterator[None]:
-    """Numbers are drawn meanwhile, shortly before T0, where the scenario draws them.
-
-    Raises:
-        StageError: they could not be.
-    """
-    if not scenario.draws:
-        yield
-        return
-    wait_s = zero - DRAWN_BEFORE_S - time.monotonic()
-    drawing = asyncio.create_task(hold_draw(operator, scenery, wait_s))
-    try:
-        yield
-        if drawing.done():
-            await drawing
-    finally:
-        drawing.cancel()
-        with suppress(asyncio.CancelledError, StageError):
-            await drawing
-
-
-@asynccontextmanager
-async def _neighbour(
-    options: Options, venue: Venue, scenery: Scenery, zero: float, folder: Path
-) -> AsyncIterator[Neighbour | None]:
-    """The site behind the room, with a gate in front, where the scenario has one."""
-    if options.scenario.site is None or scenery.room is None:
-        yield None
-        return
-    async with open_session(venue.url) as session:
-        keys = await Operator(session, venue.key).read(f"/v1/rooms/{scenery.room}/keys")
-    terms = SiteTerms(
-        site=options.scenario.site,
-        port=free_port(),
-        room=scenery.room,
-        keys=keys,
-        sunseo_url=venue.url,
-        operator_key=venue.key,
-        zero=zero,
-    )
-    async with open_neighbour(terms, folder / "site.log") as neighbour:
-        yield neighbour
-
-
-def _compared(outcome: Outcome, earlier: Compared | None) -> Outcome:
+def _compared(result: Result, earlier: Compared | None) -> Result:
     if earlier is None:
-        return outcome
-    now = msgspec.convert(msgspec.to_builtins(outcome), Compared)
-    return msgspec.structs.replace(outcome, comparison=compare(earlier, now))
+        return result
+    now = msgspec.convert(msgspec.to_builtins(result), Compared)
+    return msgspec.structs.replace(result, comparison=compare(earlier, now))
 
 
-async def _play(crew: Crew, observer: Observer, terminal: Terminal, stop: asyncio.Event) -> None:
+async def _play(
+    drivers: Drivers, observer: Observer, terminal: Terminal, stop: asyncio.Event
+) -> None:
     """Show the crowd until it has gone, or until we are told to stop."""
     observing = asyncio.create_task(observer.run())
-    playing = asyncio.create_task(crew.listen())
+    playing = asyncio.create_task(drivers.listen())
     stopping = asyncio.create_task(stop.wait())
     try:
         with terminal:
@@ -234,8 +181,8 @@ async def _play(crew: Crew, observer: Observer, terminal: Terminal, stop: asynci
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if stopping.done():
-                    crew.tell_to_stop()
-                terminal.show(crew.progress)
+                    drivers.stop()
+                terminal.show(drivers.progress)
         await playing
         await asyncio.sleep(REST_S)
     finally:
@@ -245,22 +192,22 @@ async def _play(crew: Crew, observer: Observer, terminal: Terminal, stop: asynci
                 await task
 
 
-def plans_of(
+def driver_plans(
     options: Options,
-    venue: Venue,
-    scenery: Scenery,
+    target: Target,
+    setup: Setup,
     zero: float,
     folder: Path,
     *,
-    site_url: str | None = None,
-) -> list[Plan]:
+    companion_url: str | None = None,
+) -> list[DriverPlan]:
     """What each driver is to do."""
     return [
-        Plan(
-            url=venue.url,
-            sales=scenery.sales,
-            room=scenery.room,
-            site_url=site_url,
+        DriverPlan(
+            url=target.url,
+            sales=setup.sales,
+            room=setup.room,
+            companion_url=companion_url,
             zero=zero,
             seed=options.seed,
             scenario=options.scenario,
@@ -269,7 +216,7 @@ def plans_of(
             part=part,
             parts=options.drivers,
             connections_max=CONNECTIONS_MAX // options.drivers,
-            issuer=venue.issuer,
+            issuer=target.issuer,
         )
         for part in range(options.drivers)
     ]

@@ -5,43 +5,47 @@ polls ─────► board  ◄── a tick ──────┘          
 listeners ─► streams ◄── changes                     health, stock
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from sunseo.capability import BackgroundTurn, Capability, Check
 from sunseo.core.clock import Instant
 from sunseo.core.networks import TrustedProxies
-from sunseo.identity.persons import GuestIssuer, Persons
+from sunseo.identity.capability import IdentityCapability
 from sunseo.passes.keys import KeyRing
 from sunseo.room.admission.admission import Admission
 from sunseo.room.admission.altcha import Altcha
 from sunseo.room.admission.challenge import Challenge
 from sunseo.room.admission.routes import challenge_endpoints
 from sunseo.room.board.board import RoomBoard, RoomView
+from sunseo.room.board.ready import ReadyStates
 from sunseo.room.board.state_routes import state_endpoints
 from sunseo.room.board.streams import Streams
-from sunseo.room.counts import CountingStore, RoomReporter
+from sunseo.room.counts import CountingLines, RoomReporter
 from sunseo.room.draw.drawer import Drawer
 from sunseo.room.draw.routes import draw_endpoints
-from sunseo.room.draw.store import DrawStore
 from sunseo.room.line.expirer import PassExpirer
-from sunseo.room.line.lanes import RoomLane, RoomLanes
+from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
-from sunseo.room.pacing.controller import Controller, StepReport, StockOf
+from sunseo.room.pacing.controller import Controller, StepReport
 from sunseo.room.pacing.health import AnswerTally, SiteHealth, WaitWatch, WorkerHealth
 from sunseo.room.pacing.signals import Signals, signal_endpoints
+from sunseo.room.pacing.stock import StockOf
 from sunseo.room.pages.routes import page_endpoints
 from sunseo.room.pages.visitor import Reception
 from sunseo.room.setup.revoking import Revoking, revoking_endpoints
 from sunseo.room.setup.setup import RoomSetup, SaleExists
 from sunseo.room.setup.setup_routes import room_setup_endpoints
+from sunseo.room.store import RoomStore
 from sunseo.settings import Settings
 from sunseo.telemetry.aside import SetAside
 from sunseo.telemetry.metrics import Metrics
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.endpoint import Endpoint
 from sunseo.web.raw import RawAnswer
 
@@ -53,14 +57,6 @@ REPORT_EVERY_S = 1.0
 EXPIRE_EVERY_S = 0.5
 
 
-class BackgroundTurn(NamedTuple):
-    """Work that wiring repeats."""
-
-    name: str
-    run_once: Callable[[], Awaitable[bool]]
-    every_s: float
-
-
 class SaleSource(NamedTuple):
     """What rooms ask of the rest of the house, which they never import."""
 
@@ -68,14 +64,14 @@ class SaleSource(NamedTuple):
     stock_of: StockOf
 
 
-class RoomCapability:
+class RoomCapability(Capability):
     """One organisation's rooms in one process.
 
     Args:
-        cold: for operators, shared with the rest of the house.
-        urgent: for operators who stop a room or let it go on.
         engine: of the board and the leader alone.
-        lanes: of joining and entering.
+        lanes: of joining and entering, for as long as this runs.
+        store: keeps everything; its lines are the lanes.
+        identity: tells whose pages are asked for.
         waits: of all lanes whose waiting tells how this worker fares.
         tally: of what this worker answers.
         aside: of what cannot be read.
@@ -92,10 +88,10 @@ class RoomCapability:
         secret: str,
         metrics: Metrics,
         *,
-        cold: AsyncEngine,
-        urgent: AsyncEngine,
         engine: AsyncEngine,
-        lanes: list[RoomLane],
+        lanes: RoomLanes,
+        store: RoomStore,
+        identity: IdentityCapability,
         waits: list[WaitWatch],
         tally: AnswerTally,
         outside: SaleSource,
@@ -103,45 +99,44 @@ class RoomCapability:
         on_clock: Callable[[Instant], None] = lambda _now: None,
     ) -> None:
         self._settings = settings
-        self._cold = cold
-        self._engine = engine
+        self._store = store
+        self._identity = identity
         organisation = settings.organisation
         self.keys = key_ring(settings, secret)
         self.answers: dict[str, RawAnswer] = {}
         self.streams = Streams(self.answers, settings.room_streams_max)
+        self._ready = ReadyStates(self.answers, self.keys)
         self.board = RoomBoard(
             engine,
             organisation,
-            self.keys,
-            self.answers,
+            self._ready,
             self._publish,
             aside=aside,
             on_clock=on_clock,
         )
-        self._lanes = RoomLanes(lanes)
-        self.store = CountingStore(self._lanes)
+        self._lanes = lanes
+        self._lines = CountingLines(store.lines)
         self._turnstile = _turnstile(settings)
+        self._addresses = ClientAddresses(TrustedProxies.named(settings.trusted_proxies))
         self.admission = Admission(
             self._challenges(),
-            TrustedProxies.named(settings.trusted_proxies),
             fails=settings.challenge_fails,
             on_unverified=lambda kind: metrics.room_challenges_unverified.labels(kind).inc(),
         )
         self.service = RoomService(
-            self.store,
+            self._lines,
             self.board,
             self.keys,
             self.admission,
             organisation,
             nonce_window_s=settings.nonce_window_s,
         )
-        self._draws = DrawStore(cold, organisation)
-        self._setup = RoomSetup(cold, organisation, outside.sale_exists, urgent)
+        self._setup = RoomSetup(store.setup, outside.sale_exists)
         leader = uuid4()
         self._worker_health = WorkerHealth(
-            cold, organisation, name=leader.hex[:8], waits=waits, tally=tally
+            store.signals, name=leader.hex[:8], waits=waits, tally=tally
         )
-        self._site_health = SiteHealth(engine, organisation)
+        self._site_health = SiteHealth(store.signals)
         self.controller = Controller(
             engine,
             organisation,
@@ -153,28 +148,37 @@ class RoomCapability:
             on_step=self._note_step,
             aside=aside,
         )
-        self._expirer = PassExpirer(engine, organisation, self.store, lambda: self.controller.leads)
-        self._drawer = Drawer(self._draws, self.board.views, lambda: self.controller.leads)
+        self._expirer = PassExpirer(
+            organisation, store.leader, self._lines, lambda: self.controller.leads
+        )
+        self._drawer = Drawer(store.draws, self.board.views, lambda: self.controller.leads)
         self._reporter = RoomReporter(
-            metrics, self.board, store=self.store, streams=self.streams, health=self._site_health
+            metrics,
+            self.board,
+            lines=self._lines,
+            ready=self._ready,
+            streams=self.streams,
+            health=self._site_health,
         )
 
     def endpoints(self) -> list[Endpoint]:
-        organisation = self._settings.organisation
+        store, organisation = self._store, self._settings.organisation
         return [
-            *room_setup_endpoints(self._setup, self._cold, organisation, self.keys, self.board),
-            *revoking_endpoints(Revoking(self.store, self.board, self._cold, organisation)),
-            *signal_endpoints(Signals(self._cold, organisation)),
-            *state_endpoints(self.board),
-            *room_endpoints(self.service),
-            *draw_endpoints(self._draws),
+            *room_setup_endpoints(self._setup, store.setup, self.keys, self.board),
+            *revoking_endpoints(Revoking(self._lines, self.board, store.setup, organisation)),
+            *signal_endpoints(Signals(store.signals)),
+            *state_endpoints(self.board, self._ready),
+            *room_endpoints(self.service, self._addresses),
+            *draw_endpoints(store.draws),
             *challenge_endpoints(self.board, self.keys, self.admission),
+            *self._pages(),
         ]
 
-    def pages(self, persons: Persons, guests: GuestIssuer) -> list[Endpoint]:
+    def _pages(self) -> list[Endpoint]:
         """The waiting pages, which open guest sessions by themselves."""
+        persons, guests = self._identity.persons, self._identity.guests
         reception = Reception(self.keys, persons, guests, self._settings.guest_session_s)
-        return page_endpoints(self.service, self.board, self.admission, reception)
+        return page_endpoints(self.service, self.board, self.admission, self._addresses, reception)
 
     def turns(self) -> list[BackgroundTurn]:
         """What is to be repeated while the worker runs."""
@@ -199,9 +203,11 @@ class RoomCapability:
         if self._turnstile is not None:
             await self._turnstile.close()
 
-    @property
-    def expected_wait_s(self) -> float:
-        return self._lanes.expected_wait_s
+    def checks(self) -> Mapping[str, Check]:
+        return {"room_lanes": self._check_lanes}
+
+    async def _check_lanes(self) -> bool | str:
+        return self._lanes.keep_up(self._settings.lane_wait_max_s)
 
     async def _control(self) -> bool:
         if self.controller.leads:

@@ -18,28 +18,22 @@ import msgspec
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from sunseo.core.fields import FieldError
+from sunseo.core.outcome import Refusal, RefusedError
 from sunseo.telemetry.logs import Logs, RequestLine, now
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.adapter import Adapter, Rendered
 from sunseo.web.authentication import Authentication
 from sunseo.web.cors import CROSS_ORIGIN_HEADERS, preflight_headers
 from sunseo.web.description.descriptions import describe
-from sunseo.web.endpoint import (
-    Answer,
-    Call,
-    Endpoint,
-    Header,
-    LaneHandler,
-    Record,
-    Refusal,
-    Urgency,
-)
+from sunseo.web.endpoint import Answer, Call, Endpoint, Header, LaneHandler, Record, Urgency
 from sunseo.web.input.paths import PathTable
 from sunseo.web.input.requests import refuse_odd_headers, request_id_of
 from sunseo.web.limits import ClientGoneError, InFlightLimiter, Limits
 from sunseo.web.page_headers import PAGE_HEADERS
 from sunseo.web.problems import (
     INTERNAL_ERROR,
+    INVALID_FIELD,
     NO_SUCH_PATH,
     OVERLOADED,
     TOO_SLOW,
@@ -298,7 +292,7 @@ class App:
         if isinstance(error, ClientGoneError):
             record.status = _CLIENT_GONE
             return
-        problem = error if isinstance(error, ProblemError) else self._failure(error, record)
+        problem = self._problem_of(error, record)
         rendered = self._problem(problem.problem, problem.detail, record, problem.members)
         rendered[1].extend(problem.headers)
         if exchange.is_served:
@@ -313,6 +307,18 @@ class App:
             headers.extend(CROSS_ORIGIN_HEADERS)
         record.status = status
         headers.append((b"x-request-id", record.request_id.encode()))
+
+    def _problem_of(self, error: Exception, record: Record) -> ProblemError:
+        match error:
+            case ProblemError():
+                return error
+            case FieldError():
+                field, expected = error.field, error.expected
+                return ProblemError(INVALID_FIELD, str(error), field=field, expected=expected)
+            case RefusedError():
+                refusal = error.refusal
+                return ProblemError(type_of(refusal.outcome), refusal.detail, **refusal.extra)
+        return self._failure(error, record)
 
     def _failure(self, error: Exception, record: Record) -> ProblemError:
         """Log an exception out of a handler; the caller learns no more than whose turn it is."""

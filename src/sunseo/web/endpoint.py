@@ -28,7 +28,7 @@ import msgspec
 from starlette.types import Scope
 
 from sunseo.core.ids import Person
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.outcome import Kind, Outcome, Refusal
 
 
 class Auth(Enum):
@@ -200,22 +200,6 @@ class Reply(msgspec.Struct, frozen=True):
     body: msgspec.Struct | Sequence[msgspec.Struct] | bytes | BodyStream | None = None
     headers: Sequence[Header] = ()
     outcome: Outcome | None = None
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """An expected answer that is not success; it becomes a problem document.
-
-    Args:
-        outcome: which of the endpoint's outcomes; its kind gives the status.
-        detail: a sentence about this case; without it the outcome's own sentence stands.
-        extra: members added to the document, for instance `{"seats": [17]}`.
-        retry_after_s: for LATER, when to come back; without it the limits' jittered default.
-    """
-
-    outcome: Outcome
-    detail: str | None = None
-    extra: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    retry_after_s: int | None = None
 
 
 Answer = Reply | Refusal

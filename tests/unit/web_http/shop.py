@@ -11,7 +11,8 @@ from uuid import UUID
 import jwt
 import msgspec
 
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.fields import Moment, Name, Number32
+from sunseo.core.outcome import Kind, Outcome, Refusal
 from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys, new_operator_key
 from sunseo.identity.persons import GuestIssuer, Persons, SharedSecretVerifier
@@ -19,8 +20,7 @@ from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
-from sunseo.web.input.fields import Moment, Name, Number32
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply
 from sunseo.web.limits import Limits
 from sunseo.web.problems import UnavailableError
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from sunseo.web.endpoint import Record, Refusal, Reply
+from sunseo.core.outcome import Refusal
+from sunseo.web.endpoint import Record, Reply
 from sunseo.web.limits import InFlightLimiter, Limits
 from sunseo.web.problems import (
     WEB_PROBLEMS,

@@ -2,14 +2,14 @@
 
 import pytest
 
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.outcome import Kind, Outcome, Refusal
 from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys
 from sunseo.identity.persons import Persons
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply
 from sunseo.web.limits import Limits
 from sunseo.web.raw import RawAnswer, ReadyAnswer
 from tests.asgi import ask

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 import pytest
 
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.outcome import Kind, Outcome, Refusal
 from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys
 from sunseo.identity.persons import Persons
@@ -13,7 +13,7 @@ from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.app import App, build_app
-from sunseo.web.endpoint import Answer, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Call, Endpoint, Reply
 from sunseo.web.limits import Limits
 from tests.asgi import ask
 

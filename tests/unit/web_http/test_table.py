@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from sunseo.booking.routes import hold_endpoints
+from sunseo.core.fields import Number32
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.telemetry.metrics import Metrics
 from sunseo.web.endpoint import Auth, Endpoint, Reply, Urgency
 from sunseo.web.health import health_endpoints
 from sunseo.web.input.bodies import UnboundedRequestError, check_request_type
-from sunseo.web.input.fields import Number32
 from sunseo.web.input.paths import BadTemplateError, Template
 from sunseo.web.limits import Limits
 from sunseo.web.problems import ConflictingProblemsError, ProblemCatalogue

@@ -23,9 +23,9 @@ from sunseo.booking.availability.snapshot import ReloadError, SeatMap, Snapshot,
 from sunseo.booking.setup.setup import QUERIES
 from sunseo.core.clock import Monotonic
 from sunseo.core.later import LaterOutcome
+from sunseo.core.outcome import RefusedError
 from sunseo.journal.tail import JournalTail
 from sunseo.telemetry.aside import SetAside
-from sunseo.web.problems import ProblemError, type_of
 
 FORGET_AFTER_S = 60.0
 UNKNOWN_FOR_S = 1.0  # how long a sale that does not exist is taken not to, whoever asks
@@ -64,7 +64,7 @@ class AvailabilityBoard:
         """The sale's availability, at most about a turn old; none where there is no such sale.
 
         Raises:
-            ProblemError: the sale is there, and cannot be read.
+            RefusedError: the sale is there, and cannot be read.
         """
         now = self._monotonic()
         if (watched := self._watched.get(sale)) is not None:
@@ -104,7 +104,7 @@ class AvailabilityBoard:
         # fails must not leave that for show.
         dropped = {sale: self._watched.pop(sale).looked_at for sale in stale}
         for sale, looked_at in dropped.items():
-            with suppress(ProblemError):  # said already; who looks next is told
+            with suppress(RefusedError):  # said already; who looks next is told
                 await self._read(sale, looked_at=looked_at)
         return more
 
@@ -122,7 +122,7 @@ class AvailabilityBoard:
             snapshot = await read_snapshot(self._engine, self._organisation, sale)
         except (LookupError, TypeError, ValueError) as error:
             self._aside.put("sale", sale, error)
-            raise ProblemError(type_of(LaterOutcome.UNREADABLE), sale=sale) from error
+            raise RefusedError(LaterOutcome.UNREADABLE, extra={"sale": sale}) from error
         self._aside.take_back("sale", sale)
         if snapshot is None:
             self._watched.pop(sale, None)

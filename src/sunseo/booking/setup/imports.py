@@ -18,8 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.booking.setup.setup_bodies import NewProduct, NewSeat, NewStock
 from sunseo.core.clock import Instant
-from sunseo.core.outcome import Kind, Outcome
-from sunseo.operators.effects import Refused
+from sunseo.core.outcome import Kind, Outcome, RefusedError
 from sunseo.postgres.clock import read_clock
 from sunseo.postgres.queries import load_cold_queries
 
@@ -56,7 +55,7 @@ async def add_seats(
     """Add the seats that are not there yet, numbered on from the last one.
 
     Raises:
-        Refused: a seat is there with another price class, or elsewhere on the plan.
+        RefusedError: a seat is there with another price class, or elsewhere on the plan.
     """
     found = (await connection.execute(_QUERIES["find_seats"], where | _seats(seats))).all()
     if differing := [row for row in found if not row.is_same]:
@@ -74,7 +73,7 @@ async def add_stocks(
     """Add the stocks that are not there yet, numbered on from the last one.
 
     Raises:
-        Refused: a stock is there with another capacity or end, or a new one is over already.
+        RefusedError: a stock is there with another capacity or end, or a new one is over already.
     """
     found = (await connection.execute(_QUERIES["find_stocks"], where | _stocks(stocks))).all()
     if differing := [row for row in found if not row.is_same]:
@@ -101,7 +100,7 @@ async def add_products(
     """Add the products that are not there yet, numbered on from the last one.
 
     Raises:
-        Refused: a product is there with another price, or draws something else.
+        RefusedError: a product is there with another price, or draws something else.
     """
     names = {"names": [product.name for product in products]}
     found = (await connection.execute(_QUERIES["find_products"], where | names)).all()
@@ -131,11 +130,11 @@ def refuse_past(times: Mapping[str, Instant | None], now: Instant) -> None:
     """Refuse what nobody could book any more; times by their fields.
 
     Raises:
-        Refused: names the first field whose time is past.
+        RefusedError: names the first field whose time is past.
     """
     for field, time in times.items():
         if time is not None and time <= now:
-            raise Refused(
+            raise RefusedError(
                 ImportOutcome.IN_THE_PAST,
                 f"`{field}` is {time.isoformat()}, and it is {now:%Y-%m-%dT%H:%M:%SZ} already."
                 " Nothing was added.",
@@ -154,9 +153,9 @@ def _number(
     return Numbered(numbers, list(there.values())), new
 
 
-def _refused(what: str, numbers: list[int], detail: str) -> Refused:
+def _refused(what: str, numbers: list[int], detail: str) -> RefusedError:
     more = f" {len(numbers) - 1} more differ." if len(numbers) > 1 else ""
-    return Refused(
+    return RefusedError(
         ImportOutcome.PART_DIFFERS,
         f"{detail}{more} Nothing was added.",
         {what: numbers[:SHOWN_MAX]},

@@ -10,14 +10,13 @@ from enum import unique
 from typing import Any
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.booking.locked import SALES
 from sunseo.booking.setup import imports
 from sunseo.booking.setup.imports import ImportOutcome
 from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
-from sunseo.core.ids import Person, effect_id, request_digest
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.outcome import Kind, Outcome, RefusedError
 from sunseo.journal.events import (
     Event,
     SaleCreated,
@@ -27,14 +26,11 @@ from sunseo.journal.events import (
     StocksAdded,
 )
 from sunseo.journal.store import JournalEntry, append_cold
-from sunseo.operators import audit
-from sunseo.operators.effects import EffectAnswer, EffectOutcome, Refused, Work, once
+from sunseo.operators.command import By, EffectAnswer, EffectOutcome, OperatorCommands
 from sunseo.postgres.clock import read_clock
 from sunseo.postgres.queries import load_cold_queries
 
 QUERIES = load_cold_queries("sunseo.booking")
-
-OPERATOR_ISSUER = "sunseo:operator"
 
 
 @unique
@@ -56,29 +52,22 @@ SETUP_OUTCOMES: tuple[Outcome, ...] = (
 
 
 class Setup:
-    """What operators can do to sales; one organisation's, by one process.
+    """What operators can do to sales; one organisation's, by one process."""
 
-    Args:
-        urgent: of what cannot wait until others are done, which is to stop and to go on.
-    """
+    def __init__(self, commands: OperatorCommands) -> None:
+        self._commands = commands
+        self._organisation = commands.organisation
 
-    def __init__(
-        self, engine: AsyncEngine, organisation: int, urgent: AsyncEngine | None = None
-    ) -> None:
-        self._engine = engine
-        self._organisation = organisation
-        self._urgent = urgent or engine
-
-    async def create_sale(self, operator: str, key: str, body: NewSale) -> EffectAnswer:
+    async def create_sale(self, by: By, body: NewSale) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             sale = await self._insert_sale(connection, body)
             event = SaleCreated(name=body.name)
-            version = await self._record(connection, sale, operator, "create_sale", event)
+            version = await self._record(connection, sale, by.operator, "create_sale", event)
             return {"sale": sale, "version": version}
 
-        return await self._once((operator, key), 0, "create_sale", body, work)
+        return await self._commands.once(by.order(body), "create_sale", work)
 
-    async def add_seats(self, operator: str, key: str, sale: int, body: NewSeats) -> EffectAnswer:
+    async def add_seats(self, by: By, sale: int, body: NewSeats) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             numbers = await self._lock(connection, sale)
             seats = body.all_seats()
@@ -98,12 +87,12 @@ class Setup:
             if not added:
                 return answer
             event = SeatsAdded(first_seat=last + 1, last_seat=last + added)
-            version = await self._record(connection, sale, operator, "add_seats", event)
+            version = await self._record(connection, sale, by.operator, "add_seats", event)
             return answer | {"version": version}
 
-        return await self._once((operator, key), sale, "add_seats", body, work)
+        return await self._commands.once(by.order(body), "add_seats", work, sale=sale)
 
-    async def add_stocks(self, operator: str, key: str, sale: int, body: NewStocks) -> EffectAnswer:
+    async def add_stocks(self, by: By, sale: int, body: NewStocks) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             numbers = await self._lock(connection, sale)
             where = self._of(sale)
@@ -125,12 +114,12 @@ class Setup:
             if not stocks.added and not products.added:
                 return answer
             event = StocksAdded(stocks=tuple(stocks.added), products=tuple(products.added))
-            version = await self._record(connection, sale, operator, "add_stocks", event)
+            version = await self._record(connection, sale, by.operator, "add_stocks", event)
             return answer | {"version": version}
 
-        return await self._once((operator, key), sale, "add_stocks", body, work)
+        return await self._commands.once(by.order(body), "add_stocks", work, sale=sale)
 
-    async def set_paused(self, operator: str, key: str, sale: int, *, paused: bool) -> EffectAnswer:
+    async def set_paused(self, by: By, sale: int, *, paused: bool) -> EffectAnswer:
         action = "pause_sale" if paused else "resume_sale"
 
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -141,33 +130,17 @@ class Setup:
             )
             event = SalePaused() if paused else SaleResumed()
             version = await self._record(
-                connection, sale, operator, action, event, catalogue_step=0
+                connection, sale, by.operator, action, event, catalogue_step=0
             )
             return {"sale": sale, "version": version, "paused": paused}
 
-        return await self._once((operator, key), sale, action, None, work, engine=self._urgent)
-
-    async def _once(
-        self,
-        by: tuple[str, str],
-        sale: int,
-        action: str,
-        body: msgspec.Struct | None,
-        work: Work,
-        *,
-        engine: AsyncEngine | None = None,
-    ) -> EffectAnswer:
-        operator, key = by
-        person = Person.named(self._organisation, OPERATOR_ISSUER, operator)
-        effect = effect_id(person, sale, action, key)
-        digest = request_digest(body)
-        return await once(engine or self._engine, self._organisation, effect, digest, work)
+        return await self._commands.once(by.order(), action, work, sale=sale, urgent=True)
 
     async def _lock(self, connection: AsyncConnection, sale: int) -> "_Numbers":
         where = self._of(sale)
         locked = (await connection.execute(QUERIES["lock_sale"], where)).first()
         if locked is None:
-            raise Refused(SetupOutcome.UNKNOWN_SALE)
+            raise RefusedError(SetupOutcome.UNKNOWN_SALE)
         row = (await connection.execute(QUERIES["read_numbers"], where)).one()
         return _Numbers(locked.version, *row)
 
@@ -195,15 +168,8 @@ class Setup:
         await append_cold(
             connection, JournalEntry(SALES.name, self._organisation, sale, version, [event]), now
         )
-        await audit.append(
-            connection,
-            self._organisation,
-            actor=operator,
-            action=action,
-            sale=sale,
-            details=msgspec.to_builtins(event),
-            now=now,
-        )
+        details = msgspec.to_builtins(event)
+        await self._commands.record(connection, operator, action, sale, details, now=now)
         return version
 
     async def _insert_sale(self, connection: AsyncConnection, body: NewSale) -> int:
@@ -253,4 +219,6 @@ def _check(what: str, numbers: Iterable[int], last: int) -> None:
     """Refuse references to parts that the sale does not have; parts are numbered from one."""
     unknown = max(numbers, default=0)
     if unknown > last:
-        raise Refused(_UNKNOWN[what], f"The sale has no {what} {unknown}; its last one is {last}.")
+        raise RefusedError(
+            _UNKNOWN[what], f"The sale has no {what} {unknown}; its last one is {last}."
+        )

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from sunseo.core.currencies import is_currency
+from sunseo.core.fields import Label, Moment, Name, Number32, Price
 from sunseo.core.zones import is_zone
-from sunseo.web.input.fields import Label, Moment, Name, Number32, Price
 
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Template = Literal["concert"]

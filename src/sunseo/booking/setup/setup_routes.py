@@ -15,10 +15,12 @@ from sunseo.booking.setup.sale_list import sale_list_endpoint
 from sunseo.booking.setup.setup import QUERIES, SETUP_OUTCOMES, Setup, SetupOutcome
 from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.clock import Monotonic
-from sunseo.operators.effects import EffectAnswer
+from sunseo.core.fields import Number32
+from sunseo.core.outcome import Refusal
+from sunseo.operators.command import Effect, EffectAnswer
+from sunseo.operators.replies import by_of, reply
 from sunseo.web.documents import UNCHANGED, Document, Shelf, Version, document_of
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
-from sunseo.web.input.fields import Number32
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Urgency
 
 OFFER_S = 60  # then a sale is read again, be it only for the database's clock
 OFFERS_BYTES_MAX = 16 * 1024 * 1024
@@ -215,26 +217,22 @@ class SetupHandlers:
         self._board = board
 
     async def create_sale(self, call: Call) -> Answer:
-        answer = await self._setup.create_sale(call.operator, call.idempotency_key, call.body)
+        answer = await self._setup.create_sale(by_of(call), call.body)
         return self._changed(answer, SaleCreatedBody)
 
     async def add_seats(self, call: Call) -> Answer:
-        answer = await self._setup.add_seats(
-            call.operator, call.idempotency_key, call.path["sale"], call.body
-        )
+        answer = await self._setup.add_seats(by_of(call), call.path["sale"], call.body)
         return self._changed(answer, SeatsAddedBody)
 
     async def add_stocks(self, call: Call) -> Answer:
-        answer = await self._setup.add_stocks(
-            call.operator, call.idempotency_key, call.path["sale"], call.body
-        )
+        answer = await self._setup.add_stocks(by_of(call), call.path["sale"], call.body)
         return self._changed(answer, StocksAddedBody)
 
     def _changed(self, answer: EffectAnswer, body: type[msgspec.Struct]) -> Answer:
         """Show what is on offer now at once; other workers do so with their board's next turn."""
-        if answer.result is not None:
+        if isinstance(answer, Effect):
             self._board.forget(answer.result["sale"])
-        return _reply(answer, body)
+        return reply(answer, body)
 
     async def pause(self, call: Call) -> Answer:
         return await self._set_paused(call, paused=True)
@@ -243,16 +241,8 @@ class SetupHandlers:
         return await self._set_paused(call, paused=False)
 
     async def _set_paused(self, call: Call, *, paused: bool) -> Answer:
-        answer = await self._setup.set_paused(
-            call.operator, call.idempotency_key, call.path["sale"], paused=paused
-        )
-        return _reply(answer, SalePausedBody)
-
-
-def _reply(answer: EffectAnswer, body: type[msgspec.Struct]) -> Answer:
-    if not answer.outcome.kind.is_success:
-        return Refusal(answer.outcome, answer.detail, answer.extra)
-    return Reply(None, msgspec.convert(answer.result, body), outcome=answer.outcome)
+        answer = await self._setup.set_paused(by_of(call), call.path["sale"], paused=paused)
+        return reply(answer, SalePausedBody)
 
 
 class Offer(msgspec.Struct, frozen=True):

@@ -10,8 +10,8 @@ from math import ceil
 import msgspec
 
 from sunseo.rehearsal.capacity.binding import Binding
-from sunseo.rehearsal.capacity.seen import Law, Probe
-from sunseo.rehearsal.slowest import Machinery
+from sunseo.rehearsal.capacity.measured import LittlesLaw, Probe
+from sunseo.rehearsal.report.slowest import Machinery
 
 MARGIN = 0.9  # of what just holds
 WORKER_FULL = 0.7  # of a core: above, waits grow much faster than the load
@@ -41,7 +41,7 @@ def advise(at: Probe, binding: Binding, machinery: Machinery, sales: int) -> lis
     return settings
 
 
-def _capacity(laws: list[Law]) -> list[Setting]:
+def _capacity(laws: list[LittlesLaw]) -> list[Setting]:
     law = next((law for law in laws if law.station == "inside"), None)
     if law is None:
         return []

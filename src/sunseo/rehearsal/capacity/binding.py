@@ -14,8 +14,8 @@ In this order, since each would show as the next ones, too:
 
 from typing import Literal
 
-from sunseo.rehearsal.capacity.seen import Probe
-from sunseo.rehearsal.slowest import FULL, Machinery
+from sunseo.rehearsal.capacity.measured import Probe
+from sunseo.rehearsal.report.slowest import FULL, Machinery
 
 Binding = Literal["nothing", "others", "cpu", "crowd", "worker", "lane", "database", "unknown"]
 

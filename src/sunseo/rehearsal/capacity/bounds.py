@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from sunseo.rehearsal.histogram import quantiles_ms
-from sunseo.rehearsal.ledger import Figures, Record
-from sunseo.rehearsal.readings import Reading
-from sunseo.rehearsal.slo import Measured, hold_against, read_bound
+from sunseo.rehearsal.observe.histogram import quantiles_ms
+from sunseo.rehearsal.observe.ledger import Figures, Record
+from sunseo.rehearsal.observe.readings import Reading
+from sunseo.rehearsal.verdict.slo import Measured, hold_against, read_bound
 
 DEFAULT = tuple(f"p99({name}) <= 500 ms" for name in ("join", "enter", "look", "hold", "order"))
 OF_OPENINGS = {"sold_out", "nine_tenths", "requests_per_minute"}

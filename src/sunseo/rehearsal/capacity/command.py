@@ -58,11 +58,12 @@ def capacity(
 
     Exit code 0 if a rate was found, 1 if not even the lowest holds, 2 if it could not be searched.
     """
-    from sunseo.rehearsal.capacity.bounds import steady_slos  # noqa: PLC0415 - loaded when needed
-    from sunseo.rehearsal.capacity.outcome import Terms  # noqa: PLC0415 - as above
-    from sunseo.rehearsal.capacity.run import Where, run_capacity  # noqa: PLC0415 - as above
-    from sunseo.rehearsal.outcome import Options  # noqa: PLC0415 - as above
-    from sunseo.rehearsal.scenario import read_scenario  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.attempt import Environment  # noqa: PLC0415 - loaded when needed
+    from sunseo.rehearsal.capacity.bounds import steady_slos  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.capacity.result import SearchTerms  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.capacity.run import run_capacity  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.report.result import Options  # noqa: PLC0415 - as above
+    from sunseo.rehearsal.scenes.scenario import read_scenario  # noqa: PLC0415 - as above
 
     if target is not None and operator_key is None:
         raise typer.BadParameter("--target stands with --operator-key")
@@ -84,14 +85,14 @@ def capacity(
         drivers=drivers,
         target=target,
     )
-    terms = Terms(
+    terms = SearchTerms(
         slos=slos,
         probe_s=probe,
         first=first,
         ceiling=ceiling,
         precision=precision,
     )
-    where = Where(
+    where = Environment(
         operator_key=operator_key,
         database_url=database_url,
         json=json_file,

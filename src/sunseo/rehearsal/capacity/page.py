@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from sunseo.rehearsal.capacity.outcome import Capacity
+from sunseo.rehearsal.capacity.result import CapacityResult
 from sunseo.rehearsal.capacity.texts import CATALOGUES
-from sunseo.rehearsal.capacity.told import (
+from sunseo.rehearsal.capacity.wording import (
     SHOWN,
     advice_row,
     binding,
@@ -20,11 +20,11 @@ from sunseo.rehearsal.report.templating import TEMPLATES
 from sunseo.rehearsal.report.texts import Language
 
 
-def write_page(path: Path, capacity: Capacity) -> None:
+def write_page(path: Path, capacity: CapacityResult) -> None:
     path.write_text(render_page(capacity), "utf-8")
 
 
-def render_page(capacity: Capacity) -> str:
+def render_page(capacity: CapacityResult) -> str:
     template = TEMPLATES.get_template("capacity.html")
     return template.render(
         capacity=capacity,
@@ -33,7 +33,7 @@ def render_page(capacity: Capacity) -> str:
     )
 
 
-def _part(capacity: Capacity, language: Language) -> dict[str, Any]:
+def _part(capacity: CapacityResult, language: Language) -> dict[str, Any]:
     say = speech_in(CATALOGUES[language])
     best = capacity.best
     probes = sorted(capacity.probes, key=lambda one: one.rate)
@@ -62,7 +62,7 @@ def _part(capacity: Capacity, language: Language) -> dict[str, Any]:
     }
 
 
-def _chart(capacity: Capacity, title: str) -> str:
+def _chart(capacity: CapacityResult, title: str) -> str:
     """p99 by rate; of several probes at one rate the worst."""
     curves = []
     for tone, name in enumerate(SHOWN, 1):

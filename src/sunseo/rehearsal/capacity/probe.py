@@ -17,22 +17,23 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from sunseo.rehearsal.arrivals import Poisson
 from sunseo.rehearsal.capacity.bounds import broken_slos, broken_unsaid, within
-from sunseo.rehearsal.capacity.seen import Law, Probe
-from sunseo.rehearsal.crew import Crew
-from sunseo.rehearsal.drive import Progress
-from sunseo.rehearsal.histogram import merged, quantiles_ms
-from sunseo.rehearsal.ledger import Record
-from sunseo.rehearsal.observe import Observer, Sample
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.processes import Groups
-from sunseo.rehearsal.readings import overall
-from sunseo.rehearsal.run import CREW_START_S, plans_of
-from sunseo.rehearsal.scenario import Scenario
-from sunseo.rehearsal.stage import Scenery, set_up, setup_s
-from sunseo.rehearsal.stored import StoredPass, read_passes
-from sunseo.rehearsal.venue import ORGANISATION, Venue, window_on
+from sunseo.rehearsal.capacity.measured import LittlesLaw, Probe
+from sunseo.rehearsal.crowd.arrivals import Poisson
+from sunseo.rehearsal.driver import Progress
+from sunseo.rehearsal.drivers import Drivers
+from sunseo.rehearsal.observe.histogram import merged, quantiles_ms
+from sunseo.rehearsal.observe.ledger import Record
+from sunseo.rehearsal.observe.observer import Observer, Sample
+from sunseo.rehearsal.observe.processes import Groups
+from sunseo.rehearsal.observe.readings import connections_max, overall
+from sunseo.rehearsal.observe.stored import StoredPass, read_passes
+from sunseo.rehearsal.report.result import Options
+from sunseo.rehearsal.run import DRIVERS_START_S, driver_plans
+from sunseo.rehearsal.scenes.scenario import Scenario
+from sunseo.rehearsal.scenes.setup import set_up, setup_s
+from sunseo.rehearsal.target.operator import Setup
+from sunseo.rehearsal.target.target import ORGANISATION, Target, status_source
 
 COUNTS_FROM = 0.5  # of the probe: before that, visitors inside are still becoming more
 TAIL_S = 1.0  # for answers under way at the end
@@ -52,7 +53,7 @@ class Prober:
 
     def __init__(
         self,
-        venue: Venue,
+        target: Target,
         session: aiohttp.ClientSession,
         options: Options,
         *,
@@ -61,7 +62,7 @@ class Prober:
         folder: Path,
         on_progress: OnProgress,
     ) -> None:
-        self._venue = venue
+        self._target = target
         self._session = session
         self._options = options
         self._slos = slos
@@ -73,35 +74,35 @@ class Prober:
         """Send visitors at this rate, and say whether the bounds held."""
         scenario = steady(self._options.scenario, rate, self._probe_s)
         options = msgspec.structs.replace(self._options, scenario=scenario)
-        zero = time.monotonic() + setup_s(scenario) + CREW_START_S
+        zero = time.monotonic() + setup_s(scenario) + DRIVERS_START_S
         opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
-        scenery = await set_up(self._session, self._venue.key, scenario, opens_at)
-        plans = plans_of(options, self._venue, scenery, zero, self._folder)
-        crew = Crew(plans, self._folder / "drivers.log")
+        setup = await set_up(self._session, self._target.key, scenario, opens_at)
+        plans = driver_plans(options, self._target, setup, zero, self._folder)
+        drivers = Drivers(plans, self._folder / "drivers.log")
         try:
-            await crew.start()
-            window = window_on(self._venue, self._session, scenery)
-            groups = Groups(lambda: self._venue.supervisor, crew.pids)
-            observer = Observer(window, self._session, groups, zero, lambda _: None)
-            await self._play(crew, observer, zero)
+            await drivers.start()
+            source = status_source(self._target, self._session, setup)
+            groups = Groups(lambda: self._target.supervisor, drivers.pids)
+            observer = Observer(source, self._session, groups, zero, lambda _: None)
+            await self._play(drivers, observer, zero)
         finally:
-            await crew.end()
-        record = crew.bring_home()
-        passes = await self._passes(scenery)
+            await drivers.end()
+        record = drivers.collect()
+        passes = await self._passes(setup)
         return self._seen(rate, record, observer.samples, passes, opens_at.timestamp())
 
-    async def _play(self, crew: Crew, observer: Observer, zero: float) -> None:
+    async def _play(self, drivers: Drivers, observer: Observer, zero: float) -> None:
         """Until the last has come."""
         observing = asyncio.create_task(observer.run())
-        listening = asyncio.create_task(crew.listen())
+        listening = asyncio.create_task(drivers.listen())
         ends_at = zero + self._probe_s + TAIL_S
         try:
-            # Who has told nothing yet could not heed us, either.
-            while (time.monotonic() < ends_at or crew.progress is None) and not listening.done():
+            # Who has told nothing yet could not be told to stop, either.
+            while (time.monotonic() < ends_at or drivers.progress is None) and not listening.done():
                 await asyncio.wait([listening], timeout=TICK_S)
-                if crew.progress is not None:
-                    self._on_progress(crew.progress)
-            crew.tell_to_stop()
+                if drivers.progress is not None:
+                    self._on_progress(drivers.progress)
+            drivers.stop()
             await listening
         finally:
             for task in (observing, listening):
@@ -109,11 +110,11 @@ class Prober:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    async def _passes(self, scenery: Scenery) -> list[StoredPass]:
-        engine = self._venue.engine
-        if engine is None or scenery.room is None:
+    async def _passes(self, setup: Setup) -> list[StoredPass]:
+        engine = self._target.engine
+        if engine is None or setup.room is None:
             return []
-        return await read_passes(engine, ORGANISATION, scenery.room)
+        return await read_passes(engine, ORGANISATION, setup.room)
 
     def _seen(
         self,
@@ -134,7 +135,6 @@ class Prober:
         answered = sum(sum(counts.values()) for counts in latencies.values())
         if not answered:
             broken.append("nobody was answered in the time that counts")
-        connections = [s.connections for s in samples if s.connections is not None]
         return Probe(
             rate=round(rate, 2),
             came=round(came, 2),
@@ -143,7 +143,7 @@ class Prober:
             requests_per_s=round(answered / (span[1] - span[0]), 1),
             p99_ms={name: quantiles_ms(counts, 0.99)[0] for name, counts in latencies.items()},
             late_p99_ms=late_p99_ms,
-            connections=max(connections, default=None),
+            connections=connections_max(samples),
             reading=reading,
             laws=laws_of(samples, passes, span, zero_at),
         )
@@ -156,10 +156,7 @@ def steady(scenario: Scenario, rate: float, probe_s: float) -> Scenario:
     units = min(UNITS_MAX, round(UNITS_EACH * visitors) + 100)
     changed = scenario.changed(visitors=visitors, units=units)
     changed = msgspec.structs.replace(changed, arrivals=Poisson(duration_s=probe_s))
-    if changed.room is None:
-        return changed
-    room = msgspec.structs.replace(changed.room, capacity=round(ROOMY * inside) + 100)
-    return msgspec.structs.replace(changed, room=room)
+    return changed.with_room_for(round(ROOMY * inside) + 100)
 
 
 def laws_of(
@@ -167,7 +164,7 @@ def laws_of(
     passes: list[StoredPass],
     span: tuple[float, float],
     zero_at: float,
-) -> list[Law]:
+) -> list[LittlesLaw]:
     """Little's law with the measured numbers put in: in the room, in the server, in the lanes."""
     within = [sample for sample in samples if span[0] <= sample.at_s <= span[1]]
     if len(within) < 2:
@@ -182,7 +179,7 @@ def laws_of(
 
     laws = []
     if (inside := _inside(passes, span, zero_at)) is not None:
-        laws.append(Law("inside", *inside, seen([float(s.live) for s in within])))
+        laws.append(LittlesLaw("inside", *inside, seen([float(s.live) for s in within])))
     for station, name, times, gauge in (
         ("server", "request_s", "requests_timed", "under_way"),
         ("lanes", "flush_s", "flushes", ""),
@@ -190,7 +187,9 @@ def laws_of(
         if (count := grown(times)) > 0:
             counted = seen([s.metrics.get(gauge, 0.0) for s in within]) if gauge else None
             laws.append(
-                Law(station, round(count / seconds, 2), round(grown(name) / count, 5), counted)
+                LittlesLaw(
+                    station, round(count / seconds, 2), round(grown(name) / count, 5), counted
+                )
             )
     return laws
 

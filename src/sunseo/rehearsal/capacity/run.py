@@ -14,68 +14,64 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from rich.console import Console
 
-from sunseo.core.outputs import write_outputs
-from sunseo.rehearsal.attempt import attempt, json_writers, page_writers, say_unwritten
+from sunseo.rehearsal.attempt import (
+    Environment,
+    attempt,
+    deliver,
+    stop_on_signals,
+)
 from sunseo.rehearsal.capacity.advice import advise
 from sunseo.rehearsal.capacity.binding import binding_of
-from sunseo.rehearsal.capacity.outcome import Capacity, Terms, last_of
+from sunseo.rehearsal.capacity.measured import Probe
 from sunseo.rehearsal.capacity.page import write_page
 from sunseo.rehearsal.capacity.probe import Prober
+from sunseo.rehearsal.capacity.result import CapacityResult, SearchTerms, last_of
 from sunseo.rehearsal.capacity.screen import Screen
 from sunseo.rehearsal.capacity.search import Search
-from sunseo.rehearsal.capacity.seen import Probe
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.scenario import Scenario, SlotSale
-from sunseo.rehearsal.slowest import Machinery
-from sunseo.rehearsal.venue import machine, open_session, open_venue, stop_on_signals
+from sunseo.rehearsal.report.result import Options
+from sunseo.rehearsal.report.slowest import Machinery
+from sunseo.rehearsal.target.machine import machine
+from sunseo.rehearsal.target.operator import open_session
+from sunseo.rehearsal.target.target import open_target
 
 
-class Where(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the results go, and how to reach a server that is not ours."""
-
-    operator_key: str | None = None
-    database_url: str | None = None
-    json: Path | None = None
-    as_json: bool = False
-    report: Path | None = None
-    data: Path | None = None
-
-
-def run_capacity(options: Options, terms: Terms, where: Where) -> int:
+def run_capacity(options: Options, terms: SearchTerms, where: Environment) -> int:
     """Search and print; returns the exit code."""
     console = Console(stderr=where.as_json)
     screen = Screen(console)
 
-    def play(folder: Path) -> Coroutine[Any, Any, Capacity]:
+    def play(folder: Path) -> Coroutine[Any, Any, CapacityResult]:
         return _search(options, terms, where, folder, screen)
 
-    def finish(capacity: Capacity) -> int:
-        failed = write_outputs(
-            *json_writers(capacity, where.json, as_json=where.as_json),
-            *page_writers(write_page, where.report, capacity),
-        )
-        screen.conclude(capacity, where.report)
-        return say_unwritten(console, failed) or capacity.exit_code
+    def finish(capacity: CapacityResult) -> int:
+        unwritten = deliver(capacity, where, console, table=screen.conclude, page=write_page)
+        return unwritten or capacity.exit_code
 
     return attempt(console, "search", where.data, play, finish)
 
 
 async def _search(
-    options: Options, terms: Terms, where: Where, folder: Path, screen: Screen
-) -> Capacity:
+    options: Options, terms: SearchTerms, where: Environment, folder: Path, screen: Screen
+) -> CapacityResult:
     stop = stop_on_signals()
     search = Search(terms.first, terms.ceiling, terms.precision)
     probes: list[Probe] = []
     async with (
-        open_venue(options, folder, screen.say, where.operator_key, where.database_url) as venue,
-        open_session(venue.url) as session,
+        open_target(
+            folder,
+            screen.say,
+            url=options.target,
+            workers=options.workers,
+            operator_key=where.operator_key,
+            database_url=where.database_url,
+        ) as target,
+        open_session(target.url) as session,
     ):
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         prober = Prober(
-            venue,
+            target,
             session,
             options,
             slos=terms.slos,
@@ -108,20 +104,16 @@ async def _probe_or_stop(prober: Prober, rate: float, stop: asyncio.Event) -> Pr
                 await task
 
 
-def _sales(scenario: Scenario) -> int:
-    return scenario.sale.sales if isinstance(scenario.sale, SlotSale) else 1
-
-
 def _concluded(
-    options: Options, terms: Terms, search: Search, probes: list[Probe], started_at: str
-) -> Capacity:
+    options: Options, terms: SearchTerms, search: Search, probes: list[Probe], started_at: str
+) -> CapacityResult:
     here = machine()
     machinery = Machinery(here.cores, options.workers, options.drivers)
     failed = last_of(probes, search.lowest_failed, held=False)
     best = last_of(probes, search.found, held=True)
     binding = binding_of(failed, machinery)
-    sales = _sales(options.scenario)
-    return Capacity(
+    sales = options.scenario.sales
+    return CapacityResult(
         started_at=started_at,
         options=options,
         terms=terms,

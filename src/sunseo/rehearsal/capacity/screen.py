@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sunseo.rehearsal.capacity.outcome import Capacity, Terms
-from sunseo.rehearsal.capacity.seen import Probe
+from sunseo.rehearsal.capacity.measured import Probe
+from sunseo.rehearsal.capacity.result import CapacityResult, SearchTerms
 from sunseo.rehearsal.capacity.texts import CATALOGUES
-from sunseo.rehearsal.capacity.told import (
+from sunseo.rehearsal.capacity.wording import (
     SHOWN,
     advice_row,
     binding,
@@ -18,7 +18,7 @@ from sunseo.rehearsal.capacity.told import (
     lead,
     probe_row,
 )
-from sunseo.rehearsal.drive import Progress
+from sunseo.rehearsal.driver import Progress
 
 ENGLISH = CATALOGUES["en"]
 
@@ -40,7 +40,9 @@ class Screen:
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def begin(self, rate: float, terms: Terms, held: float | None, failed: float | None) -> None:
+    def begin(
+        self, rate: float, terms: SearchTerms, held: float | None, failed: float | None
+    ) -> None:
         self._number += 1
         self._rate, self._probe_s = rate, terms.probe_s
         low = "-" if held is None else f"{held:,.1f}"
@@ -68,7 +70,7 @@ class Screen:
             f"  p99 of holds {probe.p99_ms.get('hold', 0):>6,.0f} ms  {ending}"
         )
 
-    def conclude(self, capacity: Capacity, report: Path | None) -> None:
+    def conclude(self, capacity: CapacityResult, report: Path | None) -> None:
         """The end screen."""
         console = self._console
         console.print()
@@ -88,7 +90,7 @@ class Screen:
         self.say(f"Again:  {capacity.command}")
 
 
-def _probes(capacity: Capacity) -> Table:
+def _probes(capacity: CapacityResult) -> Table:
     table = Table(title=f"{ENGLISH['probes']} (p99 in ms)", title_justify="left")
     for name in ("rate", "requests", "cores"):
         table.add_column(ENGLISH[f"probe.{name}"], justify="right")
@@ -115,7 +117,7 @@ def _laws(best: Probe) -> Table:
     return table
 
 
-def _advice(capacity: Capacity) -> Table:
+def _advice(capacity: CapacityResult) -> Table:
     table = Table(title=ENGLISH["advice"], title_justify="left")
     table.add_column(ENGLISH["advice.setting"])
     table.add_column(ENGLISH["advice.value"], justify="right")

@@ -10,35 +10,32 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from sunseo.core.outputs import Output, OutputError, check_outputs, figures, page
+from sunseo.rehearsal.options import JsonFileOption, JsonOption, ReportOption, SeedOption
 
 if TYPE_CHECKING:
-    from sunseo.rehearsal.outcome import Options
+    from sunseo.rehearsal.report.result import Options
 
 MISUSE = 2
 TOLD, STAGED = Path("told.jsonl"), Path("stage.json")
 
-Scenario = Annotated[
+ScenarioArgument = Annotated[
     str, typer.Argument(help="One of `sunseo rehearse list`, or a .toml file of your own.")
 ]
-Visitors = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="All of them.")]
-Units = Annotated[
+VisitorsOption = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="All of them.")]
+UnitsOption = Annotated[
     int | None, typer.Option("--units", "--seats", min=1, max=50_000, help="On sale.")
 ]
-Capacity = Annotated[int | None, typer.Option(min=1, help="Inside the room at once.")]
-Seed = Annotated[int | None, typer.Option(help="Of the crowd; drawn if not given.")]
-Duration = Annotated[
+CapacityOption = Annotated[int | None, typer.Option(min=1, help="Inside the room at once.")]
+DurationOption = Annotated[
     float | None, typer.Option(min=1, max=7200, help="Seconds from T0 to the last arrival.")
 ]
-Session = Annotated[
+SessionOption = Annotated[
     float | None, typer.Option(min=0.1, max=600, help="Seconds that a visitor spends inside.")
 ]
-DatabaseUrl = Annotated[
+DatabaseUrlOption = Annotated[
     str | None, typer.Option(help="For --target: its database, to hold the answers against it.")
 ]
-Told = Annotated[Path, typer.Option(help="The log that the crowd writes.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-JsonFile = Annotated[Path | None, typer.Option(help="Write all figures to this file.")]
-ReportFile = Annotated[Path | None, typer.Option(help="Write a page to this .html file.")]
+LogOption = Annotated[Path, typer.Option(help="The log that the crowd writes.")]
 
 
 def add_export_commands(rehearse: typer.Typer) -> None:
@@ -49,13 +46,13 @@ def add_export_commands(rehearse: typer.Typer) -> None:
 
 def export(
     *,
-    scenario: Scenario = "concert",
+    scenario: ScenarioArgument = "concert",
     to: Annotated[str, typer.Option(help="k6, locust or jmeter.")],
     output: Annotated[Path | None, typer.Option(help="This file, instead of the screen.")] = None,
-    visitors: Visitors = None,
-    seed: Seed = None,
-    duration: Duration = None,
-    session: Session = None,
+    visitors: VisitorsOption = None,
+    seed: SeedOption = None,
+    duration: DurationOption = None,
+    session: SessionOption = None,
 ) -> None:
     """Write a scenario's crowd as a script for k6, Locust or JMeter, to be edited and kept."""
     from sunseo.rehearsal.export.crowd import (  # noqa: PLC0415 - see above
@@ -87,7 +84,7 @@ def export(
 
 def stage(
     *,
-    scenario: Scenario,
+    scenario: ScenarioArgument,
     command: Annotated[
         list[str] | None, typer.Argument(help="After `--`: the tool's command, run and judged.")
     ] = None,
@@ -98,24 +95,24 @@ def stage(
         str | None,
         typer.Option(help="For --target: a key to set up the sale with.", envvar="OPERATOR_KEY"),
     ] = None,
-    database_url: DatabaseUrl = None,
-    visitors: Visitors = None,
-    units: Units = None,
-    capacity: Capacity = None,
-    seed: Seed = None,
-    duration: Duration = None,
-    session: Session = None,
+    database_url: DatabaseUrlOption = None,
+    visitors: VisitorsOption = None,
+    units: UnitsOption = None,
+    capacity: CapacityOption = None,
+    seed: SeedOption = None,
+    duration: DurationOption = None,
+    session: SessionOption = None,
     slo: Annotated[
         list[str] | None, typer.Option(help="A bound such as 'p99(hold) <= 500 ms'; may repeat.")
     ] = None,
     starts_in: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds until the first visitor may come.")
     ] = 20.0,
-    told: Told = TOLD,
+    told: LogOption = TOLD,
     staged: Annotated[Path, typer.Option(help="Write down for `judge` what was set up.")] = STAGED,
-    as_json: Json = False,
-    json_file: JsonFile = None,
-    report: ReportFile = None,
+    as_json: JsonOption = False,
+    json_file: JsonFileOption = None,
+    report: ReportOption = None,
     data: Annotated[Path | None, typer.Option(help="Keep our server's data, here.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Of our server.")] = 1,
 ) -> None:
@@ -124,12 +121,14 @@ def stage(
     Without one it prints the variables that a script wants, and a server of our own stays until
     Ctrl-C. Exit codes are those of a rehearsal, and 1 as well if only the tool itself has failed.
     """
+    from sunseo.rehearsal.attempt import (  # noqa: PLC0415 - see above
+        ResultFiles,
+    )
     from sunseo.rehearsal.export.run import (  # noqa: PLC0415 - see above
-        Results,
         run_stage,
     )
     from sunseo.rehearsal.export.staging import (  # noqa: PLC0415 - see above
-        Show,
+        StageOptions,
     )
 
     if target is not None and operator_key is None:
@@ -148,7 +147,7 @@ def stage(
         session_s=session,
         slo=slo or (),
     )
-    show = Show(
+    show = StageOptions(
         starts_in_s=starts_in,
         told=told,
         file=staged,
@@ -157,38 +156,44 @@ def stage(
         database_url=database_url,
         data=data,
     )
-    raise typer.Exit(run_stage(options, show, Results(json_file, as_json, report)))
+    files = ResultFiles(json=json_file, as_json=as_json, report=report)
+    raise typer.Exit(run_stage(options, show, files))
 
 
 def judge(
     *,
     staged: Annotated[Path, typer.Argument(help="What `stage` has written down.")] = STAGED,
-    told: Told = TOLD,
-    database_url: DatabaseUrl = None,
-    as_json: Json = False,
-    json_file: JsonFile = None,
-    report: ReportFile = None,
+    told: LogOption = TOLD,
+    database_url: DatabaseUrlOption = None,
+    as_json: JsonOption = False,
+    json_file: JsonFileOption = None,
+    report: ReportOption = None,
 ) -> None:
     """Judge an exported crowd by its log and by what is stored, as far as there is either.
 
     Exit code 0 if everything held, 1 if something did not, 2 if it could not be judged to its end.
     """
+    from sunseo.rehearsal.attempt import (  # noqa: PLC0415 - see above
+        ResultFiles,
+    )
     from sunseo.rehearsal.export.run import (  # noqa: PLC0415 - see above
-        Results,
         run_judge,
     )
 
     _check(json=json_file, report=report)
-    raise typer.Exit(run_judge(staged, told, database_url, Results(json_file, as_json, report)))
+    files = ResultFiles(json=json_file, as_json=as_json, report=report)
+    raise typer.Exit(run_judge(staged, told, database_url, files))
 
 
 def _options(name: str, *, seed: int | None, **given: Any) -> "Options":
-    from sunseo.rehearsal.outcome import (  # noqa: PLC0415 - see above
+    from sunseo.rehearsal.report.result import (  # noqa: PLC0415 - see above
         Options,
     )
-    from sunseo.rehearsal.scenario import (  # noqa: PLC0415 - see above
-        ScenarioError,
+    from sunseo.rehearsal.scenes.scenario import (  # noqa: PLC0415 - see above
         read_scenario,
+    )
+    from sunseo.rehearsal.scenes.scene import (  # noqa: PLC0415 - as above
+        ScenarioError,
     )
 
     kept = {key: given.pop(key) for key in ("target", "workers", "played_by") if key in given}

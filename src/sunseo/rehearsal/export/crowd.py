@@ -5,17 +5,18 @@ three tools can be told and what people can edit. Within a step visitors are spr
 """
 
 import shlex
+from collections.abc import Mapping
 from math import exp, floor
 
 import msgspec
 
-from sunseo.rehearsal.arrivals import Kind, Steps, arrival_times
-from sunseo.rehearsal.eta import HOME_AFTER_S
-from sunseo.rehearsal.habits import DAWDLING, LOSABLE, Ending
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.picking import FAVOURITE_PRODUCTS, FAVOURITES, FAVOURITES_PART
-from sunseo.rehearsal.scenario import Scenario, SeatSale
-from sunseo.rehearsal.shopping import AGAIN_S, RETURNS_PATIENCE_S, RETURNS_S
+from sunseo.rehearsal.crowd.arrivals import ArrivalKind, Steps, arrival_times
+from sunseo.rehearsal.crowd.behaviour import DAWDLING, Ending
+from sunseo.rehearsal.crowd.picking import FAVOURITES_PART
+from sunseo.rehearsal.crowd.shopping import AGAIN_S, RETURNS_PATIENCE_S, RETURNS_S
+from sunseo.rehearsal.observe.eta import HOME_AFTER_S
+from sunseo.rehearsal.report.result import Options
+from sunseo.rehearsal.scenes.scenario import Scenario
 
 STEPS_MAX = 240  # more would be a table that nobody edits
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
@@ -37,7 +38,7 @@ class Crowd(msgspec.Struct, frozen=True):
         openings: when something opens, and until when people come for that.
         has_room: they stand in line before they may buy; else they look until it opens.
         has_seats: they choose from a seat map; else from counted stocks.
-        habits: names and values, for scripts to spell in their own way.
+        behaviour: names and values, for scripts to spell in their own way.
         stop_after_s: past the last arrival, whoever is left is sent home.
     """
 
@@ -50,12 +51,13 @@ class Crowd(msgspec.Struct, frozen=True):
     openings: list[tuple[float, float]]
     has_room: bool
     has_seats: bool
-    habits: dict[str, object]
+    behaviour: dict[str, object]
     stop_after_s: int
 
 
 def crowd_of(options: Options) -> Crowd:
     scenario = options.scenario
+    facts = {**scenario.entrance.plan(), **scenario.scene.plan()}
     return Crowd(
         name=options.name,
         title=scenario.title,
@@ -64,9 +66,9 @@ def crowd_of(options: Options) -> Crowd:
         visitors=scenario.visitors,
         arrivals=timetable_of(arrival_times(scenario.arrivals, scenario.visitors, options.seed)),
         openings=_openings(scenario.arrivals),
-        has_room=scenario.room is not None,
-        has_seats=isinstance(scenario.sale, SeatSale),
-        habits=_habits(scenario),
+        has_room=bool(facts["has_room"]),
+        has_seats=bool(facts["has_seats"]),
+        behaviour=_behaviour(scenario, facts),
         stop_after_s=int(HOME_AFTER_S),
     )
 
@@ -92,13 +94,13 @@ def timetable_of(times: list[float]) -> Timetable:
     return Timetable(first * step_s, step_s, tuple(counts))
 
 
-def _openings(arrivals: Kind) -> list[tuple[float, float]]:
+def _openings(arrivals: ArrivalKind) -> list[tuple[float, float]]:
     lasts_s = arrivals.step_s if isinstance(arrivals, Steps) else arrivals.duration_s
     return [(at_s, at_s + lasts_s) for at_s in arrivals.openings_s]
 
 
-def _habits(scenario: Scenario) -> dict[str, object]:
-    """As in `habits_of`; pairs are medians with the deviation of their logarithm, or ranges."""
+def _behaviour(scenario: Scenario, facts: Mapping[str, object]) -> dict[str, object]:
+    """As in `behaviour_of`; pairs are medians with the deviation of their logarithm, or ranges."""
     people, session_s = scenario.people, scenario.session_s
     gives_up = people.releaser_share + people.vanisher_share
     return {
@@ -112,7 +114,7 @@ def _habits(scenario: Scenario) -> dict[str, object]:
         "absent_share": people.absent_share,
         "absent_within_s": people.absent_within_s,
         "lost_share": people.lost_share,
-        "losable": [one for one in LOSABLE if scenario.room or one in {"hold", "order"}],
+        "losable": facts["losable"],
         "look_s": list(people.look_s),
         "endings": [
             [Ending.BUYS.value, round(1 - gives_up, 4)],
@@ -121,7 +123,7 @@ def _habits(scenario: Scenario) -> dict[str, object]:
         ],
         "looks_s": [round(session_s * exp(-1.2), 3), 0.5],
         "decides_s": [round(session_s * exp(-0.5), 3), 0.5],
-        "favourites": FAVOURITES if isinstance(scenario.sale, SeatSale) else FAVOURITE_PRODUCTS,
+        "favourites": facts["favourites"],
         "favourites_part": FAVOURITES_PART,
         "again_s": list(AGAIN_S),
         "returns_s": list(RETURNS_S),

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import msgspec
 
 from sunseo.invariants.report import Report
-from sunseo.rehearsal.evidence import Evidence
+from sunseo.rehearsal.export.log import CrowdLog
 from sunseo.rehearsal.export.staged import Staged
-from sunseo.rehearsal.export.told import Log
-from sunseo.rehearsal.ledger import Figures, Ledger, Record
-from sunseo.rehearsal.observe import Sample
-from sunseo.rehearsal.outcome import Outcome, conclude
-from sunseo.rehearsal.stored import Stored
-from sunseo.rehearsal.venue import machine
-from sunseo.rehearsal.verdict import Check, Verdict, judge
+from sunseo.rehearsal.observe.ledger import Figures, Ledger, Record
+from sunseo.rehearsal.observe.observer import Sample
+from sunseo.rehearsal.observe.stored import Stored
+from sunseo.rehearsal.report.result import Result, conclude
+from sunseo.rehearsal.target.machine import machine
+from sunseo.rehearsal.verdict.evidence import Evidence
+from sunseo.rehearsal.verdict.judge import Check, Verdict, judge
 
 NEEDS_TOLD = frozenset(
     {
@@ -34,7 +34,7 @@ NEEDS_TOLD = frozenset(
 NOBODY_TRIES = frozenset({"cheating"})
 
 
-class Seen(NamedTuple):
+class Observed(NamedTuple):
     """What was seen from beside, and what is stored; as far as it could be looked at."""
 
     samples: list[Sample]
@@ -43,7 +43,7 @@ class Seen(NamedTuple):
     report: Report | None
 
 
-def conclude_told(staged: Staged, told: Path, seen: Seen, *, must_tell: bool = False) -> Outcome:
+def conclude_log(staged: Staged, told: Path, seen: Observed, *, must_tell: bool = False) -> Result:
     """Judge by the log, where there is one.
 
     With `must_tell` a crowd has played here, and without a log nobody knows whether it came.
@@ -52,10 +52,9 @@ def conclude_told(staged: Staged, told: Path, seen: Seen, *, must_tell: bool = F
         ToldError: a line in it is wrong.
     """
     options = staged.options
-    record = read_told(told, options.scenario.visitors)
+    record = read_log(told, options.scenario.visitors)
     verdict = verdict_on(
-        Evidence.of(
-            options.scenario,
+        options.scenario.evidence(
             ledger=record.ledger if record else Ledger(),
             figures=record.figures if record else Figures(),
             samples=seen.samples,
@@ -77,13 +76,13 @@ def conclude_told(staged: Staged, told: Path, seen: Seen, *, must_tell: bool = F
     )
 
 
-def read_told(file: Path, visitors: int) -> Record | None:
+def read_log(file: Path, visitors: int) -> Record | None:
     """What the log says of so many visitors; nothing if there is no log.
 
     Raises:
         ToldError: a line in it is wrong.
     """
-    log = Log()
+    log = CrowdLog()
     try:
         with file.open("rb") as lines:
             log.read(lines)

@@ -4,42 +4,32 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from rich.console import Console
 
-from sunseo.core.outputs import write_outputs
 from sunseo.postgres.embedded.running import running_dsn
 from sunseo.rehearsal.attempt import (
     BROKEN,
     COULD_NOT,
     GOOD,
+    ResultFiles,
     attempt,
-    json_writers,
-    page_writers,
-    say_unwritten,
+    deliver,
 )
-from sunseo.rehearsal.export.judging import Seen, conclude_told
+from sunseo.rehearsal.export.judging import Observed, conclude_log
+from sunseo.rehearsal.export.log import LogError
 from sunseo.rehearsal.export.staged import Staged, StagedError, load
-from sunseo.rehearsal.export.staging import Played, Show, stage
-from sunseo.rehearsal.export.told import ToldError
-from sunseo.rehearsal.observe import DatabaseWindow, Sample
-from sunseo.rehearsal.outcome import Options, Outcome
+from sunseo.rehearsal.export.staging import Played, StageOptions, stage
+from sunseo.rehearsal.observe.observer import DatabaseStatus, Sample
 from sunseo.rehearsal.report.page import write_report
-from sunseo.rehearsal.terminal import Terminal
-from sunseo.rehearsal.venue import ORGANISATION, open_engine, open_venue, read_sale
+from sunseo.rehearsal.report.result import Options, Result
+from sunseo.rehearsal.report.terminal import Terminal
+from sunseo.rehearsal.target.target import ORGANISATION, open_engine, open_target, read_sale
 
 
-class Results(NamedTuple):
-    """Files for what came of it, if any, and whether it is printed as JSON."""
-
-    json: Path | None
-    as_json: bool
-    report: Path | None
-
-
-def run_stage(options: Options, show: Show, results: Results) -> int:
+def run_stage(options: Options, show: StageOptions, results: ResultFiles) -> int:
     """Set the scene, play and judge where there is a tool; returns the exit code."""
     # What a shell is to read goes to standard output alone.
     console = Console(stderr=not show.command or results.as_json)
@@ -51,34 +41,41 @@ def run_stage(options: Options, show: Show, results: Results) -> int:
     def finish(played: Played | None) -> int:
         if played is None:
             return GOOD
-        unwritten = _show(played.outcome, terminal, results)
+        unwritten = _show(played.result, terminal, results)
         if played.tool_code:
             terminal.say(f"{options.played_by[0]} itself ended with exit code {played.tool_code}.")
-        return unwritten or played.outcome.exit_code or (BROKEN if played.tool_code else GOOD)
+        return unwritten or played.result.exit_code or (BROKEN if played.tool_code else GOOD)
 
     return attempt(console, "rehearsal", show.data, play, finish)
 
 
-def run_judge(file: Path, told: Path, database_url: str | None, results: Results) -> int:
+def run_judge(file: Path, told: Path, database_url: str | None, results: ResultFiles) -> int:
     """Judge what another tool's crowd has left; returns the exit code."""
     console = Console(stderr=results.as_json)
     try:
         staged = load(file)
-        outcome = asyncio.run(_judge(staged, told, database_url))
-    except (StagedError, ToldError) as error:
+        result = asyncio.run(_judge(staged, told, database_url))
+    except (StagedError, LogError) as error:
         console.print(f"No verdict: {error}", style="red", highlight=False, markup=False)
         return COULD_NOT
-    return _show(outcome, Terminal(console, staged.options), results) or outcome.exit_code
+    return _show(result, Terminal(console, staged.options), results) or result.exit_code
 
 
-async def _stage(options: Options, show: Show, folder: Path, terminal: Terminal) -> Played | None:
-    async with open_venue(
-        options, folder, terminal.say, show.operator_key, show.database_url
-    ) as venue:
-        return await stage(options, show, venue, folder, terminal)
+async def _stage(
+    options: Options, show: StageOptions, folder: Path, terminal: Terminal
+) -> Played | None:
+    async with open_target(
+        folder,
+        terminal.say,
+        url=options.target,
+        workers=options.workers,
+        operator_key=show.operator_key,
+        database_url=show.database_url,
+    ) as target:
+        return await stage(options, show, target, folder, terminal)
 
 
-async def _judge(staged: Staged, told: Path, database_url: str | None) -> Outcome:
+async def _judge(staged: Staged, told: Path, database_url: str | None) -> Result:
     dsn = database_url
     if dsn is None and staged.data is not None:
         dsn = running_dsn(Path(staged.data))
@@ -87,19 +84,17 @@ async def _judge(staged: Staged, told: Path, database_url: str | None) -> Outcom
     async with open_engine(dsn) as engine:
         samples: list[Sample] = []
         if engine is not None:
-            hall = await DatabaseWindow(engine, ORGANISATION, staged.scenery).look()
+            setup = staged.setup
+            status = DatabaseStatus(engine, ORGANISATION, setup.sales, setup.room)
+            snapshot = await status.look()
             samples.append(
-                Sample(at_s=round(time.time() - staged.opens_at, 3), **msgspec.structs.asdict(hall))
+                Sample(
+                    at_s=round(time.time() - staged.opens_at, 3), **msgspec.structs.asdict(snapshot)
+                )
             )
-        stored, report = await read_sale(engine, staged.scenery)
-    return conclude_told(staged, told, Seen(samples, 0, stored, report))
+        stored, report = await read_sale(engine, staged.setup)
+    return conclude_log(staged, told, Observed(samples, 0, stored, report))
 
 
-def _show(outcome: Outcome, terminal: Terminal, results: Results) -> int:
-    """Write and show it; returns an exit code, 0 unless something could not be written."""
-    failed = write_outputs(
-        *json_writers(outcome, results.json, as_json=results.as_json),
-        *page_writers(write_report, results.report, outcome),
-    )
-    terminal.conclude(outcome, results.report)
-    return say_unwritten(terminal.console, failed)
+def _show(result: Result, terminal: Terminal, results: ResultFiles) -> int:
+    return deliver(result, results, terminal.console, table=terminal.conclude, page=write_report)

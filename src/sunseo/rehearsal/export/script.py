@@ -53,8 +53,8 @@ _ENVIRONMENT.filters |= {"one_line": one_line, "in_docstring": in_docstring, "in
 
 def write_script(tool: Tool, crowd: Crowd) -> str:
     spell = str.upper if tool is Tool.LOCUST else _camel
-    habits = [(spell(name), value) for name, value in crowd.habits.items()]
-    return _ENVIRONMENT.get_template(tool.template).render(crowd=crowd, habits=habits)
+    behaviour = [(spell(name), value) for name, value in crowd.behaviour.items()]
+    return _ENVIRONMENT.get_template(tool.template).render(crowd=crowd, behaviour=behaviour)
 
 
 def _camel(name: str) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from sunseo.rehearsal.attempt import AttemptError
-from sunseo.rehearsal.outcome import Options
-from sunseo.rehearsal.stage import Scenery
+from sunseo.rehearsal.report.result import Options
+from sunseo.rehearsal.target.operator import Setup
 
 
 class StagedError(AttemptError):
@@ -22,7 +22,7 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     url: str
-    scenery: Scenery
+    setup: Setup
     opens_at: float
     started_at: str
     options: Options
@@ -32,8 +32,8 @@ class Staged(msgspec.Struct, frozen=True, kw_only=True):
         """What the script reads from its environment; those of K6_ are k6's own options."""
         return {
             "CROWD_URL": self.url,
-            "CROWD_SALES": ",".join(map(str, self.scenery.sales)),
-            "CROWD_ROOM": str(self.scenery.room or ""),
+            "CROWD_SALES": ",".join(map(str, self.setup.sales)),
+            "CROWD_ROOM": str(self.setup.room or ""),
             "CROWD_OPENS_AT": f"{self.opens_at:.3f}",
             "CROWD_TOLD": str(told),
             "K6_CONSOLE_OUTPUT": str(told),

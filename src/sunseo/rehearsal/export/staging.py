@@ -23,15 +23,16 @@ import aiohttp
 import msgspec
 
 from sunseo.core.processes import exit_with_parent
-from sunseo.rehearsal.attempt import AttemptError
-from sunseo.rehearsal.export.judging import Seen, conclude_told
+from sunseo.rehearsal.attempt import AttemptError, stop_on_signals
+from sunseo.rehearsal.export.judging import Observed, conclude_log
 from sunseo.rehearsal.export.staged import Staged, exports, save
-from sunseo.rehearsal.observe import Observer
-from sunseo.rehearsal.outcome import Options, Outcome
-from sunseo.rehearsal.processes import Groups
-from sunseo.rehearsal.stage import set_up, setup_s
-from sunseo.rehearsal.terminal import Terminal
-from sunseo.rehearsal.venue import Venue, open_session, read_sale, stop_on_signals, window_on
+from sunseo.rehearsal.observe.observer import Observer
+from sunseo.rehearsal.observe.processes import Groups
+from sunseo.rehearsal.report.result import Options, Result
+from sunseo.rehearsal.report.terminal import Terminal
+from sunseo.rehearsal.scenes.setup import set_up, setup_s
+from sunseo.rehearsal.target.operator import open_session
+from sunseo.rehearsal.target.target import Target, read_sale, status_source
 
 TOOL_STOP_S = 60.0  # for a tool that was told to stop to write what it has
 
@@ -40,7 +41,7 @@ class ToolError(AttemptError):
     """The tool could not be started; one line says why."""
 
 
-class Show(msgspec.Struct, frozen=True, kw_only=True):
+class StageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to play.
 
     Attributes:
@@ -64,12 +65,12 @@ class Show(msgspec.Struct, frozen=True, kw_only=True):
 class Played(NamedTuple):
     """What came of it, and the tool's own exit code."""
 
-    outcome: Outcome
+    result: Result
     tool_code: int
 
 
 async def stage(
-    options: Options, show: Show, venue: Venue, folder: Path, terminal: Terminal
+    options: Options, show: StageOptions, target: Target, folder: Path, terminal: Terminal
 ) -> Played | None:
     """Set up; then play and judge, or without a tool say what it has to know.
 
@@ -77,44 +78,48 @@ async def stage(
         StageError, ToolError, ToldError: it could not be done.
     """
     stop = stop_on_signals()
-    async with open_session(venue.url) as session:
-        staged = await _set_up(options, show, venue, folder, session)
-        terminal.say(f"{staged.scenery.told} on {venue.url}")
+    async with open_session(target.url) as session:
+        staged = await _set_up(options, show, target, folder, session)
+        terminal.say(f"{staged.setup.summary} on {target.url}")
         show.told.unlink(missing_ok=True)  # of an earlier crowd
         if show.command:
-            return await _play(staged, show, venue, session, terminal=terminal, stop=stop)
+            return await _play(staged, show, target, session, terminal=terminal, stop=stop)
     save(staged, show.file)
     for line in exports(staged.variables(show.told.absolute())):
         print(line)  # noqa: T201 - for a shell to read
-    if venue.supervisor is not None:
+    if target.supervisor is not None:
         terminal.say("The server stays until Ctrl-C: let the crowd be judged before.")
         await stop.wait()
     return None
 
 
 async def _set_up(
-    options: Options, show: Show, venue: Venue, folder: Path, session: aiohttp.ClientSession
+    options: Options,
+    show: StageOptions,
+    target: Target,
+    folder: Path,
+    session: aiohttp.ClientSession,
 ) -> Staged:
     now = time.time()
     waits_s = show.starts_in_s + setup_s(options.scenario)
     opens_at = now + waits_s + options.scenario.arrivals.early_from_s
-    scenery = await set_up(
-        session, venue.key, options.scenario, datetime.fromtimestamp(opens_at, UTC)
+    setup = await set_up(
+        session, target.key, options.scenario, datetime.fromtimestamp(opens_at, UTC)
     )
     return Staged(
-        url=venue.url,
-        scenery=scenery,
+        url=target.url,
+        setup=setup,
         opens_at=opens_at,
         started_at=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         options=options,
-        data=None if venue.supervisor is None else str(folder),
+        data=None if target.supervisor is None else str(folder),
     )
 
 
 async def _play(
     staged: Staged,
-    show: Show,
-    venue: Venue,
+    show: StageOptions,
+    target: Target,
     session: aiohttp.ClientSession,
     *,
     terminal: Terminal,
@@ -122,9 +127,9 @@ async def _play(
 ) -> Played:
     tool = await _start(show, staged.variables(show.told.absolute()))
     zero = time.monotonic() + staged.opens_at - time.time()
-    window = window_on(venue, session, staged.scenery)
-    groups = Groups(lambda: venue.supervisor, [tool.pid])
-    observer = Observer(window, session, groups, zero, terminal.note_sample)
+    source = status_source(target, session, staged.setup)
+    groups = Groups(lambda: target.supervisor, [tool.pid])
+    observer = Observer(source, session, groups, zero, terminal.note_sample)
     observing = asyncio.create_task(observer.run())
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -136,9 +141,9 @@ async def _play(
                 await task
     await observer.run_once()
     terminal.say("Holding what visitors were told against what is stored ...")
-    stored, report = await read_sale(venue.engine, staged.scenery)
-    seen = Seen(observer.samples, observer.missed, stored, report)
-    return Played(conclude_told(staged, show.told, seen, must_tell=True), code)
+    stored, report = await read_sale(target.engine, staged.setup)
+    seen = Observed(observer.samples, observer.missed, stored, report)
+    return Played(conclude_log(staged, show.told, seen, must_tell=True), code)
 
 
 async def _end_of(tool: asyncio.subprocess.Process, stopping: "asyncio.Task[bool]") -> int:
@@ -155,7 +160,7 @@ async def _end_of(tool: asyncio.subprocess.Process, stopping: "asyncio.Task[bool
     return await playing
 
 
-async def _start(show: Show, variables: dict[str, str]) -> asyncio.subprocess.Process:
+async def _start(show: StageOptions, variables: dict[str, str]) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
             *show.command,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import floor
 from typing import NamedTuple
 
-from sunseo.rehearsal.faults.incident import Level
+from sunseo.rehearsal.faults.incident import ServiceLevel
 from sunseo.rehearsal.faults.service import Service
 from sunseo.rehearsal.faults.watch import Look, Scrape
 
@@ -17,7 +17,7 @@ class Span(NamedTuple):
 
     began_s: float
     until_s: float
-    before: Level | None
+    before: ServiceLevel | None
 
     def __contains__(self, moment_s: object) -> bool:
         return isinstance(moment_s, float) and self.began_s <= moment_s < self.until_s

@@ -16,18 +16,18 @@ from typing import Self
 import aiohttp
 import msgspec
 
-from sunseo.rehearsal.drive import Plan
-from sunseo.rehearsal.faults.impact import Seen, tell_incidents
+from sunseo.rehearsal.driver import DriverPlan
+from sunseo.rehearsal.faults.impact import Observations, tell_incidents
 from sunseo.rehearsal.faults.incident import Incident
 from sunseo.rehearsal.faults.injector import Injected, Injector
-from sunseo.rehearsal.faults.proxy import Proxy, Road
-from sunseo.rehearsal.faults.said import read_log
-from sunseo.rehearsal.faults.spec import Part, PlannedFault
+from sunseo.rehearsal.faults.proxy import Proxy, Route
+from sunseo.rehearsal.faults.server_log import read_log
+from sunseo.rehearsal.faults.spec import FaultTarget, PlannedFault
 from sunseo.rehearsal.faults.watch import Watch
-from sunseo.rehearsal.ledger import Record
-from sunseo.rehearsal.server import ServerProcess
-from sunseo.rehearsal.stored import Stored
-from sunseo.rehearsal.wire import Address
+from sunseo.rehearsal.http.connection import Address
+from sunseo.rehearsal.observe.ledger import Record
+from sunseo.rehearsal.observe.stored import Stored
+from sunseo.rehearsal.target.server import ServerProcess
 
 
 class Drill:
@@ -56,18 +56,18 @@ class Drill:
         self._opens_at: datetime | None = None
         self._via: int | None = None
 
-    def lead(self, plan: Plan) -> Plan:
+    def lead(self, plan: DriverPlan) -> DriverPlan:
         """The plan of a driver whose crowd comes our way and keeps what befalls it."""
         if not self._plan:
             return plan
         return msgspec.structs.replace(plan, via=self._via, keeps_troubles=True)
 
     async def __aenter__(self) -> Self:
-        if any(fault.kind.part is Part.NETWORK for fault in self._plan):
+        if any(fault.kind.part is FaultTarget.NETWORK for fault in self._plan):
             address = Address.of(self._url)
-            road = Road(address.host, address.port)
-            self._network = await self._stack.enter_async_context(Proxy(road))
-            self._via = road.port
+            route = Route(address.host, address.port)
+            self._network = await self._stack.enter_async_context(Proxy(route))
+            self._via = route.port
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -110,14 +110,14 @@ class Drill:
         """What came of each fault."""
         if self._watch is None or self._opens_at is None:
             return []
-        said = [] if self._server is None else read_log(self._server.log, self._opens_at)
-        seen = Seen(
+        log_events = [] if self._server is None else read_log(self._server.log, self._opens_at)
+        seen = Observations(
             ledger=record.ledger,
             figures=record.figures,
             stored=stored,
             looks=self._watch.looks,
             scrapes=self._watch.scrapes,
-            said=said,
+            log_events=log_events,
         )
         return await asyncio.to_thread(tell_incidents, self._injected, seen)
 

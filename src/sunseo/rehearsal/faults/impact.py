@@ -20,12 +20,12 @@ from sunseo.rehearsal.faults.detection import (
     ready_again,
     slow_from,
 )
-from sunseo.rehearsal.faults.incident import Incident, Point, Said, Slowness
+from sunseo.rehearsal.faults.incident import Incident, LogEvent, Point, Slowness
 from sunseo.rehearsal.faults.injector import Injected
 from sunseo.rehearsal.faults.service import BROKEN, Service, tenths
 from sunseo.rehearsal.faults.watch import Look, Scrape
-from sunseo.rehearsal.ledger import Figures, Ledger, Troubled
-from sunseo.rehearsal.stored import Stored
+from sunseo.rehearsal.observe.ledger import Figures, Ledger, Troubled
+from sunseo.rehearsal.observe.stored import Stored
 
 BEFORE_S = 5.0  # the level before is that of so long
 BEFORE_MIN_S = 1.0
@@ -36,18 +36,18 @@ AROUND_S = 5.0  # of the picture, before and after
 POINT_TENTHS = 5
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """All that there is to tell from. `said` has every line of the server's log on its own."""
+class Observations(msgspec.Struct, frozen=True, kw_only=True):
+    """All that there is to tell from. `log_events` has every line of the log on its own."""
 
     ledger: Ledger
     figures: Figures
     stored: Stored | None = None
     looks: Sequence[Look] = ()
     scrapes: Sequence[Scrape] = ()
-    said: Sequence[Said] = ()
+    log_events: Sequence[LogEvent] = ()
 
 
-def tell_incidents(injected: Sequence[Injected], seen: Seen) -> list[Incident]:
+def tell_incidents(injected: Sequence[Injected], seen: Observations) -> list[Incident]:
     """One incident for each fault, in their order."""
     service = Service(seen.figures)
     begun = [one.began_s for one in injected if one.began_s is not None]
@@ -73,7 +73,7 @@ def _not_done(one: Injected) -> Incident:
     return Incident(kind=one.fault.kind.value, planned_s=one.fault.at_s, trouble=one.trouble)
 
 
-def _tell(one: Injected, seen: Seen, service: Service, span: Span) -> Incident:
+def _tell(one: Injected, seen: Observations, service: Service, span: Span) -> Incident:
     ended_s = one.ended_s or span.began_s
     slow_s = slow_from(service, span, ended_s + SHOWS_WITHIN_S)
     served_s = _served_again(service, span, max(ended_s, slow_s or ended_s))
@@ -101,7 +101,7 @@ def _tell(one: Injected, seen: Seen, service: Service, span: Span) -> Incident:
         level_s=_after(span, level_s),
         acknowledged=acknowledged,
         lost=lost,
-        said=_said(seen.said, span),
+        log_events=_log_events(seen.log_events, span),
         picture=_picture(service, span.began_s, well_s),
         slowness=_slowness(service, span.began_s, well_s),
     )
@@ -112,7 +112,7 @@ def _after(span: Span, moment_s: float | None) -> float | None:
 
 
 def _noticed(
-    seen: Seen, span: Span, hurt: Sequence[Troubled], slow_s: float | None
+    seen: Observations, span: Span, hurt: Sequence[Troubled], slow_s: float | None
 ) -> dict[str, Any]:
     """Who noticed it when; that a second was slow, visitors know at its end."""
     visitors = [one.noticed for one in hurt] + ([] if slow_s is None else [slow_s + 1])
@@ -121,7 +121,7 @@ def _noticed(
         "visitors": min(visitors, default=None),
         "readyz": noticed_by_readyz(seen.looks, span),
         "metrics": metrics[0] if metrics is not None else None,
-        "log": min((said.at_s for said in seen.said if said.at_s in span), default=None),
+        "log": min((event.at_s for event in seen.log_events if event.at_s in span), default=None),
     }
     noticed = {who: _after(span, at) for who, at in moments.items() if at is not None}
     return {"noticed": noticed, "metric": metrics[1] if metrics is not None else ""}
@@ -188,7 +188,7 @@ def _fewer(service: Service, span: Span, well_s: float) -> int:
     return max(0, round(expected - service.count(span.began_s, well_s, "good")))
 
 
-def _acknowledged(seen: Seen, from_s: float, until_s: float) -> tuple[int, int | None]:
+def _acknowledged(seen: Observations, from_s: float, until_s: float) -> tuple[int, int | None]:
     """Orders and places told in this time, and how many of them are not stored."""
     orders = [one for one in seen.ledger.ordered if from_s <= one.told_at < until_s]
     places = [one for one in seen.ledger.placed if from_s <= one.told_at < until_s]
@@ -204,16 +204,16 @@ def _acknowledged(seen: Seen, from_s: float, until_s: float) -> tuple[int, int |
 # What goes beside it
 
 
-def _said(said: Iterable[Said], span: Span) -> list[Said]:
+def _log_events(events: Iterable[LogEvent], span: Span) -> list[LogEvent]:
     """What the log has of it, each thing once; moments from the fault's beginning."""
     firsts: dict[tuple[str, str], float] = {}
     times: Counter[tuple[str, str]] = Counter()
-    for line in said:
+    for line in events:
         if line.at_s in span:
             firsts.setdefault((line.event, line.about), line.at_s)
             times[line.event, line.about] += line.times
     return [
-        Said(round(at_s - span.began_s, 2), *what, times[what])
+        LogEvent(round(at_s - span.began_s, 2), *what, times[what])
         for what, at_s in sorted(firsts.items(), key=lambda pair: pair[1])
     ]
 

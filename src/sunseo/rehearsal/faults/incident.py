@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Level(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceLevel(msgspec.Struct, frozen=True, kw_only=True):
     """How visitors were served over a while: answers and put-offs a second, and milliseconds."""
 
     good_per_s: float
@@ -12,7 +12,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
 
 
-class Said(msgspec.Struct, frozen=True):
+class LogEvent(msgspec.Struct, frozen=True):
     """What the server itself noted in its log; `times` within this incident, `at_s` the first."""
 
     at_s: float
@@ -74,8 +74,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     watched_s: float = 0.0
     noticed: dict[str, float] = {}
     metric: str = ""
-    before: Level | None = None
-    worst: Level | None = None
+    before: ServiceLevel | None = None
+    worst: ServiceLevel | None = None
     kinds: dict[str, int] = {}
     hurt: int = 0
     hurt_at: dict[str, int] = {}
@@ -90,7 +90,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     settled_s: float | None = None
     acknowledged: int = 0
     lost: int | None = None
-    said: list[Said] = []
+    log_events: list[LogEvent] = []
     picture: list[Point] = []
     slowness: list[Slowness] = []
 

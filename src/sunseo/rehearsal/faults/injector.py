@@ -19,8 +19,8 @@ import psutil
 
 from sunseo.rehearsal.faults import victims
 from sunseo.rehearsal.faults.proxy import Proxy
-from sunseo.rehearsal.faults.spec import Kind, Part, PlannedFault
-from sunseo.rehearsal.server import ServerError, ServerProcess
+from sunseo.rehearsal.faults.spec import FaultKind, FaultTarget, PlannedFault
+from sunseo.rehearsal.target.server import ServerError, ServerProcess
 
 AHEAD_S = 2.0  # before a fault is due, one begins to look whom it is done to
 GONE_S = 5.0  # for processes that were killed to be gone before others take their place
@@ -92,19 +92,19 @@ class Injector:
     def _done(self, injected: Injected) -> AbstractAsyncContextManager[None]:
         kind = injected.fault.kind
         match kind:
-            case Kind.KILL_WORKER:
+            case FaultKind.KILL_WORKER:
                 return self._worker_killed(injected)
-            case Kind.KILL_SERVER:
+            case FaultKind.KILL_SERVER:
                 return self._server_killed(injected)
-            case Kind.KILL_DB:
+            case FaultKind.KILL_DB:
                 return self._database_killed(injected)
-            case Kind.PAUSE_SERVER | Kind.PAUSE_DB:
+            case FaultKind.PAUSE_SERVER | FaultKind.PAUSE_DB:
                 return self._paused(injected)
-            case Kind.CUT_NETWORK:
+            case FaultKind.CUT_NETWORK:
                 return self._cut(injected)
-            case Kind.HANG_NETWORK:
+            case FaultKind.HANG_NETWORK:
                 return self._hung(injected)
-            case Kind.SLOW_NETWORK:
+            case FaultKind.SLOW_NETWORK:
                 return self._slowed(injected)
 
     @asynccontextmanager
@@ -141,7 +141,7 @@ class Injector:
         """All of PostgreSQL; the supervisor starts it again."""
         await self._await_moment(injected)
         pid = self._ours().pid
-        still = victims.stop_all(lambda: victims.part_of(pid, Part.DATABASE))
+        still = victims.stop_all(lambda: victims.processes_of(pid, FaultTarget.DATABASE))
         victims.kill_all(still)
         injected.processes = [process.pid for process in still]
         yield
@@ -150,7 +150,7 @@ class Injector:
     async def _paused(self, injected: Injected) -> AsyncIterator[None]:
         await self._await_moment(injected)
         pid, part = self._ours().pid, injected.fault.kind.part
-        still = victims.stop_all(lambda: victims.part_of(pid, part))
+        still = victims.stop_all(lambda: victims.processes_of(pid, part))
         injected.processes = [process.pid for process in still]
         try:
             yield
@@ -210,8 +210,8 @@ class Injector:
 
 
 def _all_of(server: int) -> victims.Processes:
-    found = victims.part_of(server, Part.SERVER)
+    found = victims.processes_of(server, FaultTarget.SERVER)
     try:
-        return found + victims.part_of(server, Part.DATABASE)
+        return found + victims.processes_of(server, FaultTarget.DATABASE)
     except victims.NobodyError:  # it is down at this moment
         return found

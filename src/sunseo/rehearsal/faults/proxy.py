@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_S = 10.0
 Factory = Callable[[], asyncio.Protocol]
 
 
-class Road:
+class Route:
     """From a port of our own on loopback to a server.
 
     Attributes:
@@ -60,8 +60,8 @@ class Proxy:
         connections: how many there have been.
     """
 
-    def __init__(self, road: Road) -> None:
-        self._road = road
+    def __init__(self, route: Route) -> None:
+        self._route = route
         self._server: asyncio.Server | None = None
         self._ends: set[_End] = set()
         self._joining: set[asyncio.Task[None]] = set()
@@ -79,7 +79,7 @@ class Proxy:
         for task in self._joining:
             task.cancel()
         await asyncio.gather(*self._joining, return_exceptions=True)
-        self._road.give_up()
+        self._route.give_up()
 
     @property
     def hangs(self) -> bool:
@@ -103,7 +103,7 @@ class Proxy:
     async def mend(self) -> None:
         """Take connections again."""
         if self._server is None:
-            self._server = await self._road.listen(lambda: _End(self, calls=True))
+            self._server = await self._route.listen(lambda: _End(self, calls=True))
 
     def hang(self) -> int:
         """Hold everything where it is; how many connections are held."""
@@ -142,7 +142,7 @@ class Proxy:
         called.other = caller
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await self._road.connect(lambda: called)
+                await self._route.connect(lambda: called)
         except (OSError, TimeoutError):
             caller.abort()
             return

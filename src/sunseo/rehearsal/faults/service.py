@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from math import floor
 
-from sunseo.rehearsal.faults.incident import Level
-from sunseo.rehearsal.histogram import Counts, merged, micros_of, quantiles_ms
-from sunseo.rehearsal.ledger import Figures
+from sunseo.rehearsal.faults.incident import ServiceLevel
+from sunseo.rehearsal.observe.histogram import Counts, merged, micros_of, quantiles_ms
+from sunseo.rehearsal.observe.ledger import Figures
 
 BROKEN = ("no_connection", "no_answer", "error")
 SLOW_TIMES, SLOW_MORE_MS = 2.0, 50.0  # a median beyond both is slower than before
@@ -47,28 +47,28 @@ class Service:
             if micros_of(bucket) > WAIT_S * 1e6
         )
 
-    def level(self, from_s: float, until_s: float) -> Level:
+    def level(self, from_s: float, until_s: float) -> ServiceLevel:
         length_s = max(0.1, until_s - from_s)
         p50, p99 = self.latency(from_s, until_s)
-        return Level(
+        return ServiceLevel(
             good_per_s=round(self.count(from_s, until_s, "good") / length_s, 1),
             later_per_s=round(self.count(from_s, until_s, "later") / length_s, 1),
             p50_ms=p50,
             p99_ms=p99,
         )
 
-    def worst(self, from_s: float, until_s: float) -> Level:
+    def worst(self, from_s: float, until_s: float) -> ServiceLevel:
         """Each figure at its worst, over any second that begins in this time."""
         starts = [tenth / 10 for tenth in tenths(from_s, until_s)]
         levels = [self.level(start, start + 1) for start in starts or [from_s]]
-        return Level(
+        return ServiceLevel(
             good_per_s=min(one.good_per_s for one in levels),
             later_per_s=max(one.later_per_s for one in levels),
             p50_ms=max(one.p50_ms for one in levels),
             p99_ms=max(one.p99_ms for one in levels),
         )
 
-    def is_slow(self, before: Level | None, from_s: float, until_s: float) -> bool:
+    def is_slow(self, before: ServiceLevel | None, from_s: float, until_s: float) -> bool:
         """Whether most waited longer than before, in any of the seconds that are touched."""
         if before is None:
             return False
@@ -76,7 +76,7 @@ class Service:
         touched = range(floor(from_s), floor(until_s - 0.01) + 1)
         return any(self.latency(second, second + 1)[0] > bound_ms for second in touched)
 
-    def puts_off(self, before: Level | None, start_s: float) -> bool:
+    def puts_off(self, before: ServiceLevel | None, start_s: float) -> bool:
         """Whether more were put off in this second than before."""
         usual = 0.0 if before is None else before.later_per_s
         return self.count(start_s, start_s + 1, "later") > usual * LATER_TIMES + LATER_MORE

@@ -23,7 +23,7 @@ class SpecError(ValueError):
 
 
 @unique
-class Part(Enum):
+class FaultTarget(Enum):
     """What a fault is done to."""
 
     SERVER = "server"
@@ -39,7 +39,7 @@ class Lasting(Enum):
 
 
 @unique
-class Kind(Enum):
+class FaultKind(Enum):
     """What can be done. The server is `sunseo serve` with its PostgreSQL, started by us."""
 
     KILL_WORKER = "kill-worker"
@@ -52,14 +52,14 @@ class Kind(Enum):
     SLOW_NETWORK = "slow-network"
 
     @property
-    def part(self) -> Part:
+    def part(self) -> FaultTarget:
         if self.value.endswith("-network"):
-            return Part.NETWORK
-        return Part.DATABASE if self.value.endswith("-db") else Part.SERVER
+            return FaultTarget.NETWORK
+        return FaultTarget.DATABASE if self.value.endswith("-db") else FaultTarget.SERVER
 
     @property
     def lasting(self) -> Lasting:
-        if self is Kind.KILL_SERVER:
+        if self is FaultKind.KILL_SERVER:
             return Lasting.MAY
         return Lasting.NEVER if self.value.startswith("kill-") else Lasting.MUST
 
@@ -71,7 +71,7 @@ class Kind(Enum):
 class FaultSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One fault as asked for. Seconds from T0; `delay_s` is what each way takes longer."""
 
-    kind: Kind
+    kind: FaultKind
     from_s: float
     upto_s: float
     lasts_s: float = 0.0
@@ -93,7 +93,7 @@ class FaultSpec(msgspec.Struct, frozen=True, kw_only=True):
 class PlannedFault(msgspec.Struct, frozen=True, kw_only=True):
     """One fault of a plan. `choice`, from 0 to 1, says which of several workers is meant."""
 
-    kind: Kind
+    kind: FaultKind
     at_s: float
     lasts_s: float
     delay_s: float
@@ -134,7 +134,7 @@ def plan_faults(specs: Iterable[FaultSpec], seed: int) -> list[PlannedFault]:
         for spec in specs
     ]
     planned.sort(key=lambda fault: fault.at_s)
-    ends: dict[Kind, float] = {}
+    ends: dict[FaultKind, float] = {}
     for fault in planned:
         if fault.at_s < ends.get(fault.kind, 0.0):
             raise SpecError(f"two {fault.kind.value} overlap at {_shown(fault.at_s)} from T0")
@@ -148,7 +148,7 @@ def refuse_for_target(specs: Sequence[FaultSpec]) -> None:
         SpecError: one of them is for a server of our own only.
     """
     for spec in specs:
-        if spec.kind.part is not Part.NETWORK:
+        if spec.kind.part is not FaultTarget.NETWORK:
             raise SpecError(
                 f"{spec.kind.value} is done to a server of our own only; with --target there are"
                 " cut-network, hang-network and slow-network"
@@ -165,9 +165,9 @@ def _parse(text: str) -> FaultSpec:
     if found is None:
         raise SpecError(f"{text or 'nothing'} is no fault: write it like pause-db@30s:5s")
     try:
-        kind = Kind(found["kind"])
+        kind = FaultKind(found["kind"])
     except ValueError:
-        known = ", ".join(kind.value for kind in Kind)
+        known = ", ".join(kind.value for kind in FaultKind)
         raise SpecError(f"{found['kind']} is no fault; there are {known}") from None
     first, span, last = found["when"].partition("..")
     from_s = _time(text, first)
@@ -178,7 +178,7 @@ def _parse(text: str) -> FaultSpec:
     return FaultSpec(kind=kind, from_s=from_s, upto_s=upto_s, lasts_s=lasts_s, delay_s=delay_s)
 
 
-def _lengths(text: str, kind: Kind, given: list[str]) -> tuple[float, float]:
+def _lengths(text: str, kind: FaultKind, given: list[str]) -> tuple[float, float]:
     """How long it lasts, and how long it delays."""
     if len(given) > 1 + kind.is_slow or (given and kind.lasting is Lasting.NEVER):
         raise SpecError(f"{text} says more than {kind.value} needs")

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sunseo.rehearsal.faults.incident import Incident
 from sunseo.rehearsal.faults.texts import CATALOGUES
-from sunseo.rehearsal.outcome import Outcome
 from sunseo.rehearsal.report.chart import Curve, draw
+from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.report.speech import Say, speech_in
 from sunseo.rehearsal.report.texts import CATALOGUES as REPORT_CATALOGUES
 from sunseo.rehearsal.report.texts import Language
@@ -51,9 +51,9 @@ class Story(NamedTuple):
     checks: list[tuple[str, str, str]]  # how it stands, what it is, how many
 
 
-def tell_story(outcome: Outcome, language: Language) -> Story:
+def tell_story(result: Result, language: Language) -> Story:
     say = speech_in(CATALOGUES[language])
-    incidents = outcome.incidents
+    incidents = result.incidents
     report = REPORT_CATALOGUES[language]
     return Story(
         language=language,
@@ -61,10 +61,10 @@ def tell_story(outcome: Outcome, language: Language) -> Story:
         lead=[
             say(
                 "lead",
-                scenario=outcome.options.name,
-                visitors=f"{outcome.options.scenario.visitors:,}",
-                seed=outcome.options.seed,
-                started=outcome.started_at,
+                scenario=result.options.name,
+                visitors=f"{result.options.scenario.visitors:,}",
+                seed=result.options.seed,
+                started=result.started_at,
                 count=len(incidents),
                 done=sum(incident.has_happened for incident in incidents),
             ),
@@ -73,10 +73,10 @@ def tell_story(outcome: Outcome, language: Language) -> Story:
         columns=[say(name) for name in ("fault", "at", "noticed", "served", "hurt", "lost")],
         overview=[_overview(incident, say) for incident in incidents],
         chapters=[_chapter(incident, say, report) for incident in incidents],
-        verdict=report[f"verdict.{outcome.standing}"],
+        verdict=report[f"verdict.{result.standing}"],
         checks=[
             (check.standing, report[f"check.{check.name}"], f"{check.faults or check.looked_at:,}")
-            for check in outcome.checks
+            for check in result.checks
         ],
     )
 
@@ -125,10 +125,10 @@ def _timeline(incident: Incident, say: Say) -> list[Row]:
             lines.append((at_s, say("line.metrics", metric=say(f"metric.{incident.metric}"))))
         elif who != "log":  # its own lines are below
             lines.append((at_s, say(f"line.{who}")))
-    for said in incident.said:
-        line = say("line.log", event=said.event, about=said.about).rstrip()
-        times = f" {say('line.times', times=f'{said.times:,}')}" if said.times > 1 else ""
-        lines.append((said.at_s, line + times))
+    for logged in incident.log_events:
+        line = say("line.log", event=logged.event, about=logged.about).rstrip()
+        times = f" {say('line.times', times=f'{logged.times:,}')}" if logged.times > 1 else ""
+        lines.append((logged.at_s, line + times))
     for name in ("ready", "served", "level", "settled"):
         at_s = getattr(incident, f"{name}_s")
         if at_s is not None and incident.noticed:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import psutil
 
-from sunseo.rehearsal.faults.spec import Part
+from sunseo.rehearsal.faults.spec import FaultTarget
 
 Processes = list[psutil.Process]
 
@@ -26,7 +26,7 @@ def workers(server: int, port: int) -> Processes:
         NobodyError: there is none at this moment.
     """
     found = []
-    for process in part_of(server, Part.SERVER):
+    for process in processes_of(server, FaultTarget.SERVER):
         with suppress(psutil.Error):
             if process.pid != server and any(
                 held.status == psutil.CONN_LISTEN and held.laddr.port == port
@@ -38,13 +38,13 @@ def workers(server: int, port: int) -> Processes:
     return sorted(found, key=lambda process: process.pid)
 
 
-def part_of(server: int, part: Part) -> Processes:
+def processes_of(server: int, part: FaultTarget) -> Processes:
     """The server's processes or its PostgreSQL's, whoever starts others of them first.
 
     Raises:
         NobodyError: there are none at this moment.
     """
-    of_database = part is Part.DATABASE
+    of_database = part is FaultTarget.DATABASE
     found = [process for process in _below(server) if _is_postgres(process) is of_database]
     if not of_database:
         with suppress(psutil.Error):

@@ -14,8 +14,8 @@ import time
 import aiohttp
 import msgspec
 
-from sunseo.rehearsal.observe import sums_of
-from sunseo.rehearsal.wire import Address, LostError, Wire
+from sunseo.rehearsal.http.connection import Address, ConnectionPool, LostError
+from sunseo.rehearsal.observe.observer import sums_of
 
 READY_EVERY_S = 0.1  # so fine is what is told of detection and recovery
 METRICS_EVERY_S = 0.5
@@ -53,35 +53,37 @@ class Watch:
         self._via = via
         self._session = session
         self._zero = zero
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[None]] = set()
         self.looks: list[Look] = []
         self.scrapes: list[Scrape] = []
 
     async def run(self) -> None:
         """Look until cancelled."""
-        wire = Wire(self._address, connections_max=LOOKS_MAX, timeout_s=ANSWER_S, via=self._via)
+        connections = ConnectionPool(
+            self._address, connections_max=LOOKS_MAX, timeout_s=ANSWER_S, via=self._via
+        )
         ask = f"GET /readyz HTTP/1.1\r\nHost: {self._address.authority}\r\n\r\n".encode()
         scraping = asyncio.create_task(self._scrape_on())
         try:
             due = time.monotonic()
             while True:
-                if len(self._under_way) < LOOKS_MAX:
-                    look = asyncio.create_task(self._look(wire, ask))
-                    self._under_way.add(look)
-                    look.add_done_callback(self._under_way.discard)
+                if len(self._in_flight) < LOOKS_MAX:
+                    look = asyncio.create_task(self._look(connections, ask))
+                    self._in_flight.add(look)
+                    look.add_done_callback(self._in_flight.discard)
                 due = max(due + READY_EVERY_S, time.monotonic())
                 await asyncio.sleep(due - time.monotonic())
         finally:
-            several = [scraping, *self._under_way]
+            several = [scraping, *self._in_flight]
             for task in several:
                 task.cancel()
             await asyncio.gather(*several, return_exceptions=True)
-            wire.close()
+            connections.close()
 
-    async def _look(self, wire: Wire, ask: bytes) -> None:
+    async def _look(self, connections: ConnectionPool, ask: bytes) -> None:
         asked_s = self._now()
         try:
-            status = (await wire.ask(ask)).status
+            status = (await connections.ask(ask)).status
         except LostError:
             status = 0
         self.looks.append(Look(asked_s, self._now(), status))

@@ -12,13 +12,15 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 26
 POINTS_MAX = 320  # along a curve; more cannot be told apart
 TICKS = 4
 
+Points = Sequence[tuple[float, float]]
+
 
 class Curve(msgspec.Struct, frozen=True):
     """One line. `tone` 1 to 5 is its colour, 0 a dashed bound."""
 
     name: str
     tone: int
-    points: Sequence[tuple[float, float]]
+    points: Points
 
 
 def draw(title: str, curves: Sequence[Curve], span: tuple[float, float]) -> str:

@@ -2,50 +2,59 @@
 
 from typing import Any
 
-from sunseo.rehearsal.compare import NOISE, Change, Comparison
-from sunseo.rehearsal.outcome import Outcome
+from sunseo.rehearsal.observe.readings import connections_max
+from sunseo.rehearsal.report.compare import NOISE, Change, Comparison
+from sunseo.rehearsal.report.result import Result
+from sunseo.rehearsal.report.slowest import SlowMoment
 from sunseo.rehearsal.report.speech import Say
-from sunseo.rehearsal.slowest import SlowMoment
 
 GROUPS = ("server", "database", "crowd", "others")
 
 
-def why(outcome: Outcome, say: Say) -> str:
-    made = [check for check in outcome.checks if check.standing != "not_checked"]
+def why(result: Result, say: Say) -> str:
+    made = [check for check in result.checks if check.standing != "not_checked"]
     return say(
         "why",
         made=f"{len(made)}",
         things=f"{sum(check.looked_at for check in made):,}",
         faults=f"{sum(check.faults for check in made):,}",
-        missing=f"{len(outcome.checks) - len(made)}",
+        missing=f"{len(result.checks) - len(made)}",
     )
 
 
-def tiles(outcome: Outcome, say: Say) -> list[tuple[str, str]]:
+def tiles(result: Result, say: Say) -> list[tuple[str, str]]:
     """The figures that one asks for first."""
-    scenario = outcome.options.scenario
-    if scenario.sale is None:
-        shown = [("browsed", f"{outcome.funnel['browsed']:,}")]
-    else:
-        sold_out = _value(say, outcome.sold_out_s, "s", missing="never")
-        shown = [("orders", f"{outcome.orders:,}"), ("sold_out", sold_out)]
-    if scenario.room is not None:
-        longest = max((s.issued - s.serving for s in outcome.samples), default=0)
-        shown.append(("line", f"{longest:,}"))
-    shown.append(("busiest", f"{outcome.requests_per_s_busiest:,}"))
-    for operation in ("hold", "page"):
-        if (latency := outcome.latencies.get(operation)) is not None:
-            shown.append((operation, _value(say, latency.p99, "ms")))
-    connections = [s.connections for s in outcome.samples if s.connections is not None]
-    if connections:
-        shown.append(("connections", f"{max(connections):,}"))
+    scenario = result.options.scenario
+    asked = (*scenario.scene.tiles, *scenario.entrance.tiles)
+    shown = [(name, _tile(result, name, say)) for name in asked]
+    shown.append(("busiest", f"{result.requests_per_s_busiest:,}"))
+    shown += [
+        (operation, _value(say, latency.p99, "ms"))
+        for operation in ("hold", "page")
+        if (latency := result.latencies.get(operation)) is not None
+    ]
+    if (connections := connections_max(result.samples)) is not None:
+        shown.append(("connections", f"{connections:,}"))
     return [(say(f"tile.{name}"), value) for name, value in shown]
+
+
+def _tile(result: Result, name: str, say: Say) -> str:
+    """One of those that a scene asks for, or a count of its funnel."""
+    match name:
+        case "orders":
+            return f"{result.orders:,}"
+        case "sold_out":
+            return _value(say, result.sold_out_s, "s", missing="never")
+        case "line":
+            return f"{max((s.issued - s.serving for s in result.samples), default=0):,}"
+        case _:
+            return f"{result.funnel[name]:,}"
 
 
 # The slowest moments
 
 
-def slow_moments(outcome: Outcome, say: Say) -> list[dict[str, Any]]:
+def slow_moments(result: Result, say: Say) -> list[dict[str, Any]]:
     return [
         {
             "when": say(
@@ -55,9 +64,9 @@ def slow_moments(outcome: Outcome, say: Say) -> list[dict[str, Any]]:
                 operation=say(f"operation.{moment.operation}"),
                 p99=f"{moment.p99:,.0f}",
             ),
-            "causes": _causes(moment, outcome.machine.cores, say),
+            "causes": _causes(moment, result.machine.cores, say),
         }
-        for moment in outcome.slowest
+        for moment in result.slowest
     ]
 
 
@@ -79,8 +88,8 @@ def _causes(moment: SlowMoment, cores: int, say: Say) -> list[str]:
 # The comparison with an earlier rehearsal
 
 
-def compared(outcome: Outcome, say: Say) -> dict[str, Any] | None:
-    comparison = outcome.comparison
+def compared(result: Result, say: Say) -> dict[str, Any] | None:
+    comparison = result.comparison
     if comparison is None:
         return None
     same = "same" if comparison.is_same_rehearsal else "other"
@@ -89,7 +98,7 @@ def compared(outcome: Outcome, say: Say) -> dict[str, Any] | None:
         say(
             "comparison.standing",
             earlier=say(f"verdict.{comparison.earlier_standing}"),
-            now=say(f"verdict.{outcome.standing}"),
+            now=say(f"verdict.{result.standing}"),
         ),
         say(
             "comparison.sum",

@@ -1,92 +1,91 @@
-"""From an outcome to a page: what a person can read in a minute, and figures for who wants more."""
+"""From a result to a page: what a person can read in a minute, and figures for who wants more."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sunseo.rehearsal.outcome import Outcome
 from sunseo.rehearsal.report.charts import charts_of
 from sunseo.rehearsal.report.findings import compared, slow_moments, tiles, why
+from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.report.speech import Say, speech_in
 from sunseo.rehearsal.report.templating import TEMPLATES
 from sunseo.rehearsal.report.texts import CATALOGUES, Language
 
 
-def write_report(path: Path, outcome: Outcome) -> None:
-    path.write_text(render_report(outcome), "utf-8")
+def write_report(path: Path, result: Result) -> None:
+    path.write_text(render_report(result), "utf-8")
 
 
-def render_report(outcome: Outcome) -> str:
+def render_report(result: Result) -> str:
     """The page; each language is there whole, and a switch without a script shows one."""
     template = TEMPLATES.get_template("report.html")
     return template.render(
-        outcome=outcome,
-        parts=[_part(outcome, language) for language in CATALOGUES],
+        result=result,
+        parts=[_part(result, language) for language in CATALOGUES],
     )
 
 
-def _part(outcome: Outcome, language: Language) -> dict[str, Any]:
+def _part(result: Result, language: Language) -> dict[str, Any]:
     texts = CATALOGUES[language]
     say = speech_in(texts)
     return {
         "language": language,
         "say": say,
-        "lead": _lead(outcome, say),
+        "lead": _lead(result, say),
         "faults": [
             say("lead.fault", check=texts[f"check.{check.name}"], faults=f"{check.faults:,}")
-            for check in outcome.checks
+            for check in result.checks
             if check.faults
         ]
         + [
             say("lead.slo", slo=kept.slo, measured=kept.measured)
-            for kept in outcome.slos
+            for kept in result.slos
             if kept.standing == "broken"
         ],
-        "why": why(outcome, say),
-        "tiles": tiles(outcome, say),
-        "charts": charts_of(outcome, texts.__getitem__),
-        "moments": slow_moments(outcome, say),
-        "comparison": compared(outcome, say),
-        "fairness": _fairness(outcome, say),
-        "funnel": _bars(outcome.funnel, lambda name: texts[f"funnel.{name}"]),
-        "gone": _bars(outcome.gone, lambda name: texts.get(f"gone.{name}", name)),
-        "settings": _settings(outcome, say),
+        "why": why(result, say),
+        "tiles": tiles(result, say),
+        "charts": charts_of(result, texts.__getitem__),
+        "moments": slow_moments(result, say),
+        "comparison": compared(result, say),
+        "fairness": _fairness(result, say),
+        "funnel": _bars(result.funnel, lambda name: texts[f"funnel.{name}"]),
+        "gone": _bars(result.gone, lambda name: texts.get(f"gone.{name}", name)),
+        "settings": _settings(result, say),
     }
 
 
-def _lead(outcome: Outcome, say: Say) -> list[str]:
+def _lead(result: Result, say: Say) -> list[str]:
     return [
-        _came_for(outcome, say),
+        _came_for(result, say),
         say(
             "lead.requests",
-            requests=f"{outcome.requests:,}",
-            busiest=f"{outcome.requests_per_s_busiest:,}",
-            retries=f"{outcome.retries:,}",
+            requests=f"{result.requests:,}",
+            busiest=f"{result.requests_per_s_busiest:,}",
+            retries=f"{result.retries:,}",
         ),
     ]
 
 
-def _came_for(outcome: Outcome, say: Say) -> str:
-    visitors, units = f"{outcome.funnel['came']:,}", outcome.options.scenario.units
-    if not units:
-        return say("lead.site", visitors=visitors, browsed=f"{outcome.funnel['browsed']:,}")
+def _came_for(result: Result, say: Say) -> str:
+    scenario = result.options.scenario
     sold_out = (
         ""
-        if outcome.sold_out_s is None
-        else say("lead.sold_out", seconds=f"{outcome.sold_out_s:,.0f}")
+        if result.sold_out_s is None
+        else say("lead.sold_out", seconds=f"{result.sold_out_s:,.0f}")
     )
     return say(
-        "lead",
-        visitors=visitors,
-        units=f"{units:,}",
-        orders=f"{outcome.orders:,}",
-        sold=f"{outcome.sold:,}",
+        scenario.scene.lead,
+        visitors=f"{result.funnel['came']:,}",
+        units=f"{scenario.units:,}",
+        orders=f"{result.orders:,}",
+        sold=f"{result.sold:,}",
         sold_out=sold_out,
+        **{name: f"{count:,}" for name, count in result.funnel.items()},
     )
 
 
-def _fairness(outcome: Outcome, say: Say) -> str:
-    fairness = outcome.fairness
+def _fairness(result: Result, say: Say) -> str:
+    fairness = result.fairness
     if fairness is None or not fairness.pairs:
         return ""
     return say(
@@ -98,11 +97,11 @@ def _fairness(outcome: Outcome, say: Say) -> str:
     )
 
 
-def _settings(outcome: Outcome, say: Say) -> list[tuple[str, str]]:
-    options, machine, driving = outcome.options, outcome.machine, outcome.driving
+def _settings(result: Result, say: Say) -> list[tuple[str, str]]:
+    options, machine, driving = result.options, result.machine, result.driving
     own = "settings.machine.text" if options.target is None else "settings.machine.target"
     rows = [
-        (say("settings.started"), outcome.started_at),
+        (say("settings.started"), result.started_at),
         (
             say("settings.machine"),
             say(
@@ -128,7 +127,7 @@ def _settings(outcome: Outcome, say: Say) -> list[tuple[str, str]]:
                 p99=f"{driving.late_p99_ms:,.1f}",
             ),
         ),
-        (say("settings.missed"), f"{outcome.samples_missed:,}"),
+        (say("settings.missed"), f"{result.samples_missed:,}"),
     ]
     if options.target is None:
         rows.insert(6, (say("settings.workers"), str(options.workers)))

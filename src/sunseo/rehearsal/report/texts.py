@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from sunseo.rehearsal.report import findings_texts
+from sunseo.rehearsal.scenes.kinds import texts_in
 
 Language = Literal["ko", "en"]
 
@@ -18,9 +19,6 @@ _ENGLISH = {
     "slos.not_checked": "not measured",
     "verdict.broken": "Something did not hold.",
     "verdict.incomplete": "Stopped before its end: what was seen until then held.",
-    "lead.site": "{visitors} visitors came to a site behind a room. {browsed} of them were done.",
-    "lead": "{visitors} visitors came for {units} units. {orders} orders were placed; {sold} units"
-    " were sold{sold_out}.",
     "lead.sold_out": ", the last one {seconds} s after the opening",
     "lead.requests": "The crowd sent {requests} requests, up to {busiest} in one second."
     " {retries} were sent again because the server asked for it or stayed silent.",
@@ -30,19 +28,7 @@ _ENGLISH = {
     "checks.faults": "faults",
     "checks.not_checked": "not checked",
     "check.invariants": "All invariants of the data hold (sunseo verify)",
-    "check.one-owner": "No seat was sold twice",
-    "check.within-stock": "No stock was sold beyond what there was",
-    "check.guarded": "Nobody came through to the site without a pass",
-    "check.slowed": "The room let fewer in while the site was slower than its target",
-    "check.recovered": "The site came back to its target once fewer were let in",
-    "check.person-limit": "Nobody ordered more than one person may have",
-    "check.one-place": "Everybody has one place, and every place is one person's",
-    "check.first-come": "Nobody was given a place ahead of somebody who already had hers",
-    "check.uniform-draw": "Drawn numbers had nothing to do with who registered when",
-    "check.above-serving": "Nobody entered before being called",
-    "check.capacity": "There were never more inside than the room takes",
     "check.told-is-true": "Everything visitors were told is stored just so",
-    "check.orders-told": "Every stored order was told to its buyer, or found by asking again",
     "check.errors": "No error but 503 with a time to come back",
     "check.foreseen": "No answer that the protocol does not foresee",
     "check.cheating": "No forged, borrowed or early token got anybody anything",
@@ -82,14 +68,7 @@ _ENGLISH = {
     "curve.connections": "connections",
     "funnel": "How far visitors came",
     "funnel.came": "came",
-    "funnel.in_line": "got a place",
-    "funnel.entered": "entered",
-    "funnel.held": "held something",
-    "funnel.ordered": "ordered",
-    "funnel.browsed": "were done",
     "gone": "How visits ended",
-    "gone.bought": "with an order",
-    "gone.browsed": "done with the site",
     "gone.sold_out": "sold out while in line",
     "gone.found_nothing": "found nothing left inside",
     "gone.stayed_away": "closed the page while in line",
@@ -128,7 +107,7 @@ _ENGLISH = {
     "operation.leave": "leave the room",
     "operation.page": "page of the site",
     "answers": "All answers",
-    "tricks": "What cheaters tried, and what they were told",
+    "cheating": "What cheaters tried, and what they were told",
     "settings": "Settings and machine",
     "settings.started": "Started",
     "settings.machine": "Machine",
@@ -158,9 +137,6 @@ _KOREAN = {
     "slos.not_checked": "재지 못함",
     "verdict.broken": "지켜지지 않은 것이 있습니다.",
     "verdict.incomplete": "끝나기 전에 멈췄습니다. 그때까지 본 것은 모두 지켜졌습니다.",
-    "lead.site": "방문자 {visitors}명이 대기실 뒤의 사이트를 찾아 {browsed}명이 다 보았습니다.",
-    "lead": "방문자 {visitors}명이 {units}개를 두고 모였습니다. 주문 {orders}건으로 {sold}개가"
-    " 팔렸습니다{sold_out}.",
     "lead.sold_out": "(오픈 {seconds}초 뒤 매진)",
     "lead.requests": "방문자들이 보낸 요청은 {requests}건, 가장 바빴던 1초에는 {busiest}건입니다."
     " 서버가 나중에 오라고 했거나 답이 없어 다시 보낸 요청은 {retries}건입니다.",
@@ -170,19 +146,7 @@ _KOREAN = {
     "checks.faults": "어긋남",
     "checks.not_checked": "확인하지 못함",
     "check.invariants": "데이터의 불변식이 모두 지켜졌습니다(sunseo verify)",
-    "check.one-owner": "두 번 팔린 좌석이 없습니다",
-    "check.within-stock": "있는 것보다 많이 팔린 재고가 없습니다",
-    "check.guarded": "입장권 없이 사이트까지 온 요청이 없습니다",
-    "check.slowed": "사이트가 목표보다 느린 동안 대기실이 사람을 덜 들여보냈습니다",
-    "check.recovered": "사람을 덜 들여보낸 뒤 사이트가 목표로 돌아왔습니다",
-    "check.person-limit": "한 사람이 가질 수 있는 것보다 많이 주문한 사람이 없습니다",
-    "check.one-place": "한 사람에게 번호 하나, 번호 하나에 한 사람입니다",
-    "check.first-come": "이미 번호를 받은 사람보다 앞선 번호를 나중에 받은 사람이 없습니다",
-    "check.uniform-draw": "추첨 번호는 등록한 순서와 관계가 없습니다",
-    "check.above-serving": "불리기 전에 들어간 사람이 없습니다",
-    "check.capacity": "안에 있는 사람이 정원을 넘은 적이 없습니다",
     "check.told-is-true": "방문자에게 알린 것은 모두 그대로 저장되어 있습니다",
-    "check.orders-told": "저장된 주문은 모두 산 사람에게 알렸거나, 다시 물으면 찾을 수 있습니다",
     "check.errors": "언제 다시 오라는 503 말고는 오류가 없습니다",
     "check.foreseen": "프로토콜에 없는 답이 없습니다",
     "check.cheating": "위조하거나 빌리거나 앞당긴 토큰으로 무언가를 얻은 사람이 없습니다",
@@ -222,14 +186,7 @@ _KOREAN = {
     "curve.connections": "연결",
     "funnel": "방문자가 어디까지 갔나",
     "funnel.came": "도착",
-    "funnel.in_line": "번호 받음",
-    "funnel.entered": "입장",
-    "funnel.held": "선점",
-    "funnel.ordered": "주문",
-    "funnel.browsed": "다 봄",
     "gone": "방문이 어떻게 끝났나",
-    "gone.bought": "주문함",
-    "gone.browsed": "사이트를 다 봄",
     "gone.sold_out": "줄에 선 채 매진",
     "gone.found_nothing": "들어갔으나 남은 것이 없음",
     "gone.stayed_away": "줄에서 창을 닫음",
@@ -268,7 +225,7 @@ _KOREAN = {
     "operation.leave": "퇴장",
     "operation.page": "사이트의 페이지",
     "answers": "모든 답",
-    "tricks": "속이려던 사람들이 시도한 것과 받은 답",
+    "cheating": "속이려던 사람들이 시도한 것과 받은 답",
     "settings": "설정과 기계",
     "settings.started": "시작",
     "settings.machine": "기계",
@@ -288,9 +245,14 @@ _KOREAN = {
     "again": "다시 실행하기",
 }
 
+
+def _catalogue(language: Language, own: dict[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({**texts_in(language), **own})
+
+
 CATALOGUES: Mapping[Language, Mapping[str, str]] = MappingProxyType(
     {
-        "ko": MappingProxyType(_KOREAN | findings_texts.KOREAN),
-        "en": MappingProxyType(_ENGLISH | findings_texts.ENGLISH),
+        "ko": _catalogue("ko", _KOREAN | findings_texts.KOREAN),
+        "en": _catalogue("en", _ENGLISH | findings_texts.ENGLISH),
     }
 )

@@ -14,13 +14,11 @@ import msgspec
 from sunseo.core.ids import Person
 from sunseo.core.networks import (
     Buckets,
-    TrustedProxies,
     address_of,
-    forwarded_scheme,
     network_of,
     whole_seconds,
 )
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.outcome import Kind, Outcome, Refusal
 from sunseo.room.admission.challenge import (
     ANSWER_CHARACTERS_MAX,
     Challenge,
@@ -29,7 +27,6 @@ from sunseo.room.admission.challenge import (
     Verdict,
 )
 from sunseo.room.setup.settings import RoomSettings
-from sunseo.web.endpoint import Call, Refusal
 
 ACCOUNT_JOINS_MAX = 30  # a minute: a person who reloads without end, on several devices at once
 NONCES_A_JOIN = 4  # a visitor who reloads, goes back and comes again takes a new nonce each time
@@ -56,7 +53,7 @@ class JoinRequest(msgspec.Struct, frozen=True):
         nonce: the nonce's id.
         settings: of the room.
         person: where a person's token was sent.
-        client: her address as text (`Admission.client_of`), where it is known.
+        client: her address as text, where it is known.
         challenge: the answer that she sent, whatever it is.
     """
 
@@ -75,7 +72,6 @@ class Admission:
     Args:
         challenges: by the name that a room's settings use. A room whose challenge is not here
             (Turnstile without its keys) is answered by `fails`.
-        proxies: whose X-Forwarded-For is believed.
         fails: what becomes of a join when its challenge cannot be verified.
         on_unverified: told the challenge's name whenever that happens.
         monotonic: clock of the buckets.
@@ -85,7 +81,6 @@ class Admission:
     def __init__(
         self,
         challenges: Mapping[str, Challenge],
-        proxies: TrustedProxies,
         *,
         fails: Fails = "closed",
         on_unverified: Callable[[str], object] = lambda _: None,
@@ -93,7 +88,6 @@ class Admission:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._challenges = challenges
-        self._proxies = proxies
         self._fails = fails
         self._on_unverified = on_unverified
         self._monotonic = monotonic
@@ -101,19 +95,6 @@ class Admission:
         self._joins = Buckets()
         self._nonces = Buckets()
         self._accounts = Buckets()
-
-    def client_of(self, call: Call) -> str | None:
-        """The address of who calls, as text; see `TrustedProxies.client_of`."""
-        lines = call.header_lines("x-forwarded-for")
-        address = self._proxies.client_of(call.peer, lines)
-        return None if address is None else str(address)
-
-    def is_https(self, call: Call) -> bool:
-        """Whether the visitor's own connection is encrypted, as far as we may believe it."""
-        forwarded = call.header_lines("x-forwarded-proto")
-        if forwarded and self._proxies.trust(call.peer):
-            return forwarded_scheme(",".join(forwarded), call.scheme) == "https"
-        return call.scheme == "https"
 
     def admit_nonce(self, room: int, client: str | None, settings: RoomSettings) -> Refusal | None:
         """None, or why there is no nonce for this client now."""

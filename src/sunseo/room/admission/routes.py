@@ -6,13 +6,14 @@ import msgspec
 from msgspec import Meta
 
 from sunseo.core.later import LaterOutcome
+from sunseo.core.outcome import Refusal
 from sunseo.passes.keys import KeyRing
 from sunseo.passes.tokens import CHARACTERS_MAX, TokenError
 from sunseo.room.admission.admission import Admission
 from sunseo.room.admission.challenge import ChallengeBody
 from sunseo.room.board.board import RoomBoard
 from sunseo.room.line.commands import JoinOutcome
-from sunseo.web.endpoint import Answer, Call, Endpoint, Header, Refusal, Reply, Urgency
+from sunseo.web.endpoint import Answer, Call, Endpoint, Header, Reply, Urgency
 from sunseo.web.problems import INVALID_QUERY, ProblemError
 
 _NO_STORE: Header = (b"cache-control", b"no-store")

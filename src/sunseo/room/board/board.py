@@ -1,14 +1,15 @@
-"""All rooms as they stand, in the memory of every worker: read once a tick, whoever asks.
+"""All rooms as they stand, in the memory of every worker: looked at once a tick, whoever asks.
 
 State       A room is on the board from the first tick after it was made. Before the first tick
             nobody knows which rooms there are.
-Guarantee   One statement a tick reads the rooms that have changed, however many poll; a poll reads
-            nothing. A document is signed when it is asked for, once a tick. Settings are decoded
-            again only when their version has changed. `serving` and `issued` of an
-            epoch never go back on one worker. Which of two readings is the newer is told by them
-            and by which was begun later, never by the clock.
-Clock       PostgreSQL's, as of the tick; documents tell it, and `on_clock` hears it.
-            It may go back.
+Guarantee   One statement a tick tells which rooms have changed, and another one reads those,
+            however many there are and however many poll; a poll reads nothing. A document is signed
+            when it is asked for, once a tick. Settings are decoded again only when their version
+            has changed. `serving` and `issued` of an epoch never go back on one worker. Which of
+            two readings is the newer is told by them and by which was begun later, never by the
+            clock.
+Clock       PostgreSQL's, as of the tick; documents tell it, and `on_clock` hears it. A room whose
+            phase time alone changes is read with the first tick after that. It may go back.
 On failure  The board stays as it was, and its documents say by their `now` how old they are. Who
             asks before it was ever read is told that, and not that there is no such room. A room
             that cannot be read is set aside with its document, so that gates fall back on their
@@ -16,8 +17,8 @@ On failure  The board stays as it was, and its documents say by their `now` how 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -26,61 +27,47 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.clock import Instant
 from sunseo.core.later import LaterOutcome
-from sunseo.passes.keys import KeyRing
-from sunseo.room.board.halted import halted_of
+from sunseo.core.outcome import RefusedError
+from sunseo.room.board.document import state_of
+from sunseo.room.board.reader import Known, News, RoomReader
 from sunseo.room.board.state import (
     BoardReading,
-    Halted,
     Shown,
     ShownDraw,
-    Slowed,
-    StateAnswer,
     StateDocument,
     content_of,
     moment_of,
-    pass_terms_of,
-    poll_of,
 )
 from sunseo.room.draw.rules import keeper_of
-from sunseo.room.postgres.cold import QUERIES
-from sunseo.room.postgres.stored import read_settings
-from sunseo.room.setup.schedule import Phase, Situation, phase_at
+from sunseo.room.setup.schedule import Situation, phase_at
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.setup.stored import read_settings
 from sunseo.telemetry.aside import SetAside
-from sunseo.web.problems import ProblemError, type_of
-from sunseo.web.raw import RawAnswer
 
-SOON = timedelta(seconds=10)  # many ticks: a room that is about to change is read with each
-WHOLE_EVERY = 120  # readings, about a minute: then every room is read, changed or not
-REVOKED_MAX = 1000  # passes that one document lists, those that last longest first
-VOID_MAX = 20_000  # of a sale's room: more than end in a minute behind any room of ours
-REVOKED_LISTED_S = 60 + 5  # after expiry: a gate's clock may be late by the largest skew
-
+NEVER = datetime.max.replace(tzinfo=UTC)
 DRAWING_MODES = ("random", "closed")  # a room that is closed keeps its draw, to go on with it
 
 decode_shown = msgspec.json.Decoder(Shown).decode
-_encode = msgspec.json.Encoder().encode
 
 
 class BoardNotReadError(ConnectionError):
     """PostgreSQL has not told the rooms since this worker began; ask again."""
 
 
-class RoomUnreadableError(ProblemError):
-    """The room exists, and is set aside; whoever asks over HTTP is answered by this."""
+class RoomUnreadableError(RefusedError):
+    """The room exists, and is set aside; whoever asks is answered by this."""
 
     def __init__(self, room: int) -> None:
-        super().__init__(type_of(LaterOutcome.UNREADABLE), room=room)
+        super().__init__(LaterOutcome.UNREADABLE, extra={"room": room})
         self.room = room
 
 
 class RoomView(msgspec.Struct, frozen=True):
-    """One room as of the last tick.
+    """One room as it was read, and as it has been since: what has changed is another view.
 
     Attributes:
         content: the state document without its time, to see whether anything has changed.
-        answer: the state document as it goes out.
-        now: when it was read, by the database's clock.
+        now: by the database's clock, when it was read or, as `look` has it, up to when it counts.
         void: passes that have not expired, and yet are over: revoked ones, and in the room of a
             sale also those given back, whose slots others may have by now.
         reading: which of this board's it is, in the order in which they were begun.
@@ -105,7 +92,6 @@ class RoomView(msgspec.Struct, frozen=True):
     now: Instant
     state: StateDocument
     content: bytes
-    answer: StateAnswer
     void: frozenset[UUID] = frozenset()
     reading: int = 0
     mark: str = ""
@@ -116,16 +102,6 @@ class RoomView(msgspec.Struct, frozen=True):
         return self.live > 0 or self.issued > self.serving or self.situation.phase != "closed"
 
     @property
-    def is_settled(self) -> bool:
-        """Whether it stays as it is shown until one of its rows changes.
-
-        Time alone opens and closes rooms, and takes passes off the lists.
-        """
-        change = self.situation.next_change
-        is_soon = change is not None and change - self.now < SOON
-        return not is_soon and not self.revoked and not self.void
-
-    @property
     def awaits_draw(self) -> bool:
         """Whether the first numbers are still to be drawn, so that nobody can be called."""
         return self.draw is not None and self.draw.is_awaited
@@ -134,11 +110,21 @@ class RoomView(msgspec.Struct, frozen=True):
 OnChange = Callable[[RoomView], None]
 
 
+class Ready(Protocol):
+    """Whoever has the rooms' documents ready to be sent."""
+
+    def show(self, view: RoomView, last: BoardReading) -> None:
+        """Have a room shown as it was read; `last` tells the time, now and later."""
+
+    def drop(self, room: int) -> None:
+        """Show nothing of a room any more."""
+
+
 class RoomBoard:
     """One organisation's, in one process.
 
     Args:
-        answers: where the state documents are put by their path, for the app to serve.
+        ready: has the state documents of rooms answered.
         on_change: told of every room whose document changed by more than its time.
         aside: where rooms that cannot be read are named and counted.
         on_clock: hears the database's time with every reading that counts.
@@ -148,8 +134,7 @@ class RoomBoard:
         self,
         engine: AsyncEngine,
         organisation: int,
-        keys: KeyRing,
-        answers: dict[str, RawAnswer],
+        ready: Ready,
         on_change: OnChange = lambda _view: None,
         *,
         aside: SetAside | None = None,
@@ -158,16 +143,15 @@ class RoomBoard:
         self._on_clock = on_clock
         self._readings = 0
         self._last = BoardReading()
-        self._looks_again = False
-        self._engine = engine
-        self._organisation = organisation
-        self._keys = keys
-        self._answers = answers
+        self._now: Instant | None = None
+        self._reader = RoomReader(engine, organisation)
+        self._ready = ready
         self._on_change = on_change
         self._aside = aside or SetAside()
         self._views: dict[int, RoomView] = {}
         self._unreadable: set[int] = set()
-        self._served_before = 0  # polls of rooms that were set aside since
+        self._listing: set[int] = set()  # rooms whose lists of passes time alone makes shorter
+        self._next_change = NEVER  # no room's phase changes by time before that
         self._rooms_of_sales: dict[int, int] = {}
         self._is_read = False
 
@@ -187,7 +171,8 @@ class RoomBoard:
             raise BoardNotReadError("the rooms have not been read yet")
         if room in self._unreadable:
             raise RoomUnreadableError(room)
-        return self._views.get(room)
+        view = self._views.get(room)
+        return None if view is None else self.present(view)
 
     def of_sale(self, sale: int) -> RoomView | None:
         """The room of a sale, if it has one; before the first tick (`is_read`) none has.
@@ -198,43 +183,78 @@ class RoomBoard:
         room = self._rooms_of_sales.get(sale)
         if room in self._unreadable:
             raise RoomUnreadableError(room)
-        return None if room is None else self._views[room]
+        return None if room is None else self.present(self._views[room])
 
     def views(self) -> Iterable[RoomView]:
+        """All rooms that can be read; the same objects for as long as nothing has changed."""
         return self._views.values()
 
+    def present(self, view: RoomView) -> RoomView:
+        """The same as of the last tick; it is kept, since who asks once asks again."""
+        if self._now is None or view.now == self._now or view.reading > self._last.number:
+            return view
+        presented = replace(view, now=self._now)
+        if self._views.get(view.room) is view:
+            self._views[view.room] = presented
+        return presented
+
     @property
-    def served(self) -> int:
-        """How many polls have been answered, ever; counted without a call to anybody."""
-        return self._served_before + sum(view.answer.served for view in self._views.values())
+    def now(self) -> Instant | None:
+        """When the rooms were last looked at; none before the first tick."""
+        return self._now
 
     async def run_once(self) -> bool:
-        """Read all rooms and renew their documents."""
+        """Look which rooms have changed, and renew those."""
+        self._readings += 1
+        look = self._readings
+        news = await self._reader.news()
+        again = self._due(look, news)
+        rows = await self._read({*news.changed, *self._unreadable, *again}, again, news.anew)
+        if look > self._last.number:
+            self._last.number, self._last.now_ms = look, moment_of(news.now) or 0
+            self._now = news.now
+            self._on_clock(news.now)
+        self._take_all(*rows)
+        if news.now >= self._next_change:
+            self._next_change = min(map(_change_of, self._views.values()), default=NEVER)
+        self._reader.keep(news)
+        self._is_read = True
+        return False
+
+    async def read_room(self, room: int) -> None:
+        """Show a room as it is, ahead of the next tick: it was made just now."""
+        self._take_all(*await self._read({room}, {room}))
+
+    def _due(self, look: int, news: News) -> set[int]:
+        """Rooms that are to be read though nothing of them was written."""
+        went_back = look > self._last.number and (moment_of(news.now) or 0) < self._last.now_ms
+        if news.anew or went_back:  # what was known is another server's, or of a time to come
+            return {*self._views}
+        due = {*news.in_turn, *self._listing}
+        if news.now >= self._next_change:
+            due.update(v.room for v in self._views.values() if _change_of(v) <= news.now)
+        return due
+
+    async def _read(
+        self, rooms: set[int], again: set[int], anew: bool = False
+    ) -> tuple[int, Sequence[Any]]:
+        """Read rooms, `again` though they are as they were; which reading it is, and the rows."""
         self._readings += 1
         reading = self._readings
-        known = list(self._views.values())
-        rows = await self._read(known)
-        now = rows[0].now
-        if reading > self._last.number:
-            now_ms = moment_of(now) or 0
-            self._looks_again = now_ms < self._last.now_ms
-            self._last.number, self._last.now_ms = reading, now_ms
-            self._on_clock(now)
-        changed = {row.room for row in rows}
-        for view in known:
-            if view.room not in changed and self._views.get(view.room) is view:
-                self._views[view.room] = replace(view, now=now, reading=reading)
+        views = [] if anew else [view for room in rooms if (view := self._views.get(room))]
+        known: list[Known] = [
+            (view.room, view.version, "" if view.room in again else view.mark) for view in views
+        ]
+        return reading, await self._reader.read(rooms, known) if rooms else ()
+
+    def _take_all(self, reading: int, rows: Sequence[Any]) -> None:
         for row in rows:
-            if row.room is None:
-                break  # nothing has changed
             if row.sale is not None:
                 self._rooms_of_sales[row.sale] = row.room
             try:
                 self._take(row, reading)
             except Exception as error:  # noqa: BLE001 - one room's fault stops nobody else's
                 self._set_aside(row.room, error)
-        self._is_read = True
-        return False
 
     def _take(self, row: Any, reading: int) -> None:
         """Renew one room's view and document."""
@@ -245,7 +265,9 @@ class RoomBoard:
         if view is None:
             return
         self._views[row.room] = view
-        self._answers[state_path(row.room)] = view.answer
+        (self._listing.add if view.void or view.revoked else self._listing.discard)(row.room)
+        self._next_change = min(self._next_change, _change_of(view))
+        self._ready.show(view, self._last)
         self._unreadable.discard(row.room)
         self._aside.take_back("room", row.room)
         if before is None or before.content != view.content:
@@ -254,30 +276,10 @@ class RoomBoard:
     def _set_aside(self, room: int, error: Exception) -> None:
         """Show nothing of a room rather than what was true of it once."""
         self._unreadable.add(room)
+        self._listing.discard(room)
         self._aside.put("room", room, error)
-        self._answers.pop(state_path(room), None)
-        if (view := self._views.pop(room, None)) is not None:
-            self._served_before += view.answer.served
-
-    async def _read(self, known: Sequence[RoomView]) -> list[Any]:
-        # The clock has gone back, so that what was open may not be; and now and then, since another
-        # server, after a loss, may mark other rows alike.
-        whole = self._looks_again or self._readings % WHOLE_EVERY == 0
-        async with self._engine.connect() as raw:
-            connection = await raw.execution_options(isolation_level="AUTOCOMMIT")
-            found = await connection.execute(
-                QUERIES["read_board"],
-                {
-                    "organisation": self._organisation,
-                    "rooms": [view.room for view in known],
-                    "versions": [view.version for view in known],
-                    "marks": ["" if whole or not one.is_settled else one.mark for one in known],
-                    "listed_s": REVOKED_LISTED_S,
-                    "revoked_max": REVOKED_MAX,
-                    "void_max": VOID_MAX,
-                },
-            )
-            return list(found.all())
+        self._ready.drop(room)
+        self._views.pop(room, None)
 
     def _shown(self, row: Any) -> Shown:
         """What the leader last said; where that cannot be read, nothing, until it says more."""
@@ -301,9 +303,7 @@ class RoomBoard:
         shown = self._shown(row)
         situation = phase_at(settings, row.now, line_is_empty=row.issued == row.serving)
         draw = shown_draw(row, settings)
-        state = _state(row, settings, draw, shown, situation)
-        ed25519 = settings.pass_signature == "ed25519"  # noqa: S105 - an algorithm's name
-        served = before.answer.served if before is not None else 0
+        state = state_of(row, settings, draw, shown, situation)
         return RoomView(
             room=row.room,
             version=row.version,
@@ -323,15 +323,15 @@ class RoomBoard:
             now=row.now,
             state=state,
             content=content_of(state),
-            answer=StateAnswer(state, self._keys, self._last, ed25519=ed25519, served=served),
             void=frozenset(row.void or row.revoked or ()),
             reading=reading,
             mark=row.mark,
         )
 
 
-def state_path(room: int) -> str:
-    return f"/v1/rooms/{room}/state"
+def _change_of(view: RoomView) -> Instant:
+    """When time alone will have changed the phase, if that is known."""
+    return view.situation.next_change or NEVER
 
 
 def _age_of(read: Any) -> tuple[int, ...]:
@@ -351,43 +351,4 @@ def shown_draw(row: Any, settings: RoomSettings) -> ShownDraw | None:
         committer=row.committer,
         commitment=row.commitment.hex(),
         entrants=row.entrants,
-    )
-
-
-def slowed_of(phase: Phase, halted: Halted | None, shown: Shown) -> Slowed | None:
-    """Why the line moves less than it could: only a line that is there can be slow."""
-    if phase == "paused":
-        return "paused"
-    # What the controller said of a line that stood still is over when the line moves again.
-    return None if halted is not None or shown.slowed == "paused" else shown.slowed
-
-
-def _state(
-    row: Any,
-    settings: RoomSettings,
-    draw: ShownDraw | None,
-    shown: Shown,
-    situation: Situation,
-) -> StateDocument:
-    halted = halted_of(settings, situation.phase, draw, shown)
-    return StateDocument(
-        room=row.room,
-        epoch=row.epoch,
-        phase=situation.phase,
-        mode=settings.mode,
-        issued=row.issued,
-        serving=row.serving,
-        speed=shown.speed,
-        slowed=slowed_of(situation.phase, halted, shown),
-        halted=halted,
-        draw=draw,
-        units_left=shown.units_left,
-        sold_out=shown.sold_out,
-        message=settings.message,
-        opens_at=moment_of(situation.opens_at),
-        poll=poll_of(settings),
-        pass_=pass_terms_of(settings),
-        revoked=list(row.revoked or ()),
-        fail_mode=settings.fail_mode,
-        now=moment_of(row.now) or 0,
     )

@@ -8,15 +8,12 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
-from starlette.types import Scope
 
 from sunseo.core.clock import Instant, to_millis
 from sunseo.passes.keys import KeyRing
 from sunseo.room.draw.rules import Keeper
 from sunseo.room.setup.schedule import Phase
 from sunseo.room.setup.settings import FailMode, Message, Mode, RoomSettings
-from sunseo.web.endpoint import Header
-from sunseo.web.raw import ReadyAnswer
 
 Slowed = Literal["paused", "slowed", "unhealthy"]
 Halted = Literal[
@@ -30,16 +27,6 @@ Halted = Literal[
     "stock",  # those inside could buy all that is left
 ]
 DrawState = Literal["none", "committed", "sealed", "withheld", "revealed"]
-
-STATE_HEADERS: list[Header] = [
-    (b"content-type", b"application/json"),
-    (
-        b"cache-control",
-        b"public, max-age=0, s-maxage=1, stale-while-revalidate=5, stale-if-error=30",
-    ),
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"etag"),
-]
 
 _SIGNATURE = b',"signature":"'
 
@@ -169,37 +156,3 @@ class BoardReading:
     def __init__(self) -> None:
         self.number = 0
         self.now_ms = 0
-
-
-class StateAnswer(ReadyAnswer):
-    """The document as it goes out: signed when it is asked for, once a reading.
-
-    Args:
-        state: what holds for as long as the room does not change, whatever the time in it.
-        last: the board's; the document tells its time.
-    """
-
-    __slots__ = ("_ed25519", "_keys", "_last", "_number", "_state")
-
-    def __init__(
-        self, state: StateDocument, keys: KeyRing, last: BoardReading, *, ed25519: bool, served: int
-    ) -> None:
-        self.served = served
-        self._state = state
-        self._keys = keys
-        self._last = last
-        self._ed25519 = ed25519
-        self._number = -1
-
-    def answer(self, scope: Scope) -> tuple[int, list[Header], bytes]:
-        self.renew()
-        return super().answer(scope)
-
-    def renew(self) -> bytes:
-        """The document of now."""
-        if self._number != self._last.number:
-            state = msgspec.structs.replace(self._state, now=self._last.now_ms)
-            body, signature = seal_state(state, self._keys, ed25519=self._ed25519)
-            super().__init__(body, signature.encode(), STATE_HEADERS, self.served)
-            self._number = self._last.number
-        return self.body

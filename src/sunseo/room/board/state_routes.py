@@ -7,11 +7,12 @@ not on the board.
 from typing import Any
 
 from sunseo.core.later import LaterOutcome
-from sunseo.core.outcome import Kind, Outcome
+from sunseo.core.outcome import Kind, Outcome, Refusal
 from sunseo.room.board.board import RoomBoard
-from sunseo.room.board.state import STATE_HEADERS, SignedState
+from sunseo.room.board.ready import STATE_HEADERS, ReadyStates
+from sunseo.room.board.state import SignedState
 from sunseo.web.documents import UNCHANGED
-from sunseo.web.endpoint import Answer, Call, Endpoint, Refusal, Reply
+from sunseo.web.endpoint import Answer, Call, Endpoint, Reply
 
 
 class StateOutcome(Outcome):
@@ -27,12 +28,12 @@ class StreamOutcome(Outcome):
     STREAMS_FULL = Kind.LATER, "This server keeps no more streams open; poll the state instead."
 
 
-def state_endpoints(board: RoomBoard) -> list[Endpoint]:
+def state_endpoints(board: RoomBoard, ready: ReadyStates) -> list[Endpoint]:
     async def state(call: Call) -> Answer:
-        view = board.look(call.path["room"])
-        if view is None:
+        room: int = call.path["room"]
+        if board.look(room) is None:
             return Refusal(StateOutcome.UNKNOWN_ROOM)
-        return Reply(200, view.answer.renew(), tuple(STATE_HEADERS))
+        return Reply(200, ready.document_of(room), tuple(STATE_HEADERS))
 
     async def events(call: Call) -> Answer:
         if board.look(call.path["room"]) is None:

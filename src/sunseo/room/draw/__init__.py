@@ -5,6 +5,6 @@ come in time, and is never taken back from the log.
 
 rules    commitment, list hash, seed and numbers: pure
 file     the published file
-store    the draw of a room, in its database
+steps    how a draw stands and which step may be taken: pure; stores take them
 routes   the same over HTTP
 """

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from sunseo.core.fields import Name, Number32
 from sunseo.room.board.state import DrawState
 from sunseo.room.draw.rules import SECRET_BYTES_MAX, SECRET_BYTES_MIN, Keeper
-from sunseo.web.input.fields import Name, Number32
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 Secret = Annotated[

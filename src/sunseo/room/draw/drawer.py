@@ -12,12 +12,13 @@ On failure  The step rolls back whole and is due again with the next turn.
 
 from collections.abc import Callable, Iterable
 
-from sunseo.operators.effects import EffectAnswer
+from sunseo.core.outcome import Refusal
+from sunseo.operators.command import By, EffectAnswer
 from sunseo.room.board.board import RoomView
 from sunseo.room.board.halted import has_list
 from sunseo.room.draw.bodies import Reveal
 from sunseo.room.draw.outcomes import DrawOutcome
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.store import DrawStore
 
 ACTOR = "sunseo"  # in the audit log, in place of an operator
 DRAWING_PHASES = ("open", "draining")
@@ -61,7 +62,7 @@ class Drawer:
         if not self._is_wanted():
             return False
         faults: list[Exception] = []
-        for view in list(self._views()):
+        for view in [view for view in self._views() if view.draw is not None]:
             try:
                 await self._advance(view)
             except Exception as error:  # noqa: BLE001 - raised below; the other rooms' draws are due, too
@@ -81,16 +82,14 @@ class Drawer:
             return
         key = f"draw {view.epoch}"
         if draw.state in ("none", "committed"):
-            self._note_answer(view, await self._store.seal(ACTOR, key, view.room))
+            self._note_answer(view, await self._store.seal(By(ACTOR, key), view.room))
         if draw.keeper == "server":
-            self._note_answer(view, await self._store.reveal(ACTOR, key, view.room, Reveal()))
+            self._note_answer(view, await self._store.reveal(By(ACTOR, key), view.room, Reveal()))
 
     def _note_answer(self, view: RoomView, answer: EffectAnswer) -> None:
-        outcome = answer.outcome
-        if not outcome.kind.is_success and outcome not in OVERTAKEN:
-            raise DrawOverdueError(
-                f"the draw of room {view.room}: {answer.detail or outcome.sentence}"
-            )
+        if isinstance(answer, Refusal) and answer.outcome not in OVERTAKEN:
+            detail = answer.detail or answer.outcome.sentence
+            raise DrawOverdueError(f"the draw of room {view.room}: {detail}")
 
 
 def is_due(view: RoomView) -> bool:

@@ -3,7 +3,7 @@
 from enum import unique
 
 from sunseo.core.outcome import Kind, Outcome
-from sunseo.operators.effects import EffectOutcome
+from sunseo.operators.command import EffectOutcome
 
 
 @unique

@@ -20,7 +20,7 @@ from typing import IO, Any
 from sunseo.room.draw.bodies import DrawStatus
 from sunseo.room.draw.file import CHUNK_BYTES, Squeeze, gzip_compressor
 from sunseo.room.draw.outcomes import DrawOutcome
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.store import DrawStore
 
 FILES_MAX = 16
 

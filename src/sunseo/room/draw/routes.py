@@ -1,10 +1,9 @@
 """The HTTP face of draws: steps for operators, status and file for everybody."""
 
-from typing import Any
-
 import msgspec
 
-from sunseo.operators.effects import EffectAnswer
+from sunseo.core.outcome import Refusal
+from sunseo.operators.replies import by_of, reply
 from sunseo.room.draw.bodies import (
     DrawQuery,
     DrawStatus,
@@ -16,19 +15,9 @@ from sunseo.room.draw.bodies import (
 from sunseo.room.draw.file import MEDIA_TYPE
 from sunseo.room.draw.outcomes import DRAW_OUTCOMES, DrawOutcome
 from sunseo.room.draw.published import PublishedDraws
-from sunseo.room.draw.store import DrawStore
+from sunseo.room.store import DrawStore
 from sunseo.web.documents import UNCHANGED, is_known
-from sunseo.web.endpoint import (
-    Answer,
-    Auth,
-    BodyStream,
-    Call,
-    Endpoint,
-    Handler,
-    Refusal,
-    Reply,
-    Urgency,
-)
+from sunseo.web.endpoint import Answer, Auth, BodyStream, Call, Endpoint, Handler, Reply, Urgency
 
 STATUS_MAX_AGE_S = 2  # it counts on while people register; a cache may stand in front
 
@@ -103,16 +92,18 @@ class DrawHandlers:
         self._published = published
 
     async def commit(self, call: Call) -> Answer:
-        return _reply(await self._store.commit(*_who_and_which(call), call.body))
+        return reply(await self._store.commit(by_of(call), call.path["room"], call.body), DrawStep)
 
     async def seal(self, call: Call) -> Answer:
-        return _reply(await self._store.seal(*_who_and_which(call)))
+        return reply(await self._store.seal(by_of(call), call.path["room"]), DrawStep)
 
     async def reveal(self, call: Call) -> Answer:
-        return _reply(await self._store.reveal(*_who_and_which(call), call.body))
+        return reply(await self._store.reveal(by_of(call), call.path["room"], call.body), DrawStep)
 
     async def withhold(self, call: Call) -> Answer:
-        return _reply(await self._store.withhold(*_who_and_which(call), call.body))
+        return reply(
+            await self._store.withhold(by_of(call), call.path["room"], call.body), DrawStep
+        )
 
     async def status(self, call: Call) -> Answer:
         found = await self._store.status(call.path["room"], call.query.epoch)
@@ -136,14 +127,3 @@ class DrawHandlers:
         if is_known(call, etag):
             return Reply(304, None, headers)
         return Reply(200, BodyStream(found.parts(), found.size), headers)
-
-
-def _who_and_which(call: Call) -> tuple[str, str, int]:
-    return call.operator, call.idempotency_key, call.path["room"]
-
-
-def _reply(answer: EffectAnswer) -> Answer:
-    if not answer.outcome.kind.is_success:
-        return Refusal(answer.outcome, answer.detail)
-    result: Any = answer.result
-    return Reply(None, msgspec.convert(result, DrawStep), outcome=answer.outcome)

@@ -1,17 +1,25 @@
 """The HTTP face of a room for visitors: nonce, place, pass, and back out again."""
 
 import asyncio
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import msgspec
 
 from sunseo.core.later import LaterOutcome
-from sunseo.core.outcome import Kind
+from sunseo.core.outcome import Refusal
 from sunseo.engine.entry import Answer
-from sunseo.passes.tokens import Pass, Place
 from sunseo.room.admission.admission import AdmissionOutcome
-from sunseo.room.board.polling import poll_after_s
-from sunseo.room.board.state import pass_terms_of
+from sunseo.room.line.answers import (
+    EndAnswer,
+    Ended,
+    Entered,
+    EnterLater,
+    HeldPass,
+    Joined,
+    Registered,
+    RenewAnswer,
+    Renewed,
+)
 from sunseo.room.line.bodies import (
     EndedBody,
     EnterBody,
@@ -26,22 +34,20 @@ from sunseo.room.line.bodies import (
     RenewedPass,
 )
 from sunseo.room.line.commands import EndPassOutcome, EnterOutcome, JoinOutcome, RenewOutcome
-from sunseo.room.line.lanes import StoreAnswer
-from sunseo.room.line.line import SECOND_MS, LinePass, RoomTerms
-from sunseo.room.line.rules import RoomAnswer
-from sunseo.room.line.service import HolderOutcome, RoomService
-from sunseo.room.postgres.load import instant_of
+from sunseo.room.line.service import Caller, HolderOutcome, RoomService
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.endpoint import Answer as WebAnswer
-from sunseo.web.endpoint import Auth, Call, Endpoint, Header, Refusal, Reply, Urgency
+from sunseo.web.endpoint import Auth, Call, Endpoint, Header, Reply, Urgency
 
+T = TypeVar("T")
 P = TypeVar("P", bound=PassBody)
 
 NO_STORE: tuple[Header, ...] = ((b"cache-control", b"no-store"),)
 ENDED = (*EndPassOutcome, HolderOutcome.INVALID_TOKEN, *LaterOutcome)
 
 
-def room_endpoints(service: RoomService) -> list[Endpoint]:
-    handlers = RoomHandlers(service)
+def room_endpoints(service: RoomService, addresses: ClientAddresses) -> list[Endpoint]:
+    handlers = RoomHandlers(service, addresses)
     return [
         Endpoint(
             name="give_nonce",
@@ -138,11 +144,13 @@ def room_endpoints(service: RoomService) -> list[Endpoint]:
 
 
 class RoomHandlers:
-    def __init__(self, service: RoomService) -> None:
+    def __init__(self, service: RoomService, addresses: ClientAddresses) -> None:
         self._service = service
+        self._addresses = addresses
 
     async def give_nonce(self, call: Call) -> WebAnswer:
-        given = self._service.give_nonce(call.path["room"], call)
+        room: int = call.path["room"]
+        given = self._service.give_nonce(room, self._client_of(call, room))
         if isinstance(given, Refusal):
             return given
         nonce, token = given
@@ -150,118 +158,96 @@ class RoomHandlers:
 
     async def join(self, call: Call) -> WebAnswer:
         room: int = call.path["room"]
-        answer = await self._service.join(room, call.path["nonce"], call, call.body)
-        if isinstance(answer, Refusal):
-            return answer
-        result = _noted(call, answer)
-        if not isinstance(result, RoomAnswer) or result.terms is None:
-            return Refusal(result.outcome)
-        if result.place is not None:
-            number = result.place.number
-            wait_s = self._poll_after_s(room, result.terms, number - result.serving)
-            token = self._service.seal_place(room, result.epoch, result.place)
-            body = PlaceBody(result.epoch, result.serving, wait_s, token, number)
-            return Reply(None, body, outcome=result.outcome)
-        if result.entrant is not None:
-            token = self._service.seal_receipt(room, result.epoch, result.entrant)
-            wait_s = result.terms.settings.poll_ceiling_s
-            body = PlaceBody(result.epoch, result.serving, wait_s, receipt=token)
-            return Reply(202, body, outcome=result.outcome)
-        opens_at = result.terms.opens_at
-        return Refusal(result.outcome, extra={"opens_at": opens_at} if opens_at else {})
+        body: JoinBody = call.body
+        caller = Caller(call.known_person, self._client_of(call, room))
+        asked = self._service.join(
+            room, call.path["nonce"], caller, binding=body.binding, challenge=body.challenge
+        )
+        match noted(call, await asked):
+            case Joined() as joined:
+                told = PlaceBody(
+                    joined.epoch, joined.serving, joined.poll_after_s, joined.place, joined.number
+                )
+                return Reply(None, told, outcome=joined.outcome)
+            case Registered() as entrant:
+                told = PlaceBody(
+                    entrant.epoch, entrant.serving, entrant.poll_after_s, receipt=entrant.receipt
+                )
+                return Reply(202, told, outcome=entrant.outcome)
+            case Refusal() as refusal:
+                return refusal
+            case never:
+                assert_never(never)
 
     async def enter(self, call: Call) -> WebAnswer:
-        room: int = call.path["room"]
-        entered = await self._service.enter(room, call.known_person, call.body)
-        if isinstance(entered, Refusal):
-            return entered
-        result = _noted(call, entered.answer)
-        if not isinstance(result, RoomAnswer) or result.terms is None:
-            return Refusal(result.outcome)
-        if result.held is not None:
-            body = self._pass_body(PassBody(), entered.bearer, result.held, result.terms)
-            return Reply(None, body, outcome=result.outcome)
-        if result.outcome.kind is Kind.WAITING:
-            wait_s = result.terms.settings.poll_floor_s
-            return Reply(None, PassBody(poll_after_s=wait_s), outcome=result.outcome)
-        if result.outcome is not EnterOutcome.NOT_SERVED:
-            return Refusal(result.outcome)
-        ahead = entered.bearer.number - result.serving
-        wait_s = self._poll_after_s(room, result.terms, ahead)
-        extra = {"ahead": ahead, "serving": result.serving, "poll_after_s": wait_s}
-        return Refusal(result.outcome, extra=extra)
+        body: EnterBody = call.body
+        asked = self._service.enter(call.path["room"], body.place, call.known_person, body.secret)
+        match noted(call, await asked):
+            case Entered() as entered:
+                return Reply(None, _pass_body(PassBody(), entered), outcome=entered.outcome)
+            case EnterLater() as later:
+                told = PassBody(poll_after_s=later.poll_after_s)
+                return Reply(None, told, outcome=later.outcome)
+            case Refusal() as refusal:
+                return refusal
+            case never:
+                assert_never(never)
 
     async def renew(self, call: Call) -> WebAnswer:
         room: int = call.path["room"]
         body: RenewBody = call.body
-        if body.pass_ is not None:
-            return await self._renew(call, room, body.pass_)
-        renewed = await asyncio.gather(*(self._renew(call, room, one) for one in body.passes))
-        return Reply(200, RenewedBody(results=[_one_of_many(one) for one in renewed]), NO_STORE)
+        if body.pass_ is None:
+            asked = (self._service.renew(room, one) for one in body.passes)
+            renewed = [_one_of_many(noted(call, one)) for one in await asyncio.gather(*asked)]
+            return Reply(200, RenewedBody(results=renewed), NO_STORE)
+        match noted(call, await self._service.renew(room, body.pass_)):
+            case Renewed() as one:
+                return Reply(None, _pass_body(RenewedBody(), one), NO_STORE, outcome=one.outcome)
+            case Refusal() as refusal:
+                return refusal
+            case never:
+                assert_never(never)
 
     async def leave(self, call: Call) -> WebAnswer:
         body: LeaveRequest = call.body
         ended = await self._service.leave(call.path["room"], body.pass_, revoke=body.revoke)
-        return _ended(call, ended)
+        return _ended(noted(call, ended))
 
     async def complete(self, call: Call) -> WebAnswer:
-        return _ended(call, await self._service.complete_by(call.path["room"], call.body.pass_))
+        ended = await self._service.complete_by(call.path["room"], call.body.pass_)
+        return _ended(noted(call, ended))
 
-    async def _renew(self, call: Call, room: int, token: str) -> WebAnswer:
-        renewed = await self._service.renew(room, token)
-        if isinstance(renewed, Refusal):
-            return renewed
-        result = _noted(call, renewed.answer)
-        if not isinstance(result, RoomAnswer) or result.held is None or result.terms is None:
-            return Refusal(result.outcome)
-        body = self._pass_body(RenewedBody(), renewed.bearer, result.held, result.terms)
-        return Reply(None, body, NO_STORE, outcome=result.outcome)
-
-    def _pass_body(self, blank: P, bearer: Place | Pass, held: LinePass, terms: RoomTerms) -> P:
-        """The pass and how long it lasts. The last renewal of a session is not to be renewed."""
-        left_ms = held.expires_at_ms - terms.now_ms
-        if held.expires_at_ms < held.session_until_ms:
-            left_ms -= pass_terms_of(terms.settings).renew_before * SECOND_MS
-        return msgspec.structs.replace(
-            blank,
-            pass_=self._service.seal_pass(bearer, held, terms.settings),
-            expires_at=instant_of(held.expires_at_ms),
-            renew_after_s=max(0, left_ms // SECOND_MS),
-            session_until=instant_of(held.session_until_ms),
-        )
-
-    def _poll_after_s(self, room: int, terms: RoomTerms, ahead: int) -> int:
-        view = self._service.look(room)
-        return poll_after_s(terms.settings, None if view is None else view.shown.speed, ahead)
+    def _client_of(self, call: Call, room: int) -> str | None:
+        return self._addresses.client_of(call) if self._service.counts_networks(room) else None
 
 
-def _noted(call: Call, answer: Answer[StoreAnswer]) -> StoreAnswer:
+def noted(call: Call, answer: Answer[T]) -> T:
     """Put a command's times in lane and database into the request's record."""
-    call.record.lane_wait_s = answer.waited_s
-    call.record.db_s = answer.flush_s
+    if answer.flush_s:
+        call.record.lane_wait_s, call.record.db_s = answer.waited_s, answer.flush_s
     return answer.result
 
 
-def _one_of_many(answer: WebAnswer) -> RenewedPass:
-    if isinstance(answer, Refusal) or answer.outcome is None:
-        outcome = answer.outcome
-        return RenewedPass(outcome=outcome.code if outcome is not None else "")
-    if not isinstance(answer.body, RenewedBody):
-        return RenewedPass(outcome=answer.outcome.code)
-    body = answer.body
-    return RenewedPass(
-        body.pass_,
-        body.expires_at,
-        body.renew_after_s,
-        body.session_until,
-        outcome=answer.outcome.code,
+def _pass_body(blank: P, held: HeldPass) -> P:
+    return msgspec.structs.replace(
+        blank,
+        pass_=held.sealed,
+        expires_at=held.expires_at,
+        renew_after_s=held.renew_after_s,
+        session_until=held.session_until,
     )
 
 
-def _ended(call: Call, answer: Answer[StoreAnswer] | Refusal) -> WebAnswer:
-    if isinstance(answer, Refusal):
-        return answer
-    result = _noted(call, answer)
-    if not result.outcome.kind.is_success:
-        return Refusal(result.outcome)
-    return Reply(200, EndedBody(result.outcome.code), NO_STORE, outcome=result.outcome)
+def _one_of_many(answer: RenewAnswer) -> RenewedPass:
+    told = RenewedPass(outcome=answer.outcome.code)
+    return told if isinstance(answer, Refusal) else _pass_body(told, answer)
+
+
+def _ended(answer: EndAnswer) -> WebAnswer:
+    match answer:
+        case Ended(outcome):
+            return Reply(200, EndedBody(outcome.code), NO_STORE, outcome=outcome)
+        case Refusal() as refusal:
+            return refusal
+        case never:
+            assert_never(never)

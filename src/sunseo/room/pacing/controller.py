@@ -4,7 +4,8 @@ State       A process FOLLOWS until it gets the lease, then LEADS until it loses
             remembers each room's pacing; what matters of it is stored with every step.
 Guarantee   Only the holder of the newest fence moves a line: each step proves, under a lock on the
             lease, that nobody has followed it, and no line takes a fence below the one it has. A
-            leader that was stopped and wakes up late changes nothing. `serving` never falls.
+            leader that was stopped and wakes up late changes nothing. `serving` never falls. A room
+            where nobody is and nothing is new rests, and is stepped once a minute (resting.py).
 Clock       PostgreSQL's, for the lease and for pacing. When it goes back, the lease is anybody's,
             what was remembered of a time that is yet to come counts as of now, and passes last
             from now on.
@@ -13,22 +14,34 @@ On failure  A step rolls back whole, and the next one counts anew from what is s
             step can be decided stays as it is, and the step of all others is taken.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.postgres.errors import outage_of
 from sunseo.room.board.board import RoomBoard, RoomView
-from sunseo.room.board.state import Shown, ShownSpeed, Slowed
-from sunseo.room.pacing.pacing import Advance, Census, PacingLimits, PacingState, buy_share, tick
+from sunseo.room.board.state import Shown
+from sunseo.room.pacing.memory import Memory, is_busy, memory_of
+from sunseo.room.pacing.pacing import Advance, Census, PacingState, tick
+from sunseo.room.pacing.resting import (
+    Footing,
+    caught_up,
+    footing_of,
+    is_idle,
+    limits_of,
+    may_call,
+    rests,
+)
 from sunseo.room.pacing.setback import Setback
+from sunseo.room.pacing.shown import read_shown, shown_of
+from sunseo.room.pacing.stock import RemainingStock, StockOf, no_stock, share_of_buyers
 from sunseo.room.postgres.cold import QUERIES
-from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.aside import SetAside
 
 ROLE = "pacing"
@@ -36,31 +49,10 @@ ENTERED_MAX = 50_000  # entries of one room that one step reads
 OVERLAP_S = 2.0  # an entry may be committed so long after it was decided
 FORGET_EVERY = 300  # steps
 RELEASES_KEPT_S = 3600.0
+RECALLED_MAX = 300  # rooms where nobody is: thousands at once would outlast a new leader's lease
 
 _encode = msgspec.json.Encoder().encode
 _read_entered = msgspec.json.Decoder(list[tuple[int, float]]).decode
-
-
-class RemainingStock(msgspec.Struct, frozen=True):
-    """What a room's sale has: units not yet sold, those on hold included, and units sold."""
-
-    units_left: int
-    sold: int
-
-
-class Memory(msgspec.Struct, frozen=True):
-    """What the leader remembers of one room between two steps.
-
-    Attributes:
-        departed: passes that had ended, as counted in the line.
-        entered_until_s: up to when entries have been counted.
-        sold_before: units sold when the first step was taken.
-    """
-
-    pacing: PacingState
-    departed: int
-    entered_until_s: float
-    sold_before: int | None = None
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -68,8 +60,10 @@ class _Kept(msgspec.Struct, frozen=True):
 
     epoch: int
     memory: Memory
-    shown: Shown | None = None  # none: nothing has been stored by this leader
+    shown: Shown | None = None  # as it is stored; none: nothing that could be read
+    is_ours: bool = False  # whether this leader has stepped the room
     recent: dict[int, float] = {}  # entries counted in the overlap: number and moment
+    footing: Footing | None = None  # what was decided on; none: not by this leader, or in vain
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -89,15 +83,8 @@ class StepReport(msgspec.Struct, frozen=True):
     lag_s: float = 0.0  # between the readings of this step and of the one before
 
 
-StockOf = Callable[[int], Awaitable[RemainingStock | None]]
 HealthOf = Callable[[RoomView], float]
 OnStep = Callable[[StepReport], None]
-
-_memory_of = msgspec.json.Decoder(Memory).decode
-
-
-async def no_stock(_sale: int) -> RemainingStock | None:
-    return None
 
 
 class Controller:
@@ -134,6 +121,7 @@ class Controller:
         self._aside = aside or SetAside()
         self._fence: int | None = None
         self._kept: dict[int, _Kept] = {}
+        self._resting: set[int] = set()  # rooms that the last step passed over
         self._steps = 0
         self._read_at_s: float | None = None
         self._setback = Setback(engine, organisation)
@@ -153,9 +141,11 @@ class Controller:
             return False
 
         await self._board.run_once()
-        await self._setback.make_good(list(self._board.views()))
-        steps = await self._decide([view for view in self._board.views() if view.is_active])
+        await self._setback.make_good(list(self._board.views()), self._board.now)
+        awake, resting = await self._roused()
+        steps = await self._decide(awake)
         called = await self._write(fence, steps)
+        self._resting = resting
         self._on_step(StepReport(leads=True, called=called, lag_s=self._lag_s()))
         return False
 
@@ -175,6 +165,40 @@ class Controller:
             fence: int | None = held.scalar_one_or_none()
             return fence
 
+    async def _roused(self) -> tuple[list[RoomView], set[int]]:
+        """The rooms that are to be stepped, and which of the others rest.
+
+        A new leader takes up rooms where nobody is in shares, and all others at once.
+        """
+        awake, resting, recalled = [], set(), 0
+        for view in list(self._board.views()):
+            kept = self._kept.get(view.room)
+            if kept is not None and (
+                self._rests(kept.footing, view, None)
+                if view.sale is None
+                else await self._sale_rests(kept.footing, view)
+            ):
+                resting.add(view.room)
+            elif view.is_active:
+                if kept is None and is_idle(view):
+                    recalled += 1
+                    if recalled > RECALLED_MAX:
+                        continue
+                awake.append(self._board.present(view))
+        return awake, resting
+
+    def _rests(self, footing: Footing | None, view: RoomView, stock: RemainingStock | None) -> bool:
+        return rests(footing, view, stock, health=self._health_of(view), turn=self._steps)
+
+    async def _sale_rests(self, footing: Footing | None, view: RoomView) -> bool:
+        try:
+            return self._rests(footing, view, await self._stock(view))
+        except Exception:  # noqa: BLE001 - the step meets it, and says of which room
+            return False
+
+    async def _stock(self, view: RoomView) -> RemainingStock | None:
+        return await self._stock_of(view.sale) if view.sale is not None else None
+
     async def _decide(self, views: Sequence[RoomView]) -> list[_Step]:
         await self._recall(views)
         entered = await self._entered(views)
@@ -186,6 +210,7 @@ class Controller:
                 if outage_of(error) is not None:
                     raise
                 self._aside.put("room_step", view.room, error)
+                self._kept[view.room] = replace(self._kept[view.room], footing=None)
             else:
                 self._aside.take_back("room_step", view.room)
         return steps
@@ -198,19 +223,19 @@ class Controller:
         where = {"organisation": self._organisation, "rooms": [view.room for view in unknown]}
         async with self._engine.connect() as connection:
             found = (await connection.execute(QUERIES["read_memory"], where)).all()
-        stored = {(row.room, row.epoch): row.memory for row in found}
+        stored = {(row.room, row.epoch): row for row in found}
         for view in unknown:
-            memory = self._recalled(stored.get((view.room, view.epoch)), view)
-            self._kept[view.room] = _Kept(view.epoch, memory)
+            self._kept[view.room] = self._recalled(stored.get((view.room, view.epoch)), view)
 
-    def _recalled(self, stored: str | None, view: RoomView) -> Memory:
+    def _recalled(self, stored: Any, view: RoomView) -> _Kept:
         """What is stored of a room's pacing; where that cannot be read, it is learnt anew."""
-        if stored is not None:
+        if stored is not None and stored.memory is not None:
             try:
-                return _memory_of(stored)
+                return _Kept(view.epoch, memory_of(stored.memory), read_shown(stored.shown))
             except msgspec.DecodeError as error:
                 self._aside.put("room_memory", view.room, error)
-        return Memory(PacingState.fresh(), view.departed, view.now.timestamp() - OVERLAP_S)
+        at_s = view.now.timestamp() - OVERLAP_S
+        return _Kept(view.epoch, Memory(PacingState.fresh(), view.departed, at_s))
 
     async def _entered(self, views: Iterable[RoomView]) -> dict[int, list[tuple[int, float]]]:
         """Who entered since the last step, each number once."""
@@ -219,7 +244,7 @@ class Controller:
                 "room": view.room,
                 "epoch": view.epoch,
                 "since": min(self._kept[view.room].memory.entered_until_s, view.now.timestamp())
-                - (OVERLAP_S if self._kept[view.room].shown is not None else 0.0),
+                - (OVERLAP_S if self._kept[view.room].is_ours else 0.0),
             }
             for view in views
         ]
@@ -241,8 +266,8 @@ class Controller:
 
     async def _step(self, view: RoomView, entered: list[tuple[int, float]]) -> _Step:
         kept = self._kept[view.room]
-        memory = kept.memory
-        stock = await self._stock_of(view.sale) if view.sale is not None else None
+        memory, limits = self._remembered(view), limits_of(view.settings)
+        stock = await self._stock(view)
         sold_before = memory.sold_before
         if sold_before is None and stock is not None:
             sold_before = stock.sold
@@ -255,14 +280,14 @@ class Controller:
             departed=max(0, view.departed - memory.departed),
             health=self._health_of(view),
             units_left=None if stock is None else stock.units_left,
-            buys_of_entered=_share_of_buyers(view, stock, sold_before),
-            open=view.situation.phase in ("open", "draining") and not view.awaits_draw,
+            buys_of_entered=share_of_buyers(view, stock, sold_before),
+            open=may_call(view),
         )
-        pacing, advance = tick(memory.pacing, _limits_of(view.settings), census)
+        pacing, advance = tick(memory.pacing, limits, census)
         before_s = min(memory.entered_until_s, census.now_s)  # the clock may have gone back
         until_s = max((before_s, *(at_s for _, at_s in entered)))
         after = Memory(pacing, view.departed, until_s, sold_before)
-        shown = _shown(advance, census)
+        shown = shown_of(advance, census)
         recent = {
             number: at_s
             for number, at_s in (*kept.recent.items(), *entered)
@@ -276,9 +301,21 @@ class Controller:
             "capacity": advance.capacity,
             "moves": moves,
             "state": {"memory": after, "shown": shown},
-            "changed": moves or shown != kept.shown or _is_busy(view, memory, after),
+            "changed": moves or shown != kept.shown or is_busy(view, memory, after),
         }
-        return _Step(view, advance, _Kept(view.epoch, after, shown, recent), row)
+        footing = footing_of(view, stock, pacing)
+        return _Step(view, advance, _Kept(view.epoch, after, shown, True, recent, footing), row)
+
+    def _remembered(self, view: RoomView) -> Memory:
+        """What is remembered of a room; where it rested, as if steps had been taken meanwhile."""
+        kept = self._kept[view.room]
+        if view.room not in self._resting or kept.footing is None or self._read_at_s is None:
+            return kept.memory
+        is_quiet = is_idle(view) and view.departed == kept.memory.departed
+        if is_quiet and self._health_of(view) >= 1.0:
+            return kept.memory  # its step may be as long as the rest: there is nobody to call
+        limits = limits_of(view.settings)
+        return replace(kept.memory, pacing=caught_up(kept.memory.pacing, limits, self._read_at_s))
 
     async def _write(self, fence: int, steps: Sequence[_Step]) -> int:
         """Write the rooms that changed; returns how many numbers were called."""
@@ -328,64 +365,12 @@ class Controller:
 
     def _forget(self) -> None:
         self._kept.clear()
+        self._resting = set()
         self._setback.begin()
         self._read_at_s = None
 
     def _lag_s(self) -> float:
         """Seconds between this step's reading of the rooms and the last one's."""
-        now_s = max((view.now.timestamp() for view in self._board.views()), default=None)
+        now_s = self._board.now.timestamp() if self._board.now is not None else None
         before_s, self._read_at_s = self._read_at_s, now_s
         return 0.0 if now_s is None or before_s is None else max(0.0, now_s - before_s)
-
-
-def _limits_of(settings: RoomSettings) -> PacingLimits:
-    return PacingLimits(
-        capacity=settings.capacity,
-        capacity_min=settings.capacity_min,
-        rate_max=settings.rate_max,
-        tau_s=settings.tau_s,
-        grace_s=float(settings.grace_s),
-        units_per_buyer=settings.units_per_buyer,
-        passthrough=settings.mode == "passthrough",
-    )
-
-
-def _share_of_buyers(
-    view: RoomView, stock: RemainingStock | None, sold_before: int | None
-) -> float:
-    """Of those who have left, how many bought, as far as the units sold since can tell."""
-    if stock is None or sold_before is None:
-        return 1.0
-    bought = max(0, stock.sold - sold_before) / view.settings.units_per_buyer
-    buyers = int(min(bought, view.departed + 1))  # a tiny divisor makes it infinite
-    return buy_share(buyers, view.departed)
-
-
-def _shown(advance: Advance, census: Census) -> Shown:
-    slowed: Slowed | None = None
-    if advance.reason in ("paused", "slowed", "unhealthy"):
-        slowed = advance.reason
-    speed = advance.speed
-    return Shown(
-        speed=None
-        if speed is None
-        else ShownSpeed(*(map(_rounded, msgspec.structs.astuple(speed)))),
-        slowed=slowed,
-        units_left=census.units_left,
-        sold_out=advance.sold_out,
-        stock_holds=advance.reason == "stock" and not advance.sold_out,
-    )
-
-
-def _rounded(per_s: float) -> float:
-    """Three digits: more would be chance, and would make every state differ from the last."""
-    return float(f"{per_s:.3g}")
-
-
-def _is_busy(view: RoomView, before: Memory, after: Memory) -> bool:
-    """Whether anything happens that the next leader has to know; else only time goes by."""
-    came_or_went = (before.departed, before.entered_until_s) != (
-        after.departed,
-        after.entered_until_s,
-    )
-    return view.live > 0 or bool(after.pacing.cohorts) or came_or_went

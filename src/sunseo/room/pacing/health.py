@@ -2,28 +2,24 @@
 
     health = min over all of  target / measured        below 1 the room slows down
 
-State       The last word of each source, in the database; each worker's own readings of its lanes,
+State       The last word of each source, in the store; each worker's own readings of its lanes,
             its errors and its pool since its last turn.
 Guarantee   A source counts for `FRESH_S` after its last word; one that falls silent neither slows
             nor hurries a room. Sources and values are bounded, so that no sender can blind us.
-Clock       PostgreSQL's for age, monotonic for what a worker measures.
+Clock       The store's for age, monotonic for what a worker measures.
 On failure  The leader goes on with what it read last, for at most `FRESH_S`.
 """
 
 import time
 from collections.abc import Callable
 from math import inf
-from typing import Any
-
-import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.clock import Monotonic
 from sunseo.core.later import Reason
 from sunseo.engine.entry import LaneMeter
 from sunseo.room.board.board import RoomView
-from sunseo.room.postgres.cold import QUERIES
 from sunseo.room.setup.settings import HealthTargets
+from sunseo.room.store import SignalStore, SourceSignal
 
 FRESH_S = 15.0
 SERVER = 0  # the room under which workers speak of themselves; rooms are numbered from one
@@ -31,7 +27,6 @@ WORKER = "worker:"  # begins a worker's own sources; outside ones have no colon
 NOTABLE = 0.5  # of a default target: what is far better than it is not worth a row
 REQUESTS_MIN = 20  # in one turn, before a share of errors means anything
 
-_encode = msgspec.json.Encoder().encode
 _DEFAULT = HealthTargets()
 _TARGETS: dict[str, Callable[[HealthTargets], float]] = {
     "lane_wait_s": lambda targets: targets.lane_wait_s,
@@ -96,16 +91,14 @@ class WorkerHealth:
 
     def __init__(
         self,
-        engine: AsyncEngine,
-        organisation: int,
+        store: SignalStore,
         *,
         name: str,
         waits: list[WaitWatch],
         tally: AnswerTally,
         monotonic: Monotonic = time.monotonic,
     ) -> None:
-        self._engine = engine
-        self._organisation = organisation
+        self._store = store
         self._name = name
         self._waits = waits
         self._tally = tally
@@ -129,47 +122,38 @@ class WorkerHealth:
 
     async def _pool_wait_s(self) -> float:
         began = self._monotonic()
-        async with self._engine.connect():
-            return self._monotonic() - began
+        await self._store.reach()
+        return self._monotonic() - began
 
     async def _tell(self, measured: dict[str, float]) -> None:
-        signals = [
-            {
-                "source": f"{WORKER}{self._name}:{what}",
-                "measured": value,
-                "target": _TARGETS[what](_DEFAULT),
-            }
-            for what, value in measured.items()
-        ]
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                QUERIES["tell_worker_signals"],
-                {"organisation": self._organisation, "signals": _encode(signals).decode()},
-            )
+        await self._store.tell(
+            [
+                SourceSignal(
+                    SERVER, f"{WORKER}{self._name}:{what}", value, _TARGETS[what](_DEFAULT)
+                )
+                for what, value in measured.items()
+            ]
+        )
 
 
 class SiteHealth:
     """What the leader knows of all rooms' health."""
 
-    def __init__(self, engine: AsyncEngine, organisation: int) -> None:
-        self._engine = engine
-        self._organisation = organisation
-        self._signals: dict[int, list[Any]] = {}
+    def __init__(self, store: SignalStore) -> None:
+        self._store = store
+        self._signals: dict[int, list[SourceSignal]] = {}
 
     async def refresh(self) -> None:
         """Read what all sources said lately."""
-        async with self._engine.connect() as connection:
-            found = await connection.execute(
-                QUERIES["read_signals"],
-                {"organisation": self._organisation, "fresh_s": FRESH_S},
-            )
-            signals: dict[int, list[Any]] = {}
-            for row in found:
-                signals.setdefault(row.room, []).append(row)
+        signals: dict[int, list[SourceSignal]] = {}
+        for signal in await self._store.heard(FRESH_S):
+            signals.setdefault(signal.room, []).append(signal)
         self._signals = signals
 
     def of(self, view: RoomView) -> float:
         """Target over measured, the worst of all sources; infinite where nobody measures."""
+        if not self._signals:
+            return inf
         targets = view.settings.health
         outside = [ratio(s.measured, s.target) for s in self._signals.get(view.room, ())]
         workers = [

@@ -29,7 +29,7 @@ import msgspec
 from sunseo.room.pacing.capacity import Governor, govern
 from sunseo.room.pacing.cohorts import Cohort, aged, expected, reconciled, released
 from sunseo.room.pacing.speed import Leaving, Speed, estimate, eta, observe, with_trend
-from sunseo.room.pacing.survival import ComingCurve, Survival
+from sunseo.room.pacing.survival import Survival, coming_curve
 
 __all__ = [
     "Advance",
@@ -125,7 +125,7 @@ def tick(state: PacingState, limits: PacingLimits, census: Census) -> tuple[Paci
     """Decide once. Call it about once a second, also while nobody may enter."""
     census = _sane(census)
     learnt = _learn(state, limits, census)
-    curve = ComingCurve(learnt.survival, limits.grace_s)
+    curve = coming_curve(learnt.survival, limits.grace_s)
     capacity = int(learnt.governor.capacity)
     awaited = expected(learnt.cohorts, curve)
     show_up = max(SHOW_UP_MIN, curve.show_up)

@@ -36,10 +36,10 @@ class Setback:
     def observe(self, now: Instant) -> None:
         self._clock.observe(now)
 
-    async def make_good(self, views: Sequence[RoomView]) -> None:
+    async def make_good(self, views: Sequence[RoomView], now: Instant | None) -> None:
         """Let nobody keep a slot for as long as the clock went back."""
-        if views:
-            self.observe(max(view.now for view in views))
+        if now is not None:
+            self.observe(now)
         if not self._is_due:
             return
         where = {"organisation": self._organisation}

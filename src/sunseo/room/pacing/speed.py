@@ -51,7 +51,23 @@ class Leaving(msgspec.Struct, frozen=True):
 
 
 def observe(leaving: Leaving, departed: int, live: int, elapsed_s: float) -> Leaving:
-    """Add a tick: so many left, while so many were inside."""
+    """Add a tick: so many left, while so many were inside.
+
+    A long time in which nobody was is as many windows as if it had been seen in single ticks.
+    """
+    while departed == live == 0 and elapsed_s > (unfilled_s := _unfilled_s(leaving)):
+        leaving = _observed(leaving, 0, 0, unfilled_s)
+        elapsed_s -= unfilled_s
+    return _observed(leaving, departed, live, elapsed_s)
+
+
+def _unfilled_s(leaving: Leaving) -> float:
+    """How much of the window to which the next moment belongs is still to come."""
+    span_s = leaving.windows[-1].span_s if leaving.windows else 0.0
+    return WINDOW_S - span_s if span_s < WINDOW_S else WINDOW_S
+
+
+def _observed(leaving: Leaving, departed: int, live: int, elapsed_s: float) -> Leaving:
     last = leaving.windows[-1] if leaving.windows else DepartureWindow(0.0, 0.0, 0.0)
     full = last.span_s >= WINDOW_S
     kept = leaving.windows if full else leaving.windows[:-1]

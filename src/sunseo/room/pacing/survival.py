@@ -19,6 +19,7 @@ it, however many came before (docs/adr/0011).
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from math import exp, log
 
@@ -123,7 +124,7 @@ class ComingCurve:
         missing = self._missing_at(age_s)
         return 1.0 - self.missing[-1] / missing if missing > 0.0 else 0.0
 
-    @property
+    @cached_property
     def delay_s(self) -> float:
         """The mean age at which those enter who do."""
         if self.show_up <= 0.0:
@@ -139,6 +140,12 @@ class ComingCurve:
         begin, end = EDGES[group], EDGES[group + 1]
         part = min(1.0, max(0.0, (age_s - begin) / (end - begin)))
         return self.missing[group] * (1 - part) + self.missing[group + 1] * part
+
+
+@lru_cache(maxsize=64)
+def coming_curve(seen: Survival, horizon_s: float) -> ComingCurve:
+    """The curve of what was seen: the same one in all rooms to which nobody has come yet."""
+    return ComingCurve(seen, horizon_s)
 
 
 def _missing(seen: Survival, horizon_s: float) -> Iterable[float]:

@@ -15,13 +15,15 @@ from random import Random
 
 import msgspec
 
+from sunseo.core.outcome import Refusal
 from sunseo.core.signing import encode_base64url
 from sunseo.room.admission.admission import Admission, AdmissionOutcome
 from sunseo.room.admission.challenge import ChallengeBody
-from sunseo.room.line.bodies import EnterBody, JoinBody
+from sunseo.room.line.answers import Entered, EnterLater, JoinAnswer, Joined, Registered
 from sunseo.room.line.commands import EnterOutcome, JoinOutcome
+from sunseo.room.line.routes import noted
+from sunseo.room.line.service import Caller, RoomService
 from sunseo.room.pages.cookies import BrowserVisit, cookie_of
-from sunseo.room.pages.desk import Declined, Desk, Entered, Joined, Registered, Waits
 from sunseo.room.pages.drawn import UNSEALED, DrawSection, section_of
 from sunseo.room.pages.notices import (
     ACCOUNTS_ONLY,
@@ -57,6 +59,7 @@ from sunseo.room.pages.sent_back import IN_VAIN, SentBack, note_sent, note_told
 from sunseo.room.pages.sentences import facts_of, words_of
 from sunseo.room.pages.visitor import PageRequest, Reception
 from sunseo.room.setup.schedule import takes_joins
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.endpoint import Header, Reply
 
 SECOND_REQUEST_S = 1  # after which the page carries the nonce back
@@ -69,7 +72,8 @@ class Journey:
     """Answers visitors of rooms that there are.
 
     Args:
-        desk: joins and enters.
+        service: joins and enters.
+        addresses: knows visitors' addresses, where a room counts them.
         reception: knows visitors by their cookies.
         admission: issues challenges.
         renderer: makes the HTML.
@@ -78,13 +82,16 @@ class Journey:
 
     def __init__(
         self,
-        desk: Desk,
+        service: RoomService,
+        addresses: ClientAddresses,
         reception: Reception,
+        *,
         admission: Admission,
         renderer: Renderer,
         dice: Random,
     ) -> None:
-        self._desk = desk
+        self._service = service
+        self._addresses = addresses
         self._reception = reception
         self._admission = admission
         self._renderer = renderer
@@ -119,7 +126,7 @@ class Journey:
         if visitor.visit is None or not visitor.visit.nonce:
             return self._see_other(visitor, visitor.frame.href())
         answer = await self._join(visitor, challenge)
-        if isinstance(answer, Declined):
+        if isinstance(answer, Refusal):
             return await self._not_joined(visitor, answer)
         return self._see_other(visitor, visitor.frame.href())
 
@@ -135,11 +142,11 @@ class Journey:
             return self._see_other(visitor, visitor.frame.href())
         person = await self._reception.person_of(visitor) if visitor.place.account else None
         secret = None if visitor.place.account else visit.secret
-        body = EnterBody(visit.place, secret)
-        answer = await self._desk.enter(visitor.call, visitor.room, body, person)
+        asked = self._service.enter(visitor.room, visit.place, person, secret)
+        answer = noted(visitor.call, await asked)
         if isinstance(answer, Entered):
             return self._inside(visitor, answer, sent)
-        if isinstance(answer, Waits):
+        if isinstance(answer, EnterLater):
             return self._see_other(visitor, visitor.frame.href(held="1"))
         if answer.outcome in (EnterOutcome.NOT_SERVED, EnterOutcome.OTHER_EPOCH):
             return self._see_other(visitor, visitor.frame.href())
@@ -188,7 +195,7 @@ class Journey:
         if visitor.view.settings.challenge != "none":
             return await self._challenge(visitor)
         answer = await self._join(visitor, None)
-        if isinstance(answer, Declined):
+        if isinstance(answer, Refusal):
             return await self._not_joined(visitor, answer)
         if isinstance(answer, Registered):
             return self._line(visitor, Standing(is_registered=True))
@@ -197,26 +204,31 @@ class Journey:
     async def _begin(self, visitor: PageRequest) -> Reply:
         if visitor.keeps_no_cookies:
             return self.notice(visitor, COOKIES_OFF)
-        nonce = self._desk.new_nonce(visitor.call, visitor.room)
-        if isinstance(nonce, Declined):
-            said = said_of(nonce.outcome)
-            return self.notice(visitor, said, retry_after_s=nonce.retry_after_s)
-        visitor.keep(BrowserVisit.fresh(nonce))
+        given = self._service.give_nonce(visitor.room, self._client_of(visitor))
+        if isinstance(given, Refusal):
+            said = said_of(given.outcome)
+            return self.notice(visitor, said, retry_after_s=given.retry_after_s)
+        visitor.keep(BrowserVisit.fresh(given[1]))
         await self._reception.person_of(visitor)
         here = visitor.frame.href(began="1", reset="1" if visitor.was_reset else None)
         said = self._joining(visitor)
         return self.notice(visitor, said, here=here, refresh_s=SECOND_REQUEST_S)
 
-    async def _join(
-        self, visitor: PageRequest, challenge: str | None
-    ) -> Joined | Registered | Declined:
+    async def _join(self, visitor: PageRequest, challenge: str | None) -> JoinAnswer:
         visit = visitor.visit
         if visit is None:
             raise ValueError("only a visitor with a nonce joins")
         person = await self._reception.person_of(visitor)
         binding = encode_base64url(visit.binding) if person is None else None
-        body = JoinBody(binding, challenge)
-        answer = await self._desk.join(visitor.call, visitor.room, visit.nonce, body, person)
+        client = self._client_of(visitor)
+        asked = self._service.join(
+            visitor.room,
+            visit.nonce,
+            Caller(person or visitor.call.known_person, client),
+            binding=binding,
+            challenge=challenge,
+        )
+        answer = noted(visitor.call, await asked)
         if isinstance(answer, Joined):
             began = max(0, answer.number - answer.serving)
             visitor.keep(
@@ -233,7 +245,12 @@ class Journey:
             visitor.keep(visit.registered(answer.epoch, answer.receipt))
         return answer
 
-    async def _not_joined(self, visitor: PageRequest, answer: Declined) -> Reply:
+    def _client_of(self, visitor: PageRequest) -> str | None:
+        if not self._service.counts_networks(visitor.room):
+            return None
+        return self._addresses.client_of(visitor.call)
+
+    async def _not_joined(self, visitor: PageRequest, answer: Refusal) -> Reply:
         match answer.outcome:
             case JoinOutcome.NONCE_EXPIRED:
                 return await self._begin(visitor)
@@ -248,7 +265,7 @@ class Journey:
         said = said_of(answer.outcome)
         return self.notice(visitor, said, retry_after_s=answer.retry_after_s)
 
-    async def _challenge(self, visitor: PageRequest, answer: Declined | None = None) -> Reply:
+    async def _challenge(self, visitor: PageRequest, answer: Refusal | None = None) -> Reply:
         nonce = self._reception.nonce_of(visitor)
         if nonce is None:
             visitor.visit = None

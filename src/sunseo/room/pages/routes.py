@@ -13,13 +13,13 @@ from sunseo.room.board.board import RoomBoard
 from sunseo.room.line.service import RoomService
 from sunseo.room.pages.assets import Assets, asset_endpoints
 from sunseo.room.pages.cookies import LANGUAGE, CookieJar
-from sunseo.room.pages.desk import Desk
 from sunseo.room.pages.journey import Journey, is_own_form
 from sunseo.room.pages.language import language_of
 from sunseo.room.pages.notices import ANSWERS, STALE_FORM, UNKNOWN, said_of_status
 from sunseo.room.pages.render import Frame, Renderer, headers_of
 from sunseo.room.pages.returns import RETURN_CHARACTERS_MAX
 from sunseo.room.pages.visitor import PageRequest, Reception
+from sunseo.web.client_address import ClientAddresses
 from sunseo.web.endpoint import Answer, Call, Endpoint, Reply, Urgency
 
 HTML = ("text/html",)
@@ -67,6 +67,7 @@ def page_endpoints(
     service: RoomService,
     board: RoomBoard,
     admission: Admission,
+    addresses: ClientAddresses,
     reception: Reception,
     *,
     dice: Random | None = None,
@@ -74,8 +75,15 @@ def page_endpoints(
     """The pages of all rooms, with their styles and scripts."""
     assets = Assets()
     renderer = Renderer(assets)
-    journey = Journey(Desk(service), reception, admission, renderer, dice or Random())  # noqa: S311 - jitter guards nothing
-    pages = Pages(board, journey, reception, admission, renderer)
+    journey = Journey(
+        service,
+        addresses,
+        reception,
+        admission=admission,
+        renderer=renderer,
+        dice=dice or Random(),  # noqa: S311 - jitter guards nothing
+    )
+    pages = Pages(board, journey, reception, addresses, renderer)
     return [
         Endpoint(
             name="show_waiting_page",
@@ -131,13 +139,13 @@ class Pages:
         board: RoomBoard,
         journey: Journey,
         reception: Reception,
-        admission: Admission,
+        addresses: ClientAddresses,
         renderer: Renderer,
     ) -> None:
         self._board = board
         self._journey = journey
         self._reception = reception
-        self._admission = admission
+        self._addresses = addresses
         self._renderer = renderer
 
     async def show(self, call: Call) -> Answer:
@@ -180,7 +188,7 @@ class Pages:
         view = self._board.look(call.path["room"])
         if view is None:
             return None
-        https = self._admission.is_https(call)
+        https = self._addresses.is_https(call)
         return self._reception.receive(call, view, call.query.return_, https=https)
 
     def _unknown(self, call: Call) -> Reply:
@@ -190,7 +198,7 @@ class Pages:
 
     def _frame(self, call: Call) -> Frame:
         """For a visitor of whom nothing is known but her request, which may not even be read."""
-        jar = CookieJar(call, https=self._admission.is_https(call))
+        jar = CookieJar(call, https=self._addresses.is_https(call))
         asked = dict(parse_qsl(call.scope.get("query_string", b"").decode("latin-1")))
         language = language_of(asked.get("lang"), jar.get(LANGUAGE), call.header("accept-language"))
         room = str(call.path.get("room", ""))

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from sunseo.core.clock import to_millis
 from sunseo.room.board.board import RoomView
 from sunseo.room.board.state import ShownSpeed
 from sunseo.room.pages.sentences import Has, Words, facts_of, words_of
@@ -129,7 +130,7 @@ def line_of(view: RoomView, standing: Standing, texts: Texts) -> PageFacts:
         serving=serving,
         began=max(standing.began, position_of(view, standing)),
         has=standing.has,
-        now=view.state.now,
+        now=to_millis(view.now),
         opens_at_ms=view.state.opens_at if view.situation.phase == "before" else None,
         joins_at=_joins_at(view, standing),
         floor=settings.poll_floor_s,

@@ -11,15 +11,15 @@ On failure  The transaction rolls back whole and the error goes to the lane. A r
 
 from collections.abc import Callable, Sequence
 
-from sunseo.core.clock import Instant
+from sunseo.core.clock import Instant, to_millis
 from sunseo.core.later import LaterOutcome
 from sunseo.postgres.connection import LaneConnection
 from sunseo.room.line.commands import RoomCommand
 from sunseo.room.line.line import Line
 from sunseo.room.line.rules import RoomAnswer, decide
-from sunseo.room.postgres.load import LineLoader, millis_of
+from sunseo.room.postgres.load import LineLoader
 from sunseo.room.postgres.save import save
-from sunseo.room.postgres.stored import UnreadableSettingsError
+from sunseo.room.setup.stored import UnreadableSettingsError
 
 
 class RoomFlush:
@@ -45,7 +45,7 @@ class RoomFlush:
             if now is None:  # none of these rooms exists
                 return [decide(command, None, 0) for command in commands]
             self._on_clock(now)
-            now_ms = millis_of(now)
+            now_ms = to_millis(now)
             answers = [_decided(command, lines.get(command.room), now_ms) for command in commands]
             readable = [line for line in lines.values() if isinstance(line, Line)]
             await save(tx, readable, now_ms)

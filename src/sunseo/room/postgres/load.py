@@ -6,13 +6,12 @@ version of them.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from sunseo.core.clock import Instant
+from sunseo.core.clock import Instant, to_millis
 from sunseo.postgres.connection import Transaction
 from sunseo.postgres.locks import Lockable
 from sunseo.postgres.queries import load_queries
@@ -25,15 +24,20 @@ from sunseo.room.line.commands import (
     RoomKey,
     number_of,
 )
-from sunseo.room.line.line import Line, LineEntrant, LinePass, LinePlace, PassState, RoomTerms
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
+from sunseo.room.line.line import (
+    Line,
+    LineEntrant,
+    LinePass,
+    LinePlace,
+    PassState,
+    RoomTerms,
+)
 from sunseo.room.setup.schedule import phase_at, takes_joins
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
 
 QUERIES = load_queries("sunseo.room.postgres")
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 UNKNOWN_VERSION = 0  # versions count from one
 ROOMS_KEPT_MAX = 10_000  # settings kept at once; then all are read again
 NUMBER_MAX = 2**63 - 1  # a token has room for more, and a gate's key could sign that
@@ -99,15 +103,6 @@ class _Found(msgspec.Struct):
                 self.due.append(row)
             case "number":
                 self.numbers.append(row)
-
-
-def millis_of(instant: Instant) -> int:
-    """Whole milliseconds since 1970, exact: a token's time and the stored one are the same."""
-    return (instant - EPOCH) // MILLISECOND
-
-
-def instant_of(millis: int) -> Instant:
-    return EPOCH + millis * MILLISECOND
 
 
 class LineLoader:
@@ -197,7 +192,7 @@ class LineLoader:
             entrants=row["entrants"],
             sealed=row["sealed"],
             is_restored=row["unlisted"] > 0,
-            terms=RoomTerms(settings, phase, opens_at, takes_joins(settings, now), millis_of(now)),
+            terms=RoomTerms(settings, phase, opens_at, takes_joins(settings, now), to_millis(now)),
         )
         for place in found.places:
             line.places[place["holder"]] = _place_of(place)
@@ -254,11 +249,11 @@ def _want_number(numbers: list[_NumberRow], key: RoomKey, row: asyncpg.Record, n
 
 
 def _place_of(row: asyncpg.Record) -> LinePlace:
-    return LinePlace(row["holder"], row["number"], row["binding"], millis_of(row["at"]))
+    return LinePlace(row["holder"], row["number"], row["binding"], to_millis(row["at"]))
 
 
 def _entrant_of(row: asyncpg.Record) -> LineEntrant:
-    return LineEntrant(row["holder"], row["id"], row["binding"], millis_of(row["at"]))
+    return LineEntrant(row["holder"], row["id"], row["binding"], to_millis(row["at"]))
 
 
 def _pass_of(row: asyncpg.Record) -> LinePass:
@@ -269,12 +264,12 @@ def _pass_of(row: asyncpg.Record) -> LinePass:
         holder=row["holder"],
         state=PassState(row["text"]),
         renewal=row["renewal"],
-        renewed_at_ms=millis_of(row["renewed_at"]),
-        entered_at_ms=millis_of(row["entered_at"]),
-        expires_at_ms=millis_of(row["expires_at"]),
-        slot_until_ms=millis_of(row["slot_until"]),
-        session_until_ms=millis_of(row["session_until"]),
-        ended_at_ms=None if ended_at is None else millis_of(ended_at),
+        renewed_at_ms=to_millis(row["renewed_at"]),
+        entered_at_ms=to_millis(row["entered_at"]),
+        expires_at_ms=to_millis(row["expires_at"]),
+        slot_until_ms=to_millis(row["slot_until"]),
+        session_until_ms=to_millis(row["session_until"]),
+        ended_at_ms=None if ended_at is None else to_millis(ended_at),
     )
 
 

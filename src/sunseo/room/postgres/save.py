@@ -5,9 +5,10 @@ from uuid import UUID
 
 import msgspec
 
+from sunseo.core.clock import from_millis
 from sunseo.postgres.connection import Transaction
 from sunseo.room.line.line import Line, LinePass, LinePlace, PassState
-from sunseo.room.postgres.load import QUERIES, instant_of
+from sunseo.room.postgres.load import QUERIES
 
 _encode = msgspec.json.Encoder().encode
 
@@ -89,7 +90,7 @@ async def save(tx: Transaction, lines: Iterable[Line], now_ms: int) -> None:
     ]
     await tx.fetch(
         QUERIES["write_lines"],
-        instant_of(now_ms),
+        from_millis(now_ms),
         _json(places),
         _json(followed),
         _json(entrants),

@@ -7,19 +7,15 @@ On failure  The pass is revoked first and the audit entry written then; a retry 
 from uuid import UUID
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from sunseo.core.ids import Person, effect_id, request_digest
 from sunseo.core.later import LaterOutcome
-from sunseo.core.outcome import Outcome
-from sunseo.operators import audit
-from sunseo.operators.effects import once
-from sunseo.postgres.clock import read_clock
-from sunseo.room.board.board import RoomBoard, RoomView
+from sunseo.core.outcome import Outcome, Refusal
+from sunseo.operators.command import By
+from sunseo.operators.replies import by_of
+from sunseo.room.board.board import RoomBoard
 from sunseo.room.line.commands import EndPassOutcome, Revoke
-from sunseo.room.line.lanes import RoomStore
-from sunseo.room.setup.setup import OPERATOR_ISSUER
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply
+from sunseo.room.store import LineStore, SetupStore
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply
 
 
 class RevokePass(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,51 +35,28 @@ class Revoking:
     """Revokes passes; one organisation's, in one process."""
 
     def __init__(
-        self, store: RoomStore, board: RoomBoard, engine: AsyncEngine, organisation: int
+        self, lines: LineStore, board: RoomBoard, setup: SetupStore, organisation: int
     ) -> None:
-        self._store = store
+        self._lines = lines
         self._board = board
-        self._engine = engine
+        self._setup = setup
         self._organisation = organisation
 
-    async def revoke(self, operator: str, key: str, room: int, body: RevokePass) -> Outcome:
+    async def revoke(self, by: By, room: int, body: RevokePass) -> Outcome:
         """Take a pass of the present epoch away, in all its renewals."""
         view = self._board.look(room)
         if view is None:
             return EndPassOutcome.UNKNOWN_ROOM
         command = Revoke((self._organisation, room), view.epoch, body.pass_id)
-        outcome = (await self._store.submit(command)).result.outcome
+        outcome = (await self._lines.submit(command)).result.outcome
         if outcome.kind.is_success or outcome is EndPassOutcome.PASS_REVOKED:
-            await self._record(operator, key, view, body)
+            await self._setup.note_revoked(by.order(body), room, view.sale, body.pass_id)
         return outcome
-
-    async def _record(self, operator: str, key: str, view: RoomView, body: RevokePass) -> None:
-        """Write the audit entry, once a key."""
-        room = view.room
-        details = {"room": room, "pass_id": str(body.pass_id)}
-
-        async def work(connection: AsyncConnection) -> dict[str, str]:
-            await audit.append(
-                connection,
-                self._organisation,
-                actor=operator,
-                action="revoke_pass",
-                sale=view.sale,
-                details=details,
-                now=await read_clock(connection),
-            )
-            return {}
-
-        person = Person.named(self._organisation, OPERATOR_ISSUER, operator)
-        effect = effect_id(person, 0, f"revoke_pass {room} {body.pass_id}", key)
-        await once(self._engine, self._organisation, effect, request_digest(body), work)
 
 
 def revoking_endpoints(revoking: Revoking) -> list[Endpoint]:
     async def handle(call: Call) -> Answer:
-        outcome = await revoking.revoke(
-            call.operator, call.idempotency_key, call.path["room"], call.body
-        )
+        outcome = await revoking.revoke(by_of(call), call.path["room"], call.body)
         if not outcome.kind.is_success:
             return Refusal(outcome)
         return Reply(200, PassRevoked(call.body.pass_id, outcome.code), outcome=outcome)

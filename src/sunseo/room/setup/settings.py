@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from sunseo.core.fields import Moment
 from sunseo.core.zones import is_zone
-from sunseo.web.input.fields import Moment
 
 Mode = Literal["fifo", "random", "passthrough", "closed"]
 Holders = Literal["accounts", "persons", "anyone"]

@@ -6,10 +6,10 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from sunseo.core.fields import Name, Number32, Number64
 from sunseo.room.board.state import Halted, ShownDraw
 from sunseo.room.setup.schedule import Phase
 from sunseo.room.setup.settings import RoomSettings
-from sunseo.web.input.fields import Name, Number32, Number64
 
 MEASURED_MAX = 1e6  # a signal's value and target: whatever the unit, more is a mistake
 

@@ -3,17 +3,17 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo.operators.effects import EffectAnswer
+from sunseo.core.outcome import Refusal
+from sunseo.operators.command import Effect
+from sunseo.operators.replies import by_of, reply
 from sunseo.passes.keys import GateKeys, KeyRing
 from sunseo.room.board.board import RoomBoard, decode_shown, shown_draw
 from sunseo.room.board.halted import halted_of
 from sunseo.room.board.state import Shown
-from sunseo.room.postgres.cold import QUERIES
-from sunseo.room.postgres.stored import UnreadableSettingsError, read_settings
+from sunseo.room.setup.changes import ROOM_SETUP_OUTCOMES, RoomSetupOutcome
 from sunseo.room.setup.schedule import phase_at
-from sunseo.room.setup.setup import ROOM_SETUP_OUTCOMES, RoomSetup, RoomSetupOutcome
+from sunseo.room.setup.setup import RoomSetup
 from sunseo.room.setup.setup_bodies import (
     LineBody,
     NewRoom,
@@ -26,17 +26,19 @@ from sunseo.room.setup.setup_bodies import (
     RoomReset,
     UnreadableRoom,
 )
-from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Refusal, Reply, Urgency
+from sunseo.room.setup.stored import UnreadableSettingsError, read_settings
+from sunseo.room.store import RoomRecord, SetupStore
+from sunseo.web.endpoint import Answer, Auth, Call, Endpoint, Reply, Urgency
 
 ROOMS_MAX = 1000  # that one answer lists
 READ_OUTCOMES = (RoomSetupOutcome.UNKNOWN_ROOM, RoomSetupOutcome.ROOM_UNREADABLE)
 
 
 def room_setup_endpoints(
-    setup: RoomSetup, engine: AsyncEngine, organisation: int, keys: KeyRing, board: RoomBoard
+    setup: RoomSetup, store: SetupStore, keys: KeyRing, board: RoomBoard
 ) -> list[Endpoint]:
     handlers = RoomSetupHandlers(setup, board)
-    reads = RoomReads(engine, organisation, keys)
+    reads = RoomReads(store, keys)
     return [
         Endpoint(
             name="create_room",
@@ -134,41 +136,31 @@ class RoomSetupHandlers:
         self._board = board
 
     async def create(self, call: Call) -> Answer:
-        answer = await self._setup.create(call.operator, call.idempotency_key, call.body)
-        await self._board.run_once()  # here at once; on other workers with their next tick
-        return _reply(answer, RoomCreated)
+        answer = await self._setup.create(by_of(call), call.body)
+        if isinstance(answer, Effect):  # here at once; on other workers with their next tick
+            await self._board.read_room(answer.result["room"])
+        return reply(answer, RoomCreated)
 
     async def change(self, call: Call) -> Answer:
-        answer = await self._setup.change(*_who_and_which(call), call.body)
-        return _reply(answer, RoomChanged)
+        answer = await self._setup.change(by_of(call), call.path["room"], call.body)
+        return reply(answer, RoomChanged)
 
     async def pause(self, call: Call) -> Answer:
-        return _reply(await self._setup.pause(*_who_and_which(call)), RoomChanged)
+        return reply(await self._setup.pause(by_of(call), call.path["room"]), RoomChanged)
 
     async def resume(self, call: Call) -> Answer:
-        return _reply(await self._setup.resume(*_who_and_which(call)), RoomChanged)
+        return reply(await self._setup.resume(by_of(call), call.path["room"]), RoomChanged)
 
     async def close(self, call: Call) -> Answer:
-        return _reply(await self._setup.close(*_who_and_which(call)), RoomChanged)
+        return reply(await self._setup.close(by_of(call), call.path["room"]), RoomChanged)
 
     async def reset(self, call: Call) -> Answer:
-        return _reply(await self._setup.reset(*_who_and_which(call), call.body), RoomReset)
-
-
-def _who_and_which(call: Call) -> tuple[str, str, int]:
-    return call.operator, call.idempotency_key, call.path["room"]
-
-
-def _reply(answer: EffectAnswer, body: type[msgspec.Struct]) -> Answer:
-    if not answer.outcome.kind.is_success:
-        return Refusal(answer.outcome, answer.detail)
-    return Reply(None, msgspec.convert(answer.result, body), outcome=answer.outcome)
+        return reply(await self._setup.reset(by_of(call), call.path["room"], call.body), RoomReset)
 
 
 class RoomReads:
-    def __init__(self, engine: AsyncEngine, organisation: int, keys: KeyRing) -> None:
-        self._engine = engine
-        self._organisation = organisation
+    def __init__(self, store: SetupStore, keys: KeyRing) -> None:
+        self._store = store
         self._keys = keys
 
     async def rooms(self, _call: Call) -> Answer:
@@ -202,28 +194,23 @@ class RoomReads:
         return Refusal(RoomSetupOutcome.UNKNOWN_ROOM)
 
     async def _read(self, room: int | None) -> list[RoomBody | UnreadableRoom]:
-        where = {"organisation": self._organisation, "room": room, "rows_max": ROOMS_MAX}
-        async with self._engine.connect() as connection:
-            found = await connection.execute(QUERIES["read_rooms"], where)
-            return [_room_body(row) for row in found]
+        return [_room_body(one) for one in await self._store.read(room, rooms_max=ROOMS_MAX)]
 
 
-def _room_body(read: Any) -> RoomBody | UnreadableRoom:
-    row = read._mapping  # noqa: SLF001 - documented, and underscored only to keep clear of columns
+def _room_body(read: RoomRecord) -> RoomBody | UnreadableRoom:
     try:
-        settings = read_settings(row["settings"], row["now"])
+        settings = read_settings(read.settings, read.now)
     except UnreadableSettingsError as error:
-        named = {name: row[name] for name in ("room", "version", "name", "sale")}
-        return UnreadableRoom(**named, fault=str(error))
-    line = LineBody(**{name: row[name] for name in LineBody.__struct_fields__})
-    situation = phase_at(settings, row["now"], line_is_empty=line.issued == line.serving)
+        return UnreadableRoom(read.room, read.version, read.name, read.sale, str(error))
+    line = LineBody(**{name: getattr(read, name) for name in LineBody.__struct_fields__})
+    situation = phase_at(settings, read.now, line_is_empty=line.issued == line.serving)
     draw = shown_draw(read, settings)
     return RoomBody(
-        room=row["room"],
-        version=row["version"],
-        name=row["name"],
-        sale=row["sale"],
-        created_at=row["created_at"],
+        room=read.room,
+        version=read.version,
+        name=read.name,
+        sale=read.sale,
+        created_at=read.created_at,
         phase=situation.phase,
         halted=halted_of(settings, situation.phase, draw, _shown(read.shown)),
         opens_at=situation.opens_at,

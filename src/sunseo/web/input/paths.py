@@ -13,7 +13,7 @@ from uuid import UUID
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sunseo.web.input.fields import INT64_MAX
+from sunseo.core.fields import INT64_MAX
 from sunseo.web.problems import NO_SUCH_PATH, ProblemError
 
 T = TypeVar("T")

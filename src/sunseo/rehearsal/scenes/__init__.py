@@ -1,0 +1,1 @@
+"""What a rehearsal plays: a scenario, read from TOML and checked whole."""
