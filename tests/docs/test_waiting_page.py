@@ -6,10 +6,11 @@ from typing import Any, cast, get_args
 import pytest
 
 from sunseo.core.networks import IPV4_PREFIX, IPV6_PREFIX, KEYS_MAX
+from sunseo.html.cookies import KEPT_S, LANGUAGE, LANGUAGE_KEPT_S
 from sunseo.room.admission.admission import ACCOUNT_JOINS_MAX, NONCES_A_JOIN, AdmissionOutcome
 from sunseo.room.admission.altcha import LIFETIME_S, SPENT_MAX
 from sunseo.room.admission.routes import challenge_endpoints
-from sunseo.room.pages.cookies import GUEST, KEPT_S, LANGUAGE, LANGUAGE_KEPT_S, cookie_of
+from sunseo.room.pages.cookies import GUEST, cookie_of
 from sunseo.room.pages.routes import page_endpoints
 from sunseo.room.setup.settings import Challenge, Holders, RoomSettings
 from sunseo.web.endpoint import Endpoint

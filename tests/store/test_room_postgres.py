@@ -1,11 +1,12 @@
 """The rooms' store on PostgreSQL: the suite of all stores, and what befalls only this one."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 import pytest
@@ -14,8 +15,10 @@ from sunseo.core.clock import from_millis
 from sunseo.core.later import Later, LaterOutcome
 from sunseo.engine.applying import LaneLimits
 from sunseo.engine.lane import Lane
+from sunseo.operators.command import OperatorCommands
 from sunseo.postgres.connection import LaneConnection, Transaction
 from sunseo.postgres.errors import constraint_of, fault_of
+from sunseo.postgres.pool import create_cold_engine
 from sunseo.room.line.commands import (
     EnterOutcome,
     JoinOutcome,
@@ -27,15 +30,18 @@ from sunseo.room.line.commands import (
 from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.postgres.batch import RoomFlush
 from sunseo.room.postgres.load import QUERIES
+from sunseo.room.postgres.store import postgres_store
 from sunseo.room.setup.settings import RoomSettings
-from sunseo.room.store import LineStore
+from sunseo.room.store import LineStore, RoomStore
 from tests.paper_line import START_MS
 from tests.store.cutting_proxy import cutting_proxy
 from tests.store.lobby import Lobby, TimedConnection
-from tests.store.room_conformance import (
+from tests.store.room_exercise import RoomExercise
+from tests.store.room_exercise.premises import (
+    ORGANISATION,
     WORKERS,
     Counts,
-    StoreConformance,
+    Wire,
     ask,
     enter,
     join,
@@ -46,26 +52,43 @@ from tests.store.room_conformance import (
 PATIENCE_S = 120
 
 
+AHEAD = (
+    "UPDATE room_leases SET lease_until = lease_until + $1",
+    "UPDATE room_passes SET entered_at = entered_at + $1, renewed_at = renewed_at + $1",
+    "UPDATE room_passes SET expires_at = expires_at + $1, slot_until = slot_until + $1",
+    "UPDATE room_passes SET session_until = session_until + $1",
+    "UPDATE room_signals SET at = at + $1",
+    "UPDATE room_releases SET released_at = released_at + $1",
+)
+
+
 class PostgresPremises:
     """Rooms on PostgreSQL, and lanes on connections whose clock the test moves."""
 
     def __init__(self, dsn: str) -> None:
         self.lobby = Lobby(dsn)
-        self._connections = [TimedConnection(dsn) for _ in range(WORKERS)]
-        self._lanes = [lanes_on(connection) for connection in self._connections]
-        self.workers: list[LineStore] = [*self._lanes]
+        self._workers = [Worker(dsn, TimedConnection(dsn)) for _ in range(WORKERS)]
+        self.stores: list[RoomStore] = [worker.store for worker in self._workers]
         self._now_ms = START_MS
         self.let_time_pass(0)
-        for lanes in self._lanes:
-            lanes.start()
+        for worker in self._workers:
+            worker.lanes.start()
         self.open_room = self.lobby.open_room
         self.change = self.lobby.change
         self.call_up_to = self.lobby.call_up_to
 
     def let_time_pass(self, seconds: float) -> None:
         self._now_ms += round(seconds * 1000)
-        for connection in self._connections:
-            connection.stands_at = from_millis(self._now_ms)
+        for worker in self._workers:
+            worker.connection.stands_at = from_millis(self._now_ms)
+
+    def let_time_run(self) -> None:
+        for worker in self._workers:
+            worker.connection.stands_at = None
+
+    async def step_clock(self, seconds: float) -> None:
+        for statement in AHEAD:
+            await self.lobby.rows(statement, timedelta(seconds=-seconds))
 
     async def begin_epoch(self, room: RoomKey) -> None:
         await self.lobby.rows(
@@ -85,12 +108,52 @@ class PostgresPremises:
         assert stored == [(line["live"],)]  # the counter is the count
         return Counts(*(line[name] for name in Counts._fields))
 
+    async def audited(self) -> list[tuple[str, str, dict[str, Any]]]:
+        rows = await self.lobby.rows(
+            "SELECT actor, action, details::text FROM audit_log ORDER BY entry"
+        )
+        return [(actor, action, json.loads(details)) for actor, action, details in rows]
+
+    @asynccontextmanager
+    async def behind_wire(self) -> AsyncIterator[tuple[RoomStore, Wire]]:
+        async with cutting_proxy(self.lobby.dsn) as proxy:
+            worker = Worker(dsn := proxy.dsn(self.lobby.dsn), TimedConnection(dsn))
+            worker.connection.stands_at = self._workers[0].connection.stands_at
+            worker.lanes.start()
+            try:
+                yield worker.store, proxy
+            finally:
+                await worker.close()
+
+    @asynccontextmanager
+    async def dying_once(self) -> AsyncIterator[LineStore]:
+        async with lanes(DyingConnection(self.lobby)) as opened:
+            yield opened
+
     async def close(self) -> None:
-        for lanes in self._lanes:
-            await lanes.stop()
-        for connection in self._connections:
-            await connection.close()
+        for worker in self._workers:
+            await worker.close()
         await self.lobby.close()
+
+
+C = TypeVar("C", bound=LaneConnection)
+
+
+class Worker(Generic[C]):
+    """What one process has: its store, on one lane and one pool."""
+
+    def __init__(self, dsn: str, connection: C) -> None:
+        self.connection = connection
+        self.lanes = lanes_on(connection)
+        self._engine = create_cold_engine(dsn, size=4)
+        engine = self._engine
+        commands = OperatorCommands(engine, ORGANISATION)
+        self.store = postgres_store(self.lanes, cold=engine, commands=commands, rooms=engine)
+
+    async def close(self) -> None:
+        await self.lanes.stop()
+        await self.connection.close()
+        await self._engine.dispose()
 
 
 def lanes_on(connection: LaneConnection, limits: LaneLimits | None = None) -> RoomLanes:
@@ -107,7 +170,7 @@ async def premises(database_dsn: str) -> AsyncIterator[PostgresPremises]:
         await opened.close()
 
 
-class TestPostgres(StoreConformance):
+class TestPostgres(RoomExercise):
     """All that every store keeps."""
 
 
@@ -124,23 +187,6 @@ async def lanes(connection: LaneConnection) -> AsyncIterator[RoomLanes]:
 
 async def submit(store: LineStore, *commands: RoomCommand) -> list[Any]:
     return [answer.result for answer in await asyncio.gather(*map(store.submit, commands))]
-
-
-async def test_an_acknowledgement_that_is_lost_is_replayed(premises: PostgresPremises) -> None:
-    """The wire breaks after COMMIT was sent: the lane's own retry finds everything done once."""
-    room = await premises.open_room(RoomSettings(), serving=2)
-    (left,) = await ask(premises.workers[0], enter(room, 2))
-    assert left.held is not None
-    async with cutting_proxy(premises.lobby.dsn) as proxy:
-        async with lanes(LaneConnection(proxy.dsn(premises.lobby.dsn))) as cut:
-            proxy.cuts_left = 1
-            leave = Leave(room, 1, left.held.pass_id)
-            answers = await submit(cut, join(room, 1), join(room, 2), enter(room, 1), leave)
-        assert proxy.cut == 1
-
-    assert [answer.outcome.name for answer in answers] == ["REPLAYED"] * 4
-    assert numbers_of(answers) == [3, 4]
-    assert await premises.counts(room) == Counts(epoch=1, issued=4, serving=2, live=1)
 
 
 async def test_a_join_is_repeated_after_an_unknown_outcome(premises: PostgresPremises) -> None:
@@ -220,29 +266,32 @@ class _PausingTransaction(Transaction):
         return await super().fetch(query, *arguments)
 
 
-async def test_a_connection_killed_in_mid_batch_leaves_nothing_half_done(
-    premises: PostgresPremises,
-) -> None:
-    """Numbers and slots that were decided but not written are given again, once."""
-    room = await premises.open_room(RoomSettings(capacity=1), serving=2)
-    connection = PausingConnection(premises.lobby.dsn)
-    async with lanes(connection) as paused:
-        asked = [join(room, 1), join(room, 2), enter(room, 1), enter(room, 2)]
-        asking = asyncio.ensure_future(submit(paused, *asked))
-        await asyncio.wait_for(connection.decided.wait(), PATIENCE_S)
-        killed = await premises.lobby.rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND state = 'idle in transaction'"
-        )
-        connection.go_on.set()
-        answers = await asyncio.wait_for(asking, PATIENCE_S)
+class DyingConnection(LaneConnection):
+    """Is killed by the server when a batch is about to be written, once."""
 
-    assert killed == [(True,)]
-    assert [answer.outcome.name for answer in answers] == [
-        "JOINED", "JOINED", "ENTERED", "ROOM_FULL",
-    ]  # fmt: skip
-    assert numbers_of(answers) == [3, 4]
-    assert await premises.counts(room) == Counts(epoch=1, issued=4, serving=2, live=1)
+    def __init__(self, lobby: Lobby) -> None:
+        super().__init__(lobby.dsn)
+        self.lobby = lobby
+        self.is_doomed = True
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with super().transaction() as tx:
+            yield _DyingTransaction(tx, self)
+
+
+class _DyingTransaction(Transaction):
+    def __init__(self, tx: Transaction, dying: DyingConnection) -> None:
+        super().__init__(tx._connection)
+        self._dying = dying
+
+    async def fetch(self, query: str, *arguments: Any) -> list[Any]:
+        if query == QUERIES["write_lines"] and self._dying.is_doomed:
+            self._dying.is_doomed = False
+            ((process,),) = await super().fetch("SELECT pg_backend_pid()")
+            killed = await self._dying.lobby.rows("SELECT pg_terminate_backend($1)", process)
+            assert killed == [(True,)]
+        return await super().fetch(query, *arguments)
 
 
 async def test_two_workers_wait_for_each_other_at_the_line(premises: PostgresPremises) -> None:
@@ -252,7 +301,7 @@ async def test_two_workers_wait_for_each_other_at_the_line(premises: PostgresPre
     async with lanes(connection) as paused:
         first = asyncio.ensure_future(submit(paused, enter(room, 1), join(room, 1)))
         await asyncio.wait_for(connection.decided.wait(), PATIENCE_S)
-        second = asyncio.ensure_future(ask(premises.workers[0], enter(room, 2), join(room, 1)))
+        second = asyncio.ensure_future(ask(premises.stores[0].lines, enter(room, 2), join(room, 1)))
         await _wait_for_a_lock_wait(premises.lobby)
         connection.go_on.set()
         answers = await asyncio.wait_for(asyncio.gather(first, second), PATIENCE_S)
@@ -283,7 +332,8 @@ async def test_batches_over_many_rooms_never_deadlock(premises: PostgresPremises
         return heard
 
     heard = await asyncio.gather(
-        worker(premises.workers[0], rooms, 1), worker(premises.workers[1], rooms[::-1], 101)
+        worker(premises.stores[0].lines, rooms, 1),
+        worker(premises.stores[1].lines, rooms[::-1], 101),
     )
 
     assert sum(heard, Counter[str]()) == {"JOINED": 400, "ENTERED": 400}

@@ -1,6 +1,5 @@
 """What operators do to rooms: once a key, audited, or refused with nothing moved."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,11 +10,9 @@ import pytest
 from sunseo.core.fields import FieldError
 from sunseo.operators.command import By, EffectOutcome
 from sunseo.room.line.commands import EndPassOutcome, pass_id_of
-from sunseo.room.pacing.signals import SOURCES_MAX, Signals
 from sunseo.room.setup.changes import RoomSetupOutcome
 from sunseo.room.setup.revoking import RevokePass, Revoking
-from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange, Signal
-from sunseo.room.store import SignalOutcome
+from sunseo.room.setup.setup_bodies import NewRoom, ResetRoom, RoomChange
 from tests.effects import result_of
 from tests.store.room_house import ORGANISATION, House, done
 
@@ -101,30 +98,6 @@ async def test_a_contradiction_is_refused_and_nothing_moves(house: House) -> Non
     assert await everything(house) == before
 
 
-async def test_capacity_counts_at_once(house: House) -> None:
-    """A full room follows the setting up and down; a throttled one is only ever lowered."""
-    room = await house.room(capacity=10)
-    capacities = []
-    for capacity in (20, 15):
-        await house.change(room, capacity=capacity)
-        capacities.append((await house.line(room))["capacity"])
-    await house.rows("UPDATE room_lines SET capacity = 8")
-    for capacity in (30, 5):
-        await house.change(room, capacity=capacity)
-        capacities.append((await house.line(room))["capacity"])
-
-    assert capacities == [20, 15, 8, 5]
-
-
-async def test_two_changes_at_once_are_both_kept(house: House) -> None:
-    """Changes of one room take turns, so that none overwrites what the other one changed."""
-    room = await house.room()
-    await asyncio.gather(house.change(room, capacity=5), house.change(room, tau_s=4.0))
-
-    assert await house.value(SETTINGS, "capacity") == "5"
-    assert await house.value(SETTINGS, "tau_s") == "4.0"
-
-
 async def test_pause_resume_and_close_are_settings(house: House) -> None:
     """They change what they name, and a room that is closed before its opening never opens."""
     opens = datetime.now(UTC) + timedelta(hours=1)
@@ -166,56 +139,6 @@ async def test_a_reset_needs_the_epoch_it_ends(house: House) -> None:
         0,
         10,
     ]
-
-
-@pytest.mark.parametrize("action", ["pause", "resume", "close"])
-async def test_a_room_that_is_not_there_is_refused(house: House, action: str) -> None:
-    """Nothing is written about a room that does not exist, not even who asked."""
-    answer = await getattr(house.setup, action)(By("op", "key"), 9)
-
-    assert answer.outcome is RoomSetupOutcome.UNKNOWN_ROOM
-    assert await house.value("SELECT count(*) FROM audit_log") == 0
-    assert await house.value("SELECT count(*) FROM operator_effects") == 0
-
-
-async def test_every_change_is_audited(house: House) -> None:
-    """Who changed what of which room stands in the audit log, in order."""
-    room = await house.room(capacity=5)
-    await house.change(room, capacity=6)
-    done(await house.setup.pause(By("op", "pause"), room))
-
-    assert await house.rows(
-        "SELECT actor, action, details ->> 'room', details #>> '{settings,capacity}'"
-        " FROM audit_log ORDER BY entry"
-    ) == [
-        ("op", "create_room", "1", "5"),
-        ("op", "change_room", "1", "6"),
-        ("op", "pause_room", "1", None),
-    ]
-
-
-async def test_sources_of_signals_are_bounded(house: House) -> None:
-    """A source's newest word replaces its last; one source too many is refused."""
-    room = await house.room()
-    signals = Signals(house.store.signals)
-    for number in range(SOURCES_MAX):
-        await signals.take(room, Signal(source=f"gate-{number}", measured=1.0, target=1.0))
-
-    outcomes = [
-        await signals.take(room, Signal(source="gate-0", measured=3.0, target=1.0)),
-        await signals.take(room, Signal(source="one-more", measured=1.0, target=1.0)),
-        await signals.take(9, Signal(source="gate", measured=1.0, target=1.0)),
-    ]
-
-    assert outcomes == [
-        SignalOutcome.SIGNAL_TAKEN,
-        SignalOutcome.TOO_MANY_SOURCES,
-        SignalOutcome.UNKNOWN_ROOM,
-    ]
-    assert await house.value("SELECT measured FROM room_signals WHERE source = 'gate-0'") == 3.0
-    await house.rows("UPDATE room_signals SET at = at - interval '2 hours' WHERE source = 'gate-1'")
-    one_more = Signal(source="one-more", measured=1.0, target=1.0)
-    assert await signals.take(room, one_more) is SignalOutcome.SIGNAL_TAKEN
 
 
 async def test_a_revoked_pass_is_listed_and_audited_once(house: House) -> None:

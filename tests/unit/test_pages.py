@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sunseo.core.languages import LANGUAGES
+from sunseo.html.cookies import COOKIES_MAX, CookieJar, read_cookies
+from sunseo.html.language import language_of
+from sunseo.html.page import policy_of
 from sunseo.room.board.state import ShownSpeed
-from sunseo.room.pages.cookies import COOKIES_MAX, BrowserVisit, CookieJar, read_cookies
-from sunseo.room.pages.language import language_of
+from sunseo.room.pages.cookies import BrowserVisit
 from sunseo.room.pages.notices import NOTICES, said_of_status
-from sunseo.room.pages.render import policy_of
 from sunseo.room.pages.returns import allowed_return, site_of, with_pass
 from sunseo.room.pages.screen import time_text, wait_text
-from sunseo.room.pages.texts import CATALOGUES, EN, KO, LANGUAGES, Texts
+from sunseo.room.pages.texts import CATALOGUES, EN, KO, Texts
 from sunseo.web.endpoint import Call, Record
 
 SHOP = "https://shop.example"

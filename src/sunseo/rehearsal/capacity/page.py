@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from sunseo.core.languages import Language
 from sunseo.rehearsal.capacity.result import CapacityResult
 from sunseo.rehearsal.capacity.texts import CATALOGUES
 from sunseo.rehearsal.capacity.wording import (
@@ -17,7 +18,6 @@ from sunseo.rehearsal.capacity.wording import (
 from sunseo.rehearsal.report.chart import Curve, draw
 from sunseo.rehearsal.report.speech import speech_in
 from sunseo.rehearsal.report.templating import TEMPLATES
-from sunseo.rehearsal.report.texts import Language
 
 
 def write_page(path: Path, capacity: CapacityResult) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from sunseo.core.languages import Language
 from sunseo.rehearsal.report.texts import CATALOGUES as OF_REPORTS
-from sunseo.rehearsal.report.texts import Language
 
 _ENGLISH = {
     "title": "Capacity",

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from sunseo.core.languages import Language
 from sunseo.rehearsal.faults.incident import Incident
 from sunseo.rehearsal.faults.texts import CATALOGUES
 from sunseo.rehearsal.report.chart import Curve, draw
 from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.report.speech import Say, speech_in
 from sunseo.rehearsal.report.texts import CATALOGUES as REPORT_CATALOGUES
-from sunseo.rehearsal.report.texts import Language
 
 Row = tuple[str, str]
 

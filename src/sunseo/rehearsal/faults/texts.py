@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sunseo.rehearsal.report.texts import Language
+from sunseo.core.languages import Language
 
 _ENGLISH = {
     "language": "English",

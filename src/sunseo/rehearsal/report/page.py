@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sunseo.core.languages import Language
 from sunseo.rehearsal.report.charts import charts_of
 from sunseo.rehearsal.report.findings import compared, slow_moments, tiles, why
 from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.report.speech import Say, speech_in
 from sunseo.rehearsal.report.templating import TEMPLATES
-from sunseo.rehearsal.report.texts import CATALOGUES, Language
+from sunseo.rehearsal.report.texts import CATALOGUES
 
 
 def write_report(path: Path, result: Result) -> None:

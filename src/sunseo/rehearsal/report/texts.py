@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
 
+from sunseo.core.languages import Language
 from sunseo.rehearsal.report import findings_texts
 from sunseo.rehearsal.scenes.kinds import texts_in
-
-Language = Literal["ko", "en"]
 
 _ENGLISH = {
     "language": "English",

@@ -17,6 +17,7 @@ import msgspec
 
 from sunseo.core.outcome import Refusal
 from sunseo.core.signing import encode_base64url
+from sunseo.html.page import Form, Link, headers_of
 from sunseo.room.admission.admission import Admission, AdmissionOutcome
 from sunseo.room.admission.challenge import ChallengeBody
 from sunseo.room.line.answers import Entered, EnterLater, JoinAnswer, Joined, Registered
@@ -40,7 +41,7 @@ from sunseo.room.pages.notices import (
     Notice,
     said_of,
 )
-from sunseo.room.pages.render import Form, Link, Renderer, headers_of
+from sunseo.room.pages.render import Renderer
 from sunseo.room.pages.returns import site_of, with_pass
 from sunseo.room.pages.screen import (
     Standing,

@@ -1,36 +1,15 @@
-"""From what is to be said to HTML: templates, texts, and what every page carries.
+"""From what is to be said to HTML: the waiting page's templates, its texts and its frame."""
 
-Everything that is filled into a template is escaped; operators' texts are texts. There is no inline
-script or style, so that the policy needs no exception for one.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sunseo.room.pages.assets import Assets
-from sunseo.room.pages.texts import CATALOGUES, LANGUAGES, Texts
-from sunseo.room.setup.settings import Language
-from sunseo.web.endpoint import Header
-from sunseo.web.page_headers import CONTENT_SECURITY_POLICY, NO_STORE, page_headers
-
-TURNSTILE_ORIGIN = "https://challenges.cloudflare.com"
-
-
-class Form(msgspec.Struct, frozen=True):
-    """A form with one button: where it goes, what it carries, what the button says."""
-
-    action: str
-    fields: dict[str, str]
-    text: str = ""
-
-
-class Link(msgspec.Struct, frozen=True):
-    href: str
-    text: str
+from sunseo.core.languages import LANGUAGES, Language
+from sunseo.html.assets import Assets
+from sunseo.html.page import Form, Link, templates_of
+from sunseo.room.pages.texts import CATALOGUES, Texts
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -69,19 +48,12 @@ class Renderer:
     """Makes pages."""
 
     def __init__(self, assets: Assets) -> None:
-        self._templates = Environment(
-            loader=PackageLoader("sunseo.room.pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
+        self._templates = templates_of("sunseo.room.pages")
         self._assets = {
-            "css": assets.path_of("page.css"),
-            "sentences": assets.path_of("sentences.js"),
-            "js": assets.path_of("page.js"),
-            "sunseo": assets.path_of("sunseo.js"),
+            "css": assets.named("page.css").path,
+            "sentences": assets.named("sentences.js").path,
+            "js": assets.named("page.js").path,
+            "sunseo": assets.named("sunseo.js").path,
         }
 
     def notice(
@@ -132,26 +104,3 @@ class Renderer:
             **filled,
         )
         return text.encode()
-
-
-def headers_of(origins: Sequence[str] = (), *, turnstile: bool = False) -> tuple[Header, ...]:
-    """The headers of a room's page.
-
-    Args:
-        origins: to which its form may lead; browsers check the redirect after it, too.
-        turnstile: whether the page shows Turnstile's widget, which comes from its own host.
-    """
-    return (*page_headers(policy_of(origins, turnstile=turnstile)), NO_STORE)
-
-
-def policy_of(origins: Sequence[str] = (), *, turnstile: bool = False) -> str:
-    changes: Mapping[str, str] = {"form-action": " ".join(("form-action 'self'", *origins))}
-    if turnstile:
-        changes = {**changes, "script-src": f"script-src 'self' {TURNSTILE_ORIGIN}"}
-    directives = [
-        changes.get(directive.partition(" ")[0], directive)
-        for directive in CONTENT_SECURITY_POLICY.split("; ")
-    ]
-    if turnstile:
-        directives.append(f"frame-src {TURNSTILE_ORIGIN}")
-    return "; ".join(directives)

@@ -7,16 +7,17 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta
 
+from sunseo.html.cookies import LANGUAGE, CookieJar
+from sunseo.html.language import language_of
+from sunseo.html.page import headers_of
 from sunseo.room.admission.admission import Admission
 from sunseo.room.admission.challenge import ANSWER_CHARACTERS_MAX
 from sunseo.room.board.board import RoomBoard
 from sunseo.room.line.service import RoomService
-from sunseo.room.pages.assets import Assets, asset_endpoints
-from sunseo.room.pages.cookies import LANGUAGE, CookieJar
+from sunseo.room.pages.assets import asset_endpoints, room_assets
 from sunseo.room.pages.journey import Journey, is_own_form
-from sunseo.room.pages.language import language_of
 from sunseo.room.pages.notices import ANSWERS, STALE_FORM, UNKNOWN, said_of_status
-from sunseo.room.pages.render import Frame, Renderer, headers_of
+from sunseo.room.pages.render import Frame, Renderer
 from sunseo.room.pages.returns import RETURN_CHARACTERS_MAX
 from sunseo.room.pages.visitor import PageRequest, Reception
 from sunseo.web.client_address import ClientAddresses
@@ -73,7 +74,7 @@ def page_endpoints(
     dice: Random | None = None,
 ) -> list[Endpoint]:
     """The pages of all rooms, with their styles and scripts."""
-    assets = Assets()
+    assets = room_assets()
     renderer = Renderer(assets)
     journey = Journey(
         service,

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sunseo.core.clock import to_millis
+from sunseo.core.languages import Language
 from sunseo.room.board.board import RoomView
 from sunseo.room.board.state import ShownSpeed
 from sunseo.room.pages.sentences import Has, Words, facts_of, words_of
 from sunseo.room.pages.texts import Texts
-from sunseo.room.setup.settings import Language
 
 SPREAD = 0.3  # polls come up to 30 % later, so that those who came together spread out
 HOURS_FROM_MIN = 120  # what lasts longer is told in hours

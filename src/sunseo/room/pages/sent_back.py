@@ -13,7 +13,8 @@ On failure  A cookie or a form that is lost or not ours counts as none: she is s
 import msgspec
 
 from sunseo.core.clock import Instant
-from sunseo.room.pages.cookies import CookieJar, number_of
+from sunseo.html.cookies import CookieJar
+from sunseo.room.pages.cookies import number_of
 
 IN_VAIN = 2  # times that she came back at once
 AT_ONCE_S = 15

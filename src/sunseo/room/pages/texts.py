@@ -6,13 +6,9 @@ misspelt, and nothing has to be compiled. Names in braces are filled in by `str.
 page's script fills in as well is sent along as it stands.
 """
 
-from typing import get_args
-
 import msgspec
 
-from sunseo.room.setup.settings import Language
-
-LANGUAGES: tuple[Language, ...] = get_args(Language)
+from sunseo.core.languages import Language
 
 
 class Texts(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,19 +10,13 @@ from uuid import UUID
 import msgspec
 
 from sunseo.core.ids import Person
+from sunseo.html.cookies import LANGUAGE, LANGUAGE_KEPT_S, CookieJar
+from sunseo.html.language import language_of
 from sunseo.identity.persons import GuestIssuer, InvalidTokenError, Persons
 from sunseo.passes.keys import KeyRing
 from sunseo.passes.tokens import Nonce, Place, TokenError
 from sunseo.room.board.board import RoomView
-from sunseo.room.pages.cookies import (
-    GUEST,
-    LANGUAGE,
-    LANGUAGE_KEPT_S,
-    BrowserVisit,
-    CookieJar,
-    cookie_of,
-)
-from sunseo.room.pages.language import language_of
+from sunseo.room.pages.cookies import GUEST, BrowserVisit, cookie_of
 from sunseo.room.pages.render import Frame
 from sunseo.room.pages.returns import allowed_return
 from sunseo.room.pages.screen import Standing

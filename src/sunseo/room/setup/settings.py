@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from sunseo.core.fields import Moment
+from sunseo.core.languages import Language
 from sunseo.core.zones import is_zone
 
 Mode = Literal["fifo", "random", "passthrough", "closed"]
@@ -19,7 +20,7 @@ Holders = Literal["accounts", "persons", "anyone"]
 FailMode = Literal["closed", "last_known", "open"]
 Challenge = Literal["none", "altcha", "turnstile"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-Language = Literal["ko", "en"]
+
 
 EVERY_DAY: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WEEK_MINUTES = 7 * 24 * 60

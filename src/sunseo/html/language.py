@@ -1,9 +1,8 @@
-"""Which language a page speaks: asked for, remembered, preferred, or the room's own first."""
+"""Which language a page speaks: asked for, remembered, preferred, or the first one offered."""
 
 from collections.abc import Sequence
 
-from sunseo.room.pages.texts import LANGUAGES
-from sunseo.room.setup.settings import Language
+from sunseo.core.languages import LANGUAGES, Language
 
 RANGES_MAX = 20  # of Accept-Language; browsers send about five
 
@@ -14,13 +13,13 @@ def language_of(
     accepted: str | None,
     offered: Sequence[Language] = LANGUAGES,
 ) -> Language:
-    """Choose among the languages that a room offers.
+    """Choose among the languages that are offered.
 
     Args:
         asked: by `?lang`.
         remembered: in a cookie.
         accepted: the header Accept-Language (RFC 9110, 12.5.4).
-        offered: the room's languages; the first one stands when nothing else decides.
+        offered: the first one stands when nothing else decides.
     """
     for wish in (asked, remembered, *_preferences(accepted or "")):
         primary = (wish or "").partition("-")[0].lower()

@@ -1,14 +1,9 @@
-"""What every store of rooms has to keep: one suite, run on each store there is.
-
-A store is put to the test by a `Premises`; a suite of a store derives from `StoreConformance` and
-has a fixture `premises`. Time stands still until a test moves it, so that moments are exact.
-"""
+"""Lines: joining, entering, renewing, ending and expiring, on several workers at once."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from random import Random
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,7 +11,6 @@ import pytest
 from sunseo.room.line.commands import (
     Complete,
     EndPassOutcome,
-    Enter,
     EnterOutcome,
     ExpirePasses,
     Join,
@@ -31,75 +25,31 @@ from sunseo.room.line.commands import (
 )
 from sunseo.room.line.rules import RoomAnswer
 from sunseo.room.setup.settings import RoomSettings
-from sunseo.room.store import LineStore
 from tests.paper_line import PaperStore
-
-WORKERS = 2
-
-
-class Counts(NamedTuple):
-    """What a store has stored of a line."""
-
-    epoch: int
-    issued: int
-    serving: int
-    live: int
-
-
-class Premises(Protocol):
-    """Rooms in a store, and what a test does to them besides asking.
-
-    Attributes:
-        workers: stores as so many processes have them, each on its own connection.
-    """
-
-    workers: Sequence[LineStore]
-
-    async def open_room(self, settings: RoomSettings, *, serving: int = 0) -> RoomKey: ...
-    async def change(self, room: RoomKey, settings: RoomSettings) -> None: ...
-    async def call_up_to(self, room: RoomKey, number: int) -> None: ...
-    async def begin_epoch(self, room: RoomKey) -> None: ...
-    async def counts(self, room: RoomKey) -> Counts: ...
-    def let_time_pass(self, seconds: float) -> None: ...
+from tests.store.room_exercise.premises import (
+    WORKERS,
+    Counts,
+    Premises,
+    ask,
+    ask_one,
+    enter,
+    join,
+    join_by_account,
+    numbers_of,
+)
 
 
-async def ask(store: LineStore, *commands: RoomCommand) -> list[RoomAnswer]:
-    """Ask all at once."""
-    answers = [answer.result for answer in await asyncio.gather(*map(store.submit, commands))]
-    assert all(isinstance(answer, RoomAnswer) for answer in answers), answers
-    return answers  # type: ignore[return-value]  # as was just seen
-
-
-async def ask_one(premises: Premises, command: RoomCommand) -> RoomAnswer:
-    (answer,) = await ask(premises.workers[0], command)
-    return answer
-
-
-def join(room: RoomKey, person: int) -> Join:
-    return Join(room, UUID(int=person), UUID(int=person + 2**64), UUID(int=7))
-
-
-def join_by_account(room: RoomKey, person: int) -> Join:
-    return Join(room, UUID(int=person), UUID(int=person + 2**64))
-
-
-def enter(room: RoomKey, number: int, epoch: int = 1, random: int = 5) -> Enter:
-    return Enter(room, epoch, number, UUID(int=number), pass_id_of(number, random))
-
-
-def numbers_of(answers: Sequence[RoomAnswer]) -> list[int]:
-    return [answer.place.number for answer in answers if answer.place is not None]
-
-
-class StoreConformance:
-    """The suite."""
+class LineExercise:
+    """Of `LineStore`."""
 
     async def test_an_unknown_room_has_no_line(self, premises: Premises) -> None:
         """Nothing is made of it, beside a room that there is."""
         room = await premises.open_room(RoomSettings())
         nowhere = (room[0], room[1] + 1)
 
-        answers = await ask(premises.workers[0], join(nowhere, 1), join(room, 1), enter(nowhere, 1))
+        answers = await ask(
+            premises.stores[0].lines, join(nowhere, 1), join(room, 1), enter(nowhere, 1)
+        )
 
         assert [answer.outcome for answer in answers] == [
             JoinOutcome.UNKNOWN_ROOM,
@@ -114,8 +64,8 @@ class StoreConformance:
 
         answers = await asyncio.gather(
             *(
-                ask(store, *(join(room, person) for person in some))
-                for store, some in zip(premises.workers, people, strict=True)
+                ask(store.lines, *(join(room, person) for person in some))
+                for store, some in zip(premises.stores, people, strict=True)
             )
         )
 
@@ -131,19 +81,21 @@ class StoreConformance:
         """Who was heard first is ahead."""
         room = await premises.open_room(RoomSettings())
 
-        answers = await ask(premises.workers[0], *(join(room, person) for person in range(1, 51)))
+        answers = await ask(
+            premises.stores[0].lines, *(join(room, person) for person in range(1, 51))
+        )
 
         assert numbers_of(answers) == list(range(1, 51))
 
     async def test_a_join_gives_the_same_place_for_ever(self, premises: Premises) -> None:
         """On another worker, much later, in a closed room, with an old nonce: all of the place."""
         room = await premises.open_room(RoomSettings())
-        (first,) = await ask(premises.workers[0], join(room, 1))
+        (first,) = await ask(premises.stores[0].lines, join(room, 1))
         await premises.change(room, RoomSettings(mode="closed"))
         premises.let_time_pass(86_400)
 
         late = Join(room, UUID(int=1), UUID(int=99), UUID(int=8), is_late=True)
-        (again,) = await ask(premises.workers[1], late)
+        (again,) = await ask(premises.stores[1].lines, late)
 
         assert (again.outcome, again.place) == (JoinOutcome.REPLAYED, first.place)
         assert (await ask_one(premises, join(room, 2))).outcome is JoinOutcome.ROOM_CLOSED
@@ -151,16 +103,18 @@ class StoreConformance:
     async def test_accounts_come_back_at_the_end(self, premises: Premises) -> None:
         """Half of 40 have left; all join on both workers at once: 20 new numbers, one a person."""
         room = await premises.open_room(RoomSettings())
-        await ask(premises.workers[0], *(join_by_account(room, one) for one in range(1, 41)))
+        await ask(premises.stores[0].lines, *(join_by_account(room, one) for one in range(1, 41)))
         await premises.call_up_to(room, 40)
-        entered = await ask(premises.workers[0], *(enter(room, number) for number in range(1, 41)))
+        entered = await ask(
+            premises.stores[0].lines, *(enter(room, number) for number in range(1, 41))
+        )
         held = [answer.held for answer in entered if answer.held is not None]
-        await ask(premises.workers[0], *(Leave(room, 1, one.pass_id) for one in held[:20]))
+        await ask(premises.stores[0].lines, *(Leave(room, 1, one.pass_id) for one in held[:20]))
 
         answers = await asyncio.gather(
             *(
-                ask(store, *(join_by_account(room, person) for person in range(1, 41)))
-                for store in premises.workers
+                ask(store.lines, *(join_by_account(room, person) for person in range(1, 41)))
+                for store in premises.stores
             )
         )
 
@@ -178,19 +132,19 @@ class StoreConformance:
         ways = (Leave, Complete, Revoke, None, Leave)
         numbers = []
         for nth, way in enumerate(ways, 1):
-            store, other = premises.workers[nth % WORKERS], premises.workers[(nth + 1) % WORKERS]
-            (joined,) = await ask(store, join_by_account(room, 1))
-            (again,) = await ask(other, join_by_account(room, 1))
+            one, two = (premises.stores[(nth + step) % WORKERS].lines for step in range(2))
+            (joined,) = await ask(one, join_by_account(room, 1))
+            (again,) = await ask(two, join_by_account(room, 1))
             assert (joined.outcome, again.outcome) == (JoinOutcome.JOINED, JoinOutcome.REPLAYED)
             assert joined.place == again.place
             numbers += numbers_of([joined])
             await premises.call_up_to(room, nth)
-            (entered,) = await ask(store, enter(room, nth))
+            (entered,) = await ask(one, enter(room, nth))
             assert entered.held is not None
             if way is None:
                 premises.let_time_pass(100)
             else:
-                await ask(other, way(room, 1, entered.held.pass_id))
+                await ask(two, way(room, 1, entered.held.pass_id))
 
         assert numbers == [1, 2, 3, 4, 5]
         outcomes = [
@@ -203,7 +157,10 @@ class StoreConformance:
         room = await premises.open_room(RoomSettings(mode="random"))
 
         answers = await asyncio.gather(
-            *(ask(store, *(join(room, person) for person in (1, 2))) for store in premises.workers)
+            *(
+                ask(store.lines, *(join(room, person) for person in (1, 2)))
+                for store in premises.stores
+            )
         )
 
         assert [a.entrant for a in answers[0]] == [a.entrant for a in answers[1]]
@@ -214,11 +171,11 @@ class StoreConformance:
     async def test_a_thousand_want_the_last_pass(self, premises: Premises) -> None:
         """On two workers at once: one gets it, the others keep their place, nobody else gets in."""
         room = await premises.open_room(RoomSettings(capacity=10), serving=1009)
-        await ask(premises.workers[0], *(enter(room, number) for number in range(1, 10)))
+        await ask(premises.stores[0].lines, *(enter(room, number) for number in range(1, 10)))
 
         answers = await asyncio.gather(
-            ask(premises.workers[0], *(enter(room, number) for number in range(10, 510))),
-            ask(premises.workers[1], *(enter(room, number) for number in range(510, 1010))),
+            ask(premises.stores[0].lines, *(enter(room, number) for number in range(10, 510))),
+            ask(premises.stores[1].lines, *(enter(room, number) for number in range(510, 1010))),
         )
 
         outcomes = Counter(answer.outcome for some in answers for answer in some)
@@ -231,8 +188,8 @@ class StoreConformance:
 
         first, second = await asyncio.gather(
             *(
-                ask(store, *(enter(room, number, random=worker) for number in range(1, 51)))
-                for worker, store in enumerate(premises.workers, 1)
+                ask(store.lines, *(enter(room, number, random=worker) for number in range(1, 51)))
+                for worker, store in enumerate(premises.stores, 1)
             )
         )
 
@@ -252,7 +209,9 @@ class StoreConformance:
         premises.let_time_pass(59.999)
         assert (await ask_one(premises, enter(room, 6))).outcome is EnterOutcome.ROOM_FULL
         premises.let_time_pass(2.001)  # now the first three are past due
-        answers = await ask(premises.workers[1], *(enter(room, number) for number in range(6, 11)))
+        answers = await ask(
+            premises.stores[1].lines, *(enter(room, number) for number in range(6, 11))
+        )
 
         assert Counter(answer.outcome.name for answer in answers) == {"ENTERED": 3, "ROOM_FULL": 2}
         assert (await premises.counts(room)).live == 5
@@ -278,12 +237,17 @@ class StoreConformance:
     async def test_a_renewal_on_two_workers_is_one_renewal(self, premises: Premises) -> None:
         """The answer that comes second is the same token, and nobody is revoked."""
         room = await premises.open_room(RoomSettings(), serving=50)
-        entered = await ask(premises.workers[0], *(enter(room, number) for number in range(1, 51)))
+        entered = await ask(
+            premises.stores[0].lines, *(enter(room, number) for number in range(1, 51))
+        )
         ids = [answer.held.pass_id for answer in entered if answer.held is not None]
         premises.let_time_pass(40)
 
         first, second = await asyncio.gather(
-            *(ask(store, *(Renew(room, 1, one, 0) for one in ids)) for store in premises.workers)
+            *(
+                ask(store.lines, *(Renew(room, 1, one, 0) for one in ids))
+                for store in premises.stores
+            )
         )
 
         assert [answer.held for answer in first] == [answer.held for answer in second]
@@ -299,7 +263,7 @@ class StoreConformance:
         premises.let_time_pass(10.001)
 
         answers = await ask(
-            premises.workers[1],
+            premises.stores[1].lines,
             Renew(room, 1, held.pass_id, 0),
             Renew(room, 1, held.pass_id, 1),
             enter(room, 1),
@@ -327,11 +291,13 @@ class StoreConformance:
     ) -> None:
         """However many end it, its slot is given back once."""
         room = await premises.open_room(RoomSettings(capacity=50), serving=50)
-        entered = await ask(premises.workers[0], *(enter(room, number) for number in range(1, 51)))
+        entered = await ask(
+            premises.stores[0].lines, *(enter(room, number) for number in range(1, 51))
+        )
         ids = [answer.held.pass_id for answer in entered if answer.held is not None]
 
         answers = await asyncio.gather(
-            *(ask(store, *(kind(room, 1, one) for one in ids)) for store in premises.workers)
+            *(ask(store.lines, *(kind(room, 1, one) for one in ids)) for store in premises.stores)
         )
 
         outcomes = Counter(answer.outcome for some in answers for answer in some)
@@ -350,7 +316,7 @@ class StoreConformance:
         await premises.begin_epoch(room)
 
         old = await ask(
-            premises.workers[1], enter(room, 1), Renew(room, 1, held.pass_id, 0), join(room, 1)
+            premises.stores[1].lines, enter(room, 1), Renew(room, 1, held.pass_id, 0), join(room, 1)
         )
         assert [answer.outcome.name for answer in old] == ["OTHER_EPOCH", "OTHER_EPOCH", "JOINED"]
         assert (numbers_of(old), old[2].epoch) == ([1], 2)
@@ -367,8 +333,8 @@ class StoreConformance:
         await ask_one(premises, enter(room, 1))
         await premises.change(room, RoomSettings(paused=True))
 
-        for store in premises.workers:
-            (answer,) = await ask(store, enter(room, 2))
+        for store in premises.stores:
+            (answer,) = await ask(store.lines, enter(room, 2))
             assert answer.outcome is EnterOutcome.ROOM_PAUSED
 
     @pytest.mark.parametrize("seed", range(6))
@@ -386,7 +352,7 @@ class StoreConformance:
             await premises.call_up_to(room, paper.serving)
             batch = [_any_command(dice, room, paper) for _ in range(dice.randint(1, 5))]
 
-            answers = await ask(premises.workers[turn % WORKERS], *batch)
+            answers = await ask(premises.stores[turn % WORKERS].lines, *batch)
 
             expected = paper.do(*batch)
             assert [_told(answer) for answer in answers] == [_told(answer) for answer in expected]

@@ -1,0 +1,1 @@
+"""What every page needs, whichever capability shows it: templates, assets, cookies, language."""
