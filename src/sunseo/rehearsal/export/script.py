@@ -1,11 +1,17 @@
 """From a crowd to a script, in the language of a tool."""
 
+import re
 from enum import Enum, unique
 from html import escape
+from importlib.resources import files
+from inspect import getsource
 from pathlib import Path
+from textwrap import dedent
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from sunseo.core.polling import poll_after_s
 from sunseo.rehearsal.export.crowd import Crowd
 from sunseo.rehearsal.report.templating import one_line
 
@@ -48,13 +54,28 @@ def in_plan(text: str) -> str:
     return escape(one_line(text).replace("${", r"\${"))
 
 
+class PollRule(NamedTuple):
+    """How soon to ask again, in the languages of scripts: the very texts that we run ourselves."""
+
+    javascript: str
+    python: str
+
+
+def poll_rule() -> PollRule:
+    script = files("sunseo.room.pages").joinpath("static", "sunseo.js").read_text("utf-8")
+    [function] = re.findall(r"^  function pollAfterS.*?^  }$", script, re.MULTILINE | re.DOTALL)
+    return PollRule(dedent(function), getsource(poll_after_s))
+
+
 _ENVIRONMENT.filters |= {"one_line": one_line, "in_docstring": in_docstring, "in_plan": in_plan}
 
 
 def write_script(tool: Tool, crowd: Crowd) -> str:
     spell = str.upper if tool is Tool.LOCUST else _camel
     behaviour = [(spell(name), value) for name, value in crowd.behaviour.items()]
-    return _ENVIRONMENT.get_template(tool.template).render(crowd=crowd, behaviour=behaviour)
+    return _ENVIRONMENT.get_template(tool.template).render(
+        crowd=crowd, behaviour=behaviour, poll_rule=poll_rule()
+    )
 
 
 def _camel(name: str) -> str:
