@@ -2,7 +2,8 @@
 
 import pytest
 
-from sunseo.rehearsal.crowd.documents import CallingSpeed, PollTerms, RoomDocument, wait_s
+from sunseo.core.polling import Poll
+from sunseo.rehearsal.crowd.documents import CallingSpeed, RoomDocument, wait_s
 from sunseo.rehearsal.observe.ledger import Drawn, EnteredRoom, Ledger, Placed, WaitEstimate
 from sunseo.rehearsal.verdict.waits import waits_of
 
@@ -57,6 +58,6 @@ def test_a_wait_is_told_as_the_pages_tell_it(
     """Those ahead at the speed of the line, behind the time until it opens."""
     state = RoomDocument(
         epoch=1, phase=phase, issued=40, serving=10, speed=CallingSpeed(speed), sold_out=False,
-        opens_at=61_000, now=1_000, poll=PollTerms(1, 20, 10),
+        opens_at=61_000, now=1_000, poll=Poll(1, 20, 10),
     )  # fmt: skip
     assert wait_s(state, number, speed) == expected

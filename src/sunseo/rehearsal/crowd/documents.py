@@ -4,6 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
+from sunseo.core.polling import Poll
 from sunseo.rehearsal.crowd.picking import AvailabilityBody, FreeItems, Goods
 
 KEPT_MAX, KEPT_A_SALE = 256, 8
@@ -19,12 +20,6 @@ class CallingSpeed(msgspec.Struct, frozen=True):
     v10: float = 0.0
 
 
-class PollTerms(msgspec.Struct, frozen=True):
-    floor: int
-    ceiling: int
-    divisor: int
-
-
 class RoomDocument(msgspec.Struct, frozen=True):
     """Of a room's state document, what a visitor needs."""
 
@@ -36,7 +31,8 @@ class RoomDocument(msgspec.Struct, frozen=True):
     sold_out: bool
     opens_at: int | None
     now: int
-    poll: PollTerms
+    poll: Poll
+    halted: str | None = None
 
 
 _state_of = msgspec.json.Decoder(RoomDocument).decode
@@ -54,25 +50,6 @@ def wait_s(state: RoomDocument, number: int, speed: float) -> float | None:
             return None
         until_open_s = max(0.0, (state.opens_at - state.now) / 1000)
     return until_open_s + (ahead / speed if ahead else 0.0)
-
-
-def poll_after_s(state: RoomDocument, number: int) -> float:
-    """As the protocol asks: a part of the time still to wait, between floor and ceiling.
-
-    The client multiplies it by chance, 1 to 1.3, so that visitors do not come in step.
-    """
-    terms = state.poll
-    if state.phase == "before" and state.opens_at is not None:
-        wait_s = (state.opens_at - state.now) / 1000
-        return min(max(terms.floor, wait_s / terms.divisor), terms.ceiling)
-    ahead = number - state.serving
-    if ahead <= 0:
-        return terms.floor
-    if state.speed is None:  # nobody can say yet: now and then
-        return max(terms.floor, terms.ceiling / 4)
-    if state.speed.v50 <= 0:
-        return terms.ceiling
-    return min(max(terms.floor, ahead / state.speed.v50 / terms.divisor), terms.ceiling)
 
 
 class DocumentCache:

@@ -16,10 +16,11 @@ from math import inf
 import jwt
 
 from sunseo.core.ids import Person
+from sunseo.core.polling import next_poll_s
 from sunseo.rehearsal.crowd.behaviour import Behaviour, Cheat
 from sunseo.rehearsal.crowd.caller import NO_BODY, GoneError, VisitorClient
 from sunseo.rehearsal.crowd.cheating import book_as_a_friend, enter_request, forge, jump
-from sunseo.rehearsal.crowd.documents import RoomDocument, poll_after_s, wait_s
+from sunseo.rehearsal.crowd.documents import RoomDocument, wait_s
 from sunseo.rehearsal.crowd.journey import VisitorJourney
 from sunseo.rehearsal.crowd.shared import AnswerBody, CrowdState, encode, read_answer
 from sunseo.rehearsal.http.client import ApiReply, GaveUpError, Request
@@ -229,7 +230,8 @@ class Visit:
 
     def _poll_after_s(self, state: RoomDocument, number: int) -> float:
         """As the server asks; but some people press "reload" all the time."""
-        wait_s = poll_after_s(state, number) * self._caller.dice.uniform(*JITTER)
+        ahead = number - state.serving if number else None
+        wait_s = next_poll_s(state, ahead, state.now) * self._caller.dice.uniform(*JITTER)
         refresh_s = self._behaviour.refresh_s
         return wait_s if refresh_s is None else min(wait_s, refresh_s)
 

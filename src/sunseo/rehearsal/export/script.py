@@ -1,10 +1,16 @@
 """From a plan to a script: a player in the language of a tool, with the plan at its head."""
 
+import re
 from enum import Enum, unique
 from html import escape
+from importlib.resources import files
+from inspect import getsource
+from textwrap import dedent
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from sunseo.core.polling import poll_after_s
 from sunseo.rehearsal.export.plan import CrowdPlan, plan_text
 from sunseo.rehearsal.report.templating import one_line
 
@@ -44,6 +50,19 @@ def in_plan(text: str) -> str:
     return escape(one_line(text).replace("${", r"\${"))
 
 
+class PollRule(NamedTuple):
+    """How soon to ask again, in the languages of scripts: the very texts that we run ourselves."""
+
+    javascript: str
+    python: str
+
+
+def poll_rule() -> PollRule:
+    script = files("sunseo.room.pages").joinpath("static", "sunseo.js").read_text("utf-8")
+    [function] = re.findall(r"^  function pollAfterS.*?^  }$", script, re.MULTILINE | re.DOTALL)
+    return PollRule(dedent(function), getsource(poll_after_s))
+
+
 _ENVIRONMENT.filters |= {"one_line": one_line, "in_docstring": in_docstring, "in_plan": in_plan}
 
 
@@ -51,4 +70,4 @@ def write_script(tool: Tool, plan: CrowdPlan) -> str:
     if tool is Tool.JSON:
         return plan_text(plan, words=True) + "\n"
     player = _ENVIRONMENT.get_template(PLAYERS[tool])
-    return player.render(crowd=plan, plan=plan_text(plan, words=False))
+    return player.render(crowd=plan, plan=plan_text(plan, words=False), poll_rule=poll_rule())

@@ -71,18 +71,17 @@ def refused = {  // there is nothing she could do with such an answer
     if (status < 500) fault()
     gone('refused')
 }
-def pollAfter = { state ->  // as the room asks: a part of the time still to wait
+def pollAfterS = { state, ahead, nowMs ->  // how soon to ask again: a part of the time still to wait
     def poll = state.poll
-    def within = { double seconds ->
-        Math.min(Math.max(poll.floor as double, seconds), poll.ceiling as double)
-    }
-    if (state.phase == 'before' && state.opens_at != null) {
-        return within((state.opens_at - state.now) / 1000 / poll.divisor)
-    }
-    def ahead = me.place - state.serving
-    if (ahead <= 0) return poll.floor
-    if (state.speed == null) return within(poll.ceiling / 4)
-    state.speed.v50 > 0 ? within(ahead / state.speed.v50 / poll.divisor) : poll.ceiling
+    def speed = state.speed ? state.speed.v50 : 0
+    def after
+    if (state.phase == 'before' && state.opens_at != null) after = (state.opens_at - nowMs) / 1000 / poll.divisor
+    else if (ahead == null) after = state.halted == 'draw_due' ? 5 : poll.ceiling / 4
+    else if (ahead <= 0) after = 0
+    else if (speed) after = ahead / speed / poll.divisor
+    else after = Math.min(ahead / poll.divisor as double, poll.ceiling / 4 as double)
+    if (state.phase == 'paused') after = Math.max(after as double, poll.ceiling / 2 as double)
+    Math.min(poll.ceiling as double, Math.max(poll.floor as double, after as double))
 }
 
 // Not answered, or told to come later: the very same request again.
@@ -140,7 +139,7 @@ switch (step) {
             return go('enter')
         }
         if (now() >= me.leavesAt) return gone('impatient')
-        return go('state', Math.min(pollAfter(me.state) * jitter(), me.refreshS))
+        return go('state', Math.min(pollAfterS(me.state, me.place - me.state.serving, me.state.now) * jitter(), me.refreshS))
 
     case 'enter':
         if (status in [200, 201]) {
