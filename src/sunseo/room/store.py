@@ -281,7 +281,7 @@ class BoardNews(NamedTuple):
     mark: BoardMark
 
 
-class KnownRoom(NamedTuple):
+class MarkedRoom(NamedTuple):
     """The version and the mark that are known of a room; no mark: it is told in any case."""
 
     room: int
@@ -314,7 +314,7 @@ class BoardStore(Protocol):
         """
 
     async def read(
-        self, rooms: Iterable[int], known: Iterable[KnownRoom], lists: PassLists
+        self, rooms: Iterable[int], known: Iterable[MarkedRoom], lists: PassLists
     ) -> list[ShownRoom | LostRoom]:
         """Rooms as they are shown, all of one moment, but for those whose mark is as it was."""
 

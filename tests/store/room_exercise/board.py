@@ -8,7 +8,7 @@ from sunseo.room.setup.changes import RoomAction
 from sunseo.room.store import (
     BoardMark,
     BoardNews,
-    KnownRoom,
+    MarkedRoom,
     PassLists,
     ShownRoom,
 )
@@ -34,7 +34,7 @@ async def look(premises: Premises, since: BoardMark | None, worker: int = 1) -> 
 
 async def shown(premises: Premises, room: int, known: ShownRoom | None = None) -> list[ShownRoom]:
     """The room as a board reads it, unless it is as it is known."""
-    given = [] if known is None else [KnownRoom(room, known.version, known.mark)]
+    given = [] if known is None else [MarkedRoom(room, known.version, known.mark)]
     found = await premises.stores[1].board.read([room], given, LISTS)
     return [one for one in found if isinstance(one, ShownRoom)]
 
