@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from sunseo.drawcheck.verifier import Verdict, verify
+from sunseo.drawcheck.verifier import DrawVerdict, verify
 from sunseo.operators.command import By, EffectOutcome, OperatorCommands
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.drawer import ACTOR, Drawer, DrawOverdueError
@@ -75,7 +75,7 @@ class Draws:
         assert isinstance(found, DrawStatus)
         return found
 
-    async def check(self, room: int) -> Verdict:
+    async def check(self, room: int) -> DrawVerdict:
         chunks = await self.store.publish(room)
         assert not isinstance(chunks, DrawOutcome)
         return verify(io.BytesIO(b"".join([chunk async for chunk in chunks])))

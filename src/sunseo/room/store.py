@@ -33,13 +33,13 @@ import msgspec
 from sunseo.core.clock import Instant
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.engine.entry import Answer
-from sunseo.operators.command import By, EffectAnswer, Order
+from sunseo.operators.command import By, EffectAnswer, SentCommand
 from sunseo.room.board.state import DrawState
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.line.commands import RoomCommand
 from sunseo.room.line.lanes import StoreAnswer
-from sunseo.room.setup.changes import Change, Creation, RoomAction
+from sunseo.room.setup.changes import Creation, RoomAction, SettingsChange
 
 
 class LineStore(Protocol):
@@ -337,16 +337,20 @@ class SetupStore(Protocol):
     with their next batch, boards show it with their next look.
     """
 
-    async def create(self, by: Order, new: Creation) -> EffectAnswer:
+    async def create(self, by: SentCommand, new: Creation) -> EffectAnswer:
         """Make a room with its line, in epoch 1; the result tells its number and version 1."""
 
-    async def change(self, by: Order, room: int, change: Change | RoomAction) -> EffectAnswer:
+    async def change(
+        self, by: SentCommand, room: int, change: SettingsChange | RoomAction
+    ) -> EffectAnswer:
         """Change a room; the result tells its version. Actions do not wait behind changes."""
 
-    async def reset(self, by: Order, room: int, epoch: int) -> EffectAnswer:
+    async def reset(self, by: SentCommand, room: int, epoch: int) -> EffectAnswer:
         """End an epoch and begin the next; the result tells how many places and passes are void."""
 
-    async def note_revoked(self, by: Order, room: int, sale: int | None, pass_id: UUID) -> None:
+    async def note_revoked(
+        self, by: SentCommand, room: int, sale: int | None, pass_id: UUID
+    ) -> None:
         """Write into the audit log that a pass was revoked, once a key."""
 
     async def read(self, room: int | None, *, rooms_max: int) -> list[RoomRecord]:

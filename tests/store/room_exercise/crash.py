@@ -9,7 +9,7 @@ import pytest
 from sunseo.operators.command import By, Effect, EffectOutcome
 from sunseo.room.draw.bodies import Reveal
 from sunseo.room.line.commands import Leave, RoomKey, pass_id_of
-from sunseo.room.setup.changes import Change
+from sunseo.room.setup.changes import SettingsChange
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.room.store import RoomStore
 from tests.effects import result_of
@@ -73,7 +73,7 @@ async def try_creating(premises: Premises, _room: RoomKey, turn: int) -> Try:
 
 
 async def try_changing(premises: Premises, room: RoomKey, turn: int) -> Try:
-    by, change = order(f"change {turn}"), Change(None, {"capacity": 200 + turn})
+    by, change = order(f"change {turn}"), SettingsChange(None, {"capacity": 200 + turn})
 
     async def stored() -> tuple[Any, ...]:
         found = await read(premises, room[1])

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
-from sunseo.operators.command import Order
+from sunseo.operators.command import SentCommand
 from sunseo.room.line.commands import Enter, Join, RoomCommand, RoomKey, pass_id_of
 from sunseo.room.line.rules import RoomAnswer
 from sunseo.room.setup.changes import Creation
@@ -112,9 +112,9 @@ def numbers_of(answers: Sequence[RoomAnswer]) -> list[int]:
     return [answer.place.number for answer in answers if answer.place is not None]
 
 
-def order(key: str | None = None, sent: int = 0) -> Order:
+def order(key: str | None = None, sent: int = 0) -> SentCommand:
     """An operator's order; `sent` stands for what she sent, and a key is used once unless given."""
-    return Order("op", key or uuid4().hex, UUID(int=sent))
+    return SentCommand("op", key or uuid4().hex, UUID(int=sent))
 
 
 def creation(sale: int | None = None, **settings: Any) -> Creation:

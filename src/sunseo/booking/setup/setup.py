@@ -51,7 +51,7 @@ SETUP_OUTCOMES: tuple[Outcome, ...] = (
 )
 
 
-class Setup:
+class SaleSetup:
     """What operators can do to sales; one organisation's, by one process."""
 
     def __init__(self, commands: OperatorCommands) -> None:
@@ -65,7 +65,7 @@ class Setup:
             version = await self._record(connection, sale, by.operator, "create_sale", event)
             return {"sale": sale, "version": version}
 
-        return await self._commands.once(by.order(body), "create_sale", work)
+        return await self._commands.once(by.sent(body), "create_sale", work)
 
     async def add_seats(self, by: By, sale: int, body: NewSeats) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Setup:
             version = await self._record(connection, sale, by.operator, "add_seats", event)
             return answer | {"version": version}
 
-        return await self._commands.once(by.order(body), "add_seats", work, sale=sale)
+        return await self._commands.once(by.sent(body), "add_seats", work, sale=sale)
 
     async def add_stocks(self, by: By, sale: int, body: NewStocks) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Setup:
             version = await self._record(connection, sale, by.operator, "add_stocks", event)
             return answer | {"version": version}
 
-        return await self._commands.once(by.order(body), "add_stocks", work, sale=sale)
+        return await self._commands.once(by.sent(body), "add_stocks", work, sale=sale)
 
     async def set_paused(self, by: By, sale: int, *, paused: bool) -> EffectAnswer:
         action = "pause_sale" if paused else "resume_sale"
@@ -134,7 +134,7 @@ class Setup:
             )
             return {"sale": sale, "version": version, "paused": paused}
 
-        return await self._commands.once(by.order(), action, work, sale=sale, urgent=True)
+        return await self._commands.once(by.sent(), action, work, sale=sale, urgent=True)
 
     async def _lock(self, connection: AsyncConnection, sale: int) -> "_Numbers":
         where = self._of(sale)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.booking.availability.availability import AvailabilityBoard
 from sunseo.booking.setup.sale_list import sale_list_endpoint
-from sunseo.booking.setup.setup import QUERIES, SETUP_OUTCOMES, Setup, SetupOutcome
+from sunseo.booking.setup.setup import QUERIES, SETUP_OUTCOMES, SaleSetup, SetupOutcome
 from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.clock import Monotonic
 from sunseo.core.fields import Number32
@@ -110,7 +110,7 @@ class SeatQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def setup_endpoints(
-    setup: Setup,
+    setup: SaleSetup,
     engine: AsyncEngine,
     organisation: int,
     board: AvailabilityBoard,
@@ -212,7 +212,7 @@ def setup_endpoints(
 
 
 class SetupHandlers:
-    def __init__(self, setup: Setup, board: AvailabilityBoard) -> None:
+    def __init__(self, setup: SaleSetup, board: AvailabilityBoard) -> None:
         self._setup = setup
         self._board = board
 
