@@ -29,7 +29,7 @@ from tests.store.room_exercise.premises import (
     read,
 )
 
-BEFORE_THE_END = (1, 12, 40, 90, 200, 400, 800, 1600)
+BEFORE_THE_END = (1, 12, 60, 300, 1500)
 """Bytes that are left to pass when the wire breaks: the last of them are about the commit."""
 
 PATIENCE_S = 120
