@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import pytest
 
-from sunseo.cli.main import main
-
 
 class Ended(NamedTuple):
     """What a command has left."""
@@ -23,6 +21,7 @@ Run = Callable[..., Ended]
 @pytest.fixture
 def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `sunseo` with these words, as a shell would."""
+    from sunseo.cli.main import main
 
     def run(*words: str) -> Ended:
         capsys.readouterr()

@@ -1,20 +1,15 @@
-"""The gate in front of real frameworks, to be asked in this process."""
+"""The gate in front of real frameworks, to be asked in this process.
+
+They are imported where they are used: most runs of tests have nothing to do with them.
+"""
 
 import asyncio
 import sys
 from collections.abc import Iterable
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-import django
 import msgspec
-from django.conf import settings as django_settings
-from django.core.asgi import get_asgi_application
-from django.core.handlers.wsgi import WSGIRequest
-from django.core.wsgi import get_wsgi_application
-from django.http import HttpRequest, HttpResponse
-from django.urls import re_path
-from fastapi import FastAPI, Request, Response, WebSocket
 
 from sunseo.gate import asgi, wsgi
 from tests.gate_room import ROOM, Room
@@ -48,7 +43,9 @@ def got(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Got:
     return Got(status, dict(pairs), cookies, body)
 
 
-def fastapi_app() -> FastAPI:
+def fastapi_app() -> Any:
+    from fastapi import FastAPI, Request, Response, WebSocket
+
     app = FastAPI()
 
     @app.get("/{path:path}")
@@ -66,7 +63,9 @@ def fastapi_app() -> FastAPI:
     return app
 
 
-def django_view(request: HttpRequest, path: str) -> HttpResponse:
+def django_view(request: Any, path: str) -> Any:
+    from django.http import HttpResponse
+
     seen = {name.lower(): value for name, value in request.headers.items()}
     response = HttpResponse(msgspec.json.encode({"headers": seen, "path": "/" + path}))
     if command := request.GET.get("command"):
@@ -74,24 +73,37 @@ def django_view(request: HttpRequest, path: str) -> HttpResponse:
     return response
 
 
-urlpatterns = [re_path(r"^(?P<path>.*)$", django_view)]
+class DjangoSite:
+    """What Django takes for a module of URLs."""
+
+    urlpatterns: ClassVar[list[Any]] = []
 
 
 def set_django_up() -> None:
-    if not django_settings.configured:
-        django_settings.configure(
-            ROOT_URLCONF=sys.modules[__name__], ALLOWED_HOSTS=["*"], SECRET_KEY="x", USE_TZ=True
+    import django
+    from django.conf import settings
+    from django.urls import re_path
+
+    if not settings.configured:
+        DjangoSite.urlpatterns.append(re_path(r"^(?P<path>.*)$", django_view))
+        settings.configure(
+            ROOT_URLCONF=DjangoSite, ALLOWED_HOSTS=["*"], SECRET_KEY="x", USE_TZ=True
         )
         django.setup()
 
 
 def django_apps() -> tuple[Any, Any]:
     set_django_up()
+    from django.core.asgi import get_asgi_application
+    from django.core.wsgi import get_wsgi_application
+
     return get_asgi_application(), get_wsgi_application()
 
 
 def flask_like(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     set_django_up()  # its request is one of Django's, whichever test comes first
+    from django.core.handlers.wsgi import WSGIRequest
+
     request = WSGIRequest({**environ, "wsgi.input": BytesIO()})
     response = django_view(request, request.path[1:])
     start_response("200 OK", list(response.items()))

@@ -1,10 +1,13 @@
 """Tabs of a real browser that wait in a scripted room, on a clock that the test moves."""
 
-from typing import Any
+from __future__ import annotations
 
-from playwright.sync_api import BrowserContext, Page
+from typing import TYPE_CHECKING, Any
 
 from tests.acceptance.room_peer import RoomPeer
+
+if TYPE_CHECKING:  # which it takes half a second to import
+    from playwright.sync_api import BrowserContext, Page
 
 # What is under way is known, so that a test goes on as soon as the page is still.
 WATCH = """

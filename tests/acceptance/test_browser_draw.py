@@ -1,14 +1,19 @@
 """The verifier in JavaScript in a real browser: a visitor checks a file with nothing installed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser
 
 from tests.acceptance.browsers import chromium, needs_chromium
 from tests.docs.pages import ROOT
 from tests.draws import PublishedDraw
+
+if TYPE_CHECKING:  # which it takes half a second to import
+    from playwright.sync_api import Browser
 
 pytestmark = needs_chromium
 

@@ -1,11 +1,13 @@
 """The pages of a rehearsal in a real browser: the live page to its end, and reports on a phone."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
 
 from sunseo.rehearsal.capacity.page import render_page
 from sunseo.rehearsal.capacity.result import CapacityResult, SearchTerms
@@ -19,6 +21,9 @@ from tests.acceptance.browsers import FLAGS, chromium_path, needs_chromium
 from tests.probes import a_probe
 from tests.rehearsed import an_outcome, progress, sample
 
+if TYPE_CHECKING:  # which it takes half a second to import
+    from playwright.async_api import Browser, Page
+
 pytestmark = needs_chromium
 
 PATIENCE_MS = 120_000
@@ -27,6 +32,8 @@ PHONE, DESK = 390, 1280
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
+    from playwright.async_api import async_playwright
+
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium_path(), args=list(FLAGS), timeout=PATIENCE_MS

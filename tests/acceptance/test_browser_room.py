@@ -1,10 +1,11 @@
 """The script that guards one button, with a running room."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from sunseo.core.signing import decode_base64url
 from tests.acceptance.browsers import chromium, needs_chromium
@@ -12,6 +13,9 @@ from tests.acceptance.room_peer import scripted_room
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
 from tests.acceptance.test_gate_room import opened
 from tests.docs.pages import blocks_of
+
+if TYPE_CHECKING:  # which it takes half a second to import
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 pytestmark = needs_chromium
 

@@ -343,7 +343,7 @@ def test_polls_behind_nginx_cost_the_room_nothing(site: Site) -> None:
 
 def test_gate_options_are_read_from_a_file(tmp_path: Path) -> None:
     """What is wrong with it is said in one line."""
-    from sunseo.auth_request import read_options  # noqa: PLC0415 - only here
+    from sunseo.auth_request import read_options
 
     with pytest.raises(ValueError, match="cannot read"):
         read_options(tmp_path / "gate.toml")

@@ -1,22 +1,26 @@
 """The waiting page of a running server, in a real browser: with scripts and without."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
 from uuid import uuid4
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from sunseo.gate.wsgi import WaitingRoomMiddleware
-from tests.acceptance.browsers import chromium, needs_chromium
+from tests.acceptance.browsers import chromium, expect, needs_chromium
 from tests.acceptance.serving import PATIENCE_S, Serving, running, until
 from tests.gate_room import watched
+
+if TYPE_CHECKING:  # which it takes half a second to import
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 pytestmark = needs_chromium
 

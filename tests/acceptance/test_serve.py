@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from sunseo.cli.main import main
 from sunseo.postgres.embedded.running import running_dsn
@@ -110,6 +109,8 @@ def test_ready_says_what_was_checked(server: Serving) -> None:
 
 def test_openapi_document_is_valid(server: Serving) -> None:
     """The document that the running server gives is valid OpenAPI 3.1."""
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
     document = server.ask("GET", "/openapi.json").json
 
     assert document["openapi"].startswith("3.1")

@@ -4,15 +4,16 @@ tests/store/test_room_pages_attacked.py asks the same of the HTML; here a browse
 is to be run.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page
 
 from tests.acceptance.browsers import chromium, needs_chromium
 from tests.attacks.attacker import (
@@ -23,6 +24,9 @@ from tests.attacks.attacker import (
     say,
     until,
 )
+
+if TYPE_CHECKING:  # which it takes half a second to import
+    from playwright.sync_api import Browser, Dialog, Page
 
 MARK = "hacked"
 SCRIPTS = (

@@ -328,7 +328,7 @@ def test_receipt_of_another_draw_is_unusable(
 
 def receipt(room: int, epoch: int, entrant: str) -> str:
     """A receipt as the server seals it."""
-    from sunseo.passes.keys import KeyRing  # noqa: PLC0415 - only here
+    from sunseo.passes.keys import KeyRing
 
     token = Receipt(
         room=room,

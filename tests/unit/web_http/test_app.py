@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from sunseo.core.outcome import Refusal
 from sunseo.web.endpoint import Record, Reply
@@ -382,6 +381,8 @@ async def test_every_problem_can_be_read() -> None:
 
 async def test_openapi_document_is_valid_and_complete() -> None:
     """The document passes the validator and knows every endpoint with its refusals."""
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
     shop = Shop()
     document = (await ask(shop.app, "GET", "/openapi.json")).json
 
