@@ -39,7 +39,7 @@ from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholdi
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.line.commands import RoomCommand
 from sunseo.room.line.lanes import StoreAnswer
-from sunseo.room.setup.changes import Change, Creation, RoomAction
+from sunseo.room.setup.changes import Creation, RoomAction, SettingsChange
 
 
 class LineStore(Protocol):
@@ -281,7 +281,7 @@ class BoardNews(NamedTuple):
     mark: BoardMark
 
 
-class KnownRoom(NamedTuple):
+class MarkedRoom(NamedTuple):
     """The version and the mark that are known of a room; no mark: it is told in any case."""
 
     room: int
@@ -314,7 +314,7 @@ class BoardStore(Protocol):
         """
 
     async def read(
-        self, rooms: Iterable[int], known: Iterable[KnownRoom], lists: PassLists
+        self, rooms: Iterable[int], known: Iterable[MarkedRoom], lists: PassLists
     ) -> list[ShownRoom | LostRoom]:
         """Rooms as they are shown, all of one moment, but for those whose mark is as it was."""
 
@@ -340,7 +340,9 @@ class SetupStore(Protocol):
     async def create(self, by: SentCommand, new: Creation) -> EffectAnswer:
         """Make a room with its line, in epoch 1; the result tells its number and version 1."""
 
-    async def change(self, by: SentCommand, room: int, change: Change | RoomAction) -> EffectAnswer:
+    async def change(
+        self, by: SentCommand, room: int, change: SettingsChange | RoomAction
+    ) -> EffectAnswer:
         """Change a room; the result tells its version. Actions do not wait behind changes."""
 
     async def reset(self, by: SentCommand, room: int, epoch: int) -> EffectAnswer:

@@ -8,7 +8,7 @@ from sunseo.room.setup.changes import RoomAction
 from sunseo.room.store import (
     BoardMark,
     BoardNews,
-    KnownRoom,
+    MarkedRoom,
     PassLists,
     ShownRoom,
 )
@@ -26,6 +26,7 @@ from tests.store.room_exercise.premises import (
 
 TURNS = 10**9  # nobody's turn, as rooms are numbered
 LISTS = PassLists(listed_s=65, revoked_max=2, void_max=2)
+PATIENCE_S = 120
 
 
 async def look(premises: Premises, since: BoardMark | None, worker: int = 1) -> BoardNews:
@@ -34,7 +35,7 @@ async def look(premises: Premises, since: BoardMark | None, worker: int = 1) -> 
 
 async def shown(premises: Premises, room: int, known: ShownRoom | None = None) -> list[ShownRoom]:
     """The room as a board reads it, unless it is as it is known."""
-    given = [] if known is None else [KnownRoom(room, known.version, known.mark)]
+    given = [] if known is None else [MarkedRoom(room, known.version, known.mark)]
     found = await premises.stores[1].board.read([room], given, LISTS)
     return [one for one in found if isinstance(one, ShownRoom)]
 
@@ -77,33 +78,25 @@ class BoardExercise:
 
         assert sorted(room for some in in_turn for room in some) == rooms
 
-    async def test_nothing_that_is_written_meanwhile_is_missed(self, premises: Premises) -> None:
-        """Looks and joins at once: what is joined in the end, a board that looks on has read."""
-        rooms = [await made(premises) for _ in range(3)]
-        issued: dict[int, int] = dict.fromkeys(rooms, 0)
+    async def test_what_is_being_written_is_told_once_it_is_stored(
+        self, premises: Premises
+    ) -> None:
+        """Looks that come while a batch is under way, and see other rooms, do not pass it over."""
+        room, other = await made(premises), await made(premises)
         mark = (await look(premises, None)).mark
+        async with premises.pausing() as (lines, pause):
+            joining = asyncio.ensure_future(ask(lines, join((ORGANISATION, room), 1)))
+            await asyncio.wait_for(pause.reached.wait(), PATIENCE_S)
+            for person in range(3):
+                await ask(premises.stores[0].lines, join((ORGANISATION, other), person + 1))
+                mark = (await look(premises, mark)).mark
+            (before,) = await shown(premises, room)
+            pause.go_on.set()
+            await asyncio.wait_for(joining, PATIENCE_S)
 
-        async def joining(worker: int) -> None:
-            for person in range(40):
-                room = rooms[person % 3]
-                command = join((ORGANISATION, room), 1000 * worker + person)
-                await ask(premises.stores[worker].lines, command)
-
-        async def looking() -> None:
-            nonlocal mark
-            news = await look(premises, mark)
-            for room in news.changed:
-                for one in await shown(premises, room):
-                    issued[room] = one.issued
-            mark = news.mark
-
-        tasks = [asyncio.ensure_future(joining(worker)) for worker in (0, 1)]
-        while not all(task.done() for task in tasks):
-            await looking()
-        await asyncio.gather(*tasks)
-        await looking()
-
-        assert sum(issued.values()) == 80
+        assert room in (await look(premises, mark)).changed
+        (after,) = await shown(premises, room, before)
+        assert (before.issued, after.issued) == (0, 1)
 
     async def test_a_room_as_it_is_known_is_not_told(self, premises: Premises) -> None:
         """Nor are settings whose version is known; any other mark tells the room again."""

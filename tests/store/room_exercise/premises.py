@@ -45,6 +45,13 @@ class Wire(Protocol):
         """Cut it once so many more bytes have gone that way and been passed on."""
 
 
+class Pause(NamedTuple):
+    """Somebody stops at a moment that is told, and goes on when the test says so."""
+
+    reached: asyncio.Event
+    go_on: asyncio.Event
+
+
 class Premises(Protocol):
     """A store that a test can do to what only time and machines do otherwise.
 
@@ -79,6 +86,9 @@ class Premises(Protocol):
 
     def behind_wire(self) -> AbstractAsyncContextManager[tuple[RoomStore, Wire]]:
         """One more worker, whose wire can be cut."""
+
+    def pausing(self) -> AbstractAsyncContextManager[tuple[LineStore, Pause]]:
+        """One more worker, which stops when it is about to write its first batch."""
 
     def dying_once(self) -> AbstractAsyncContextManager[LineStore]:
         """One more worker, whose connection is killed when it is about to write a batch, once."""

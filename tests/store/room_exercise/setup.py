@@ -10,7 +10,7 @@ import pytest
 
 from sunseo.core.outcome import Outcome
 from sunseo.operators.command import EffectAnswer, EffectOutcome, SentCommand
-from sunseo.room.setup.changes import Change, RoomAction, RoomSetupOutcome
+from sunseo.room.setup.changes import RoomAction, RoomSetupOutcome, SettingsChange
 from sunseo.room.setup.settings import RoomSettings, decode_settings
 from sunseo.room.store import RoomRecord, SetupStore
 from tests.effects import result_of
@@ -28,8 +28,8 @@ from tests.store.room_exercise.premises import (
 )
 
 
-def change(**settings: Any) -> Change:
-    return Change(None, settings)
+def change(**settings: Any) -> SettingsChange:
+    return SettingsChange(None, settings)
 
 
 async def everything(premises: Premises) -> tuple[list[dict[str, Any]], list[Any]]:
@@ -234,7 +234,7 @@ class SetupExercise:
         """Who changed what of which room, in order; a pass that was revoked once a key."""
         room = await made(premises, capacity=5)
         setup = premises.stores[0].setup
-        result_of(await setup.change(order(), room, Change("Hall", {"capacity": 6})))
+        result_of(await setup.change(order(), room, SettingsChange("Hall", {"capacity": 6})))
         result_of(await setup.change(order(), room, RoomAction.CLOSE))
         for store in (*premises.stores, premises.stores[0]):
             await store.setup.note_revoked(order("once"), room, None, UUID(int=5))

@@ -41,7 +41,7 @@ from sunseo.room.draw.rules import keeper_of
 from sunseo.room.setup.schedule import Situation, phase_at
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.room.setup.stored import read_settings
-from sunseo.room.store import BoardNews, BoardStore, KnownRoom, LostRoom, ShownRoom, StoredRoom
+from sunseo.room.store import BoardNews, BoardStore, LostRoom, MarkedRoom, ShownRoom, StoredRoom
 from sunseo.telemetry.aside import SetAside
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -242,7 +242,7 @@ class RoomBoard:
         reading = self._readings
         views = [] if anew else [view for room in rooms if (view := self._views.get(room))]
         known = [
-            KnownRoom(view.room, view.version, "" if view.room in again else view.mark)
+            MarkedRoom(view.room, view.version, "" if view.room in again else view.mark)
             for view in views
         ]
         return reading, await self._reader.read(rooms, known) if rooms else ()

@@ -12,8 +12,8 @@ from sunseo.room.store import (
     BoardMark,
     BoardNews,
     BoardStore,
-    KnownRoom,
     LostRoom,
+    MarkedRoom,
     PassLists,
     ShownRoom,
 )
@@ -44,7 +44,7 @@ class RoomReader:
         self._mark = news.mark
 
     async def read(
-        self, rooms: Iterable[int], known: Iterable[KnownRoom]
+        self, rooms: Iterable[int], known: Iterable[MarkedRoom]
     ) -> list[ShownRoom | LostRoom]:
         """Read rooms as they are shown, but for those whose mark is as it was."""
         return await self._store.read(rooms, known, LISTS)

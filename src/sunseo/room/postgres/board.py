@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.room.postgres.cold import QUERIES
 from sunseo.room.postgres.rows import fields_of
-from sunseo.room.store import BoardMark, BoardNews, KnownRoom, LostRoom, PassLists, ShownRoom
+from sunseo.room.store import BoardMark, BoardNews, LostRoom, MarkedRoom, PassLists, ShownRoom
 
 
 class PostgresBoard:
@@ -34,7 +34,7 @@ class PostgresBoard:
         return BoardNews(row.now, row.anew, row.changed, row.in_turn, mark)
 
     async def read(
-        self, rooms: Iterable[int], known: Iterable[KnownRoom], lists: PassLists
+        self, rooms: Iterable[int], known: Iterable[MarkedRoom], lists: PassLists
     ) -> list[ShownRoom | LostRoom]:
         given = list(known)
         where = {

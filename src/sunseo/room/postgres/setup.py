@@ -19,11 +19,11 @@ from sunseo.room.postgres.cold import QUERIES
 from sunseo.room.postgres.locked_draw import promise_draw
 from sunseo.room.postgres.rows import fields_of
 from sunseo.room.setup.changes import (
-    Change,
     Creation,
     RoomAction,
     RoomAsStored,
     RoomSetupOutcome,
+    SettingsChange,
     Settled,
     plain,
     refuse_fixed,
@@ -58,7 +58,9 @@ class PostgresSetup:
 
         return await self._commands.once(by, "create_room", work)
 
-    async def change(self, by: SentCommand, room: int, change: Change | RoomAction) -> EffectAnswer:
+    async def change(
+        self, by: SentCommand, room: int, change: SettingsChange | RoomAction
+    ) -> EffectAnswer:
         is_action = isinstance(change, RoomAction)
         action = change.value if isinstance(change, RoomAction) else "change_room"
 

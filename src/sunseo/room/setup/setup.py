@@ -12,10 +12,10 @@ import msgspec
 from sunseo.core.outcome import Refusal
 from sunseo.operators.command import By, Effect, EffectAnswer, EffectOutcome
 from sunseo.room.setup.changes import (
-    Change,
     Creation,
     RoomAction,
     RoomSetupOutcome,
+    SettingsChange,
     changed,
     refuse_strangers,
 )
@@ -50,7 +50,7 @@ class RoomSetup:
 
     async def change(self, by: By, room: int, body: RoomChange) -> EffectAnswer:
         name = None if isinstance(body.name, msgspec.UnsetType) else body.name
-        change = Change(name, told(body.settings))
+        change = SettingsChange(name, told(body.settings))
         return await self._store.change(by.sent(body), room, change)
 
     async def pause(self, by: By, room: int) -> EffectAnswer:
