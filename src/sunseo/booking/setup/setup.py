@@ -149,7 +149,7 @@ class SaleSetup:
             version = await self._record(connection, sale, by.operator, "change_sale", event)
             return answer | {"version": version}
 
-        return await self._commands.once(by.order(body), "change_sale", work, sale=sale)
+        return await self._commands.once(by.sent(body), "change_sale", work, sale=sale)
 
     async def set_paused(self, by: By, sale: int, *, paused: bool) -> EffectAnswer:
         action = "pause_sale" if paused else "resume_sale"
