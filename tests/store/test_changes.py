@@ -140,7 +140,7 @@ async def test_capacity_never_falls_below_what_is_taken(market: Market) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "field"),
-    [({"closes_at": OPENING}, "closes_at"), ({"currency": "XXX"}, "currency")],
+    [({"closes_at": OPENING}, "closes_at"), ({"currency": "ZZZ"}, "currency")],
 )
 async def test_a_change_that_contradicts_what_is_stored_names_its_field(
     market: Market, fields: dict[str, Any], field: str
