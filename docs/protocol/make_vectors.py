@@ -13,7 +13,6 @@ from uuid import UUID
 
 import msgspec
 
-from sunseo.core.polling import Poll, next_poll_s
 from sunseo.core.signing import (
     Ed25519Signer,
     decode_base64url,
@@ -22,6 +21,7 @@ from sunseo.core.signing import (
     mac16,
 )
 from sunseo.passes.keys import KeyRing
+from sunseo.passes.polling import Poll, next_poll_s
 from sunseo.passes.tokens import (
     NO_BINDING,
     STATE_PREFIX,

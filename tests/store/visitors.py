@@ -14,12 +14,12 @@ import msgspec
 from sunseo.core.clock import Instant, from_millis
 from sunseo.core.later import Later
 from sunseo.core.networks import TrustedProxies
-from sunseo.core.polling import Poll
 from sunseo.engine.lane import Lane
 from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys
 from sunseo.identity.persons import GuestIssuer, Persons, SharedSecretVerifier
 from sunseo.passes.keys import KeyRing
+from sunseo.passes.polling import Poll
 from sunseo.postgres.errors import fault_of, outage_of
 from sunseo.room.admission.admission import Admission
 from sunseo.room.board.state import ShownSpeed, poll_of

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 import pytest
 
 from sunseo import auth_request
-from sunseo.core.polling import Poll
 from sunseo.gate.answers import Addresses, GateAnswer, handed_over, refused
 from sunseo.gate.asgi import WaitingRoomMiddleware as OfAsgi
 from sunseo.gate.policy import GateRequest
 from sunseo.gate.wsgi import WaitingRoomMiddleware as OfWsgi
+from sunseo.passes.polling import Poll
 from sunseo.room.pages.returns import allowed_return, with_pass
 from tests.gate_room import ROOM, Room
 from tests.tidy.sources import ROOT

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from sunseo.core.polling import Poll
+from sunseo.passes.polling import Poll
 from sunseo.room.board.document import slowed_of
 from sunseo.room.board.halted import HALTED, halted_of
 from sunseo.room.board.state import DrawState, Shown, ShownDraw, StateDocument, pass_terms_of

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from docs.protocol.make_vectors import FILE, Polled
-from sunseo.core.polling import Poll, next_poll_s, poll_after_s
+from sunseo.passes.polling import Poll, next_poll_s, poll_after_s
 from sunseo.rehearsal.crowd.documents import RoomDocument
 from sunseo.rehearsal.export.plan import plan_of
 from sunseo.rehearsal.export.script import Tool, write_script

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sunseo.core.polling import Poll
+from sunseo.passes.polling import Poll
 from sunseo.rehearsal.crowd.documents import CallingSpeed, RoomDocument, wait_s
 from sunseo.rehearsal.observe.ledger import Drawn, EnteredRoom, Ledger, Placed, WaitEstimate
 from sunseo.rehearsal.verdict.waits import waits_of

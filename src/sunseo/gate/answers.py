@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from sunseo.core.polling import Poll
 from sunseo.gate.policy import GateRequest
+from sunseo.passes.polling import Poll
 
 HANDOVER = "sunseo_pass"
 COOKIE_S = 3600  # longer than any pass: an expired one still tells that its visitor was inside

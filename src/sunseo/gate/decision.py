@@ -19,7 +19,6 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from sunseo.core.networks import TrustedProxies
-from sunseo.core.polling import Poll
 from sunseo.gate.answers import (
     GateAnswer,
     Header,
@@ -39,6 +38,7 @@ from sunseo.gate.policy import GateRequest, Policy
 from sunseo.gate.poller import Poller, monotonic_ms
 from sunseo.gate.sender import RenewedText, Sender
 from sunseo.gate.verifier import PassVerifier, RoomState
+from sunseo.passes.polling import Poll
 from sunseo.passes.tokens import Pass, TokenError
 
 PASSES_TRIED_MAX = 4  # of one request; more cookies of one name are nobody's honest browser

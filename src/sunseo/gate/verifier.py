@@ -13,9 +13,9 @@ from uuid import UUID
 
 import msgspec
 
-from sunseo.core.polling import Poll
 from sunseo.core.signing import Verify, decode_base64url, ed25519_verifier, mac_verifier
 from sunseo.passes.keys import GateKeys
+from sunseo.passes.polling import Poll
 from sunseo.passes.tokens import STATE_PREFIX, Pass, TokenError, TokenKind, read_pass, unseal
 
 REMEMBERED_MAX = 4096

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sunseo.core.polling import Poll
+from sunseo.passes.polling import Poll
 from sunseo.rehearsal.crowd.picking import AvailabilityBody, FreeItems, Goods
 
 KEPT_MAX, KEPT_A_SALE = 256, 8

@@ -16,7 +16,7 @@ from math import inf
 import jwt
 
 from sunseo.core.ids import Person
-from sunseo.core.polling import next_poll_s
+from sunseo.passes.polling import next_poll_s
 from sunseo.rehearsal.crowd.behaviour import Behaviour, Cheat
 from sunseo.rehearsal.crowd.caller import NO_BODY, GoneError, VisitorClient
 from sunseo.rehearsal.crowd.cheating import book_as_a_friend, enter_request, forge, jump

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sunseo.core.polling import poll_after_s
+from sunseo.passes.polling import poll_after_s
 from sunseo.rehearsal.export.plan import CrowdPlan, plan_text
 from sunseo.rehearsal.report.templating import one_line
 

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from sunseo.core.clock import Instant, to_millis
-from sunseo.core.polling import Poll
 from sunseo.passes.keys import KeyRing
+from sunseo.passes.polling import Poll
 from sunseo.room.draw.rules import Keeper
 from sunseo.room.setup.schedule import Phase
 from sunseo.room.setup.settings import FailMode, Message, Mode, RoomSettings

@@ -20,11 +20,11 @@ from sunseo.core.clock import Instant, from_millis, to_millis
 from sunseo.core.ids import ID_BYTES, Person
 from sunseo.core.later import Later
 from sunseo.core.outcome import Kind, Outcome, Refusal
-from sunseo.core.polling import PolledState, next_poll_s, poll_after_s
 from sunseo.core.signing import decode_base64url
 from sunseo.engine.entry import Answer
 from sunseo.identity.persons import GUEST_ISSUER
 from sunseo.passes.keys import KeyRing, nonce_at
+from sunseo.passes.polling import PolledState, next_poll_s, poll_after_s
 from sunseo.passes.tokens import BINDING_BYTES, NO_BINDING, Nonce, Pass, Place, Receipt, TokenError
 from sunseo.room.admission.admission import Admission, JoinRequest
 from sunseo.room.board.state import pass_terms_of, poll_of

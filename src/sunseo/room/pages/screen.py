@@ -13,7 +13,7 @@ import msgspec
 
 from sunseo.core.clock import to_millis
 from sunseo.core.languages import Language
-from sunseo.core.polling import next_poll_s
+from sunseo.passes.polling import next_poll_s
 from sunseo.room.board.board import RoomView
 from sunseo.room.board.state import ShownSpeed
 from sunseo.room.pages.sentences import Has, Words, facts_of, words_of

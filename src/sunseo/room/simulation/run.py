@@ -14,7 +14,7 @@ not show up never poll again.
 from collections.abc import Callable
 from random import Random
 
-from sunseo.core.polling import Poll, poll_after_s
+from sunseo.passes.polling import Poll, poll_after_s
 from sunseo.room.pacing.pacing import (
     Advance,
     Census,

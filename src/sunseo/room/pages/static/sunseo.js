@@ -51,7 +51,7 @@
 
   // Rules: pure, told the time and the dice.
 
-  // How soon to ask again, in seconds: core/polling.py says why. Scripts for k6 have this text, too.
+  // How soon to ask again, in seconds: passes/polling.py says why. Scripts for k6 have this text, too.
   function pollAfterS(state, ahead, nowMs) {
     const { floor, ceiling, divisor } = state.poll;
     const speed = state.speed ? state.speed.v50 : 0;
