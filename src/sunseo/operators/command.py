@@ -129,15 +129,15 @@ class OperatorCommands:
         )
 
     async def _claim(
-        self, connection: AsyncConnection, effect: UUID, digest: UUID, work: Work
+        self, connection: AsyncConnection, effect: UUID, request_digest: UUID, work: Work
     ) -> EffectAnswer:
         named = {"organisation": self.organisation, "effect": effect}
         claimed = await connection.execute(
-            _QUERIES["claim_effect"], named | {"request_digest": digest}
+            _QUERIES["claim_effect"], named | {"request_digest": request_digest}
         )
         if claimed.first() is None:
             found = (await connection.execute(_QUERIES["find_effect"], named)).one()
-            if found.request_digest != digest:
+            if found.request_digest != request_digest:
                 return Refusal(EffectOutcome.KEY_REUSED)
             return Effect(EffectOutcome.REPLAYED, found.result)
         result = await work(connection)
