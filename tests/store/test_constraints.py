@@ -17,9 +17,9 @@ FORBIDDEN = {
     "sales_limits_positive": "UPDATE sales SET person_limit = 0",
     "sales_persons_known": "UPDATE sales SET persons = 'robots'",
     "sales_limits_count_persons": "UPDATE sales SET persons = NULL",
-    "sales_one_of_a_slug": "INSERT INTO sales (organisation, name, currency, time_zone, opens_at,"
-    " hold_ttl_s, renewals_max, slug) SELECT organisation, name, currency, time_zone, opens_at,"
-    " hold_ttl_s, renewals_max, 'the-same' FROM sales, generate_series(1, 2)",
+    "sales_one_of_a_slug": "INSERT INTO sales (organisation, name, template, currency, time_zone,"
+    " opens_at, hold_ttl_s, renewals_max, slug) SELECT organisation, name, template, currency,"
+    " time_zone, opens_at, hold_ttl_s, renewals_max, 'the-same' FROM sales, generate_series(1, 2)",
     "occasions_numbered_from_one": "UPDATE occasions SET occasion = 0",
     "price_classes_price_not_negative": "UPDATE price_classes SET price = -1",
     "seats_numbered_from_one": "UPDATE seats SET seat = 0 WHERE seat = 1",
