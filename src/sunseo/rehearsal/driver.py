@@ -38,6 +38,9 @@ from sunseo.rehearsal.observe.histogram import quantiles_ms
 from sunseo.rehearsal.observe.ledger import DriverRecord, Figures, Held, Ledger, Operation
 from sunseo.rehearsal.scenes.scenario import Scenario
 
+READY = b"ready\n"
+"""The first line of a driver, which then reads its plan."""
+
 PROGRESS_S = 0.5
 STOPPED_S = 10.0  # for visitors to go when told to
 LATEST_S = 3  # of which progress tells latencies
@@ -244,6 +247,8 @@ def prepare_process() -> None:
 def main() -> None:
     exit_with_parent()
     prepare_process()
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=DriverPlan)
     record = uvloop.run(_drive(plan))
     Path(plan.record).write_bytes(msgspec.msgpack.encode(record))

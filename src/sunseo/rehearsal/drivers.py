@@ -1,6 +1,6 @@
-"""The drivers of a rehearsal, each a process: started, listened to, and brought home.
+"""The drivers of a rehearsal, each a process: made ready, started, listened to, and brought home.
 
-State       PLAYING until every driver has ended.
+State       READY once every driver has said so, PLAYING until every one has ended.
 Guarantee   No driver outlives this process. Told to stop, each still writes its record.
 On failure  A driver that ends without a record is a DriverError with its last words.
 """
@@ -9,13 +9,14 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
 from sunseo.rehearsal.attempt import AttemptError
-from sunseo.rehearsal.driver import DriverPlan, DriverProgress
+from sunseo.rehearsal.driver import READY, DriverPlan, DriverProgress
 from sunseo.rehearsal.observe.ledger import DriverRecord, Figures, Ledger
 
 HOME_S = 30.0  # for a driver that was told to stop to write its record
@@ -26,11 +27,24 @@ class DriverError(AttemptError):
     """A driver broke down; one line says how."""
 
 
+@asynccontextmanager
+async def ready_drivers(count: int, log: Path) -> "AsyncIterator[Drivers]":
+    """So many drivers that wait for their plans; none is left at the end.
+
+    Raises:
+        DriverError: one did not get that far.
+    """
+    drivers = Drivers(log)
+    try:
+        await drivers.make_ready(count)
+        yield drivers
+    finally:
+        await drivers.end()
+
+
 class Drivers:
-    def __init__(self, plans: Iterable[DriverPlan], log: Path) -> None:
-        self._plans = list(plans)
-        for plan in self._plans:
-            Path(plan.record).unlink(missing_ok=True)  # of an earlier rehearsal
+    def __init__(self, log: Path) -> None:
+        self._plans: list[DriverPlan] = []
         self._log = log
         self._processes: list[asyncio.subprocess.Process] = []
         self._progress: dict[int, DriverProgress] = {}
@@ -39,8 +53,9 @@ class Drivers:
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
-    async def start(self) -> None:
-        for plan in self._plans:
+    async def make_ready(self, count: int) -> None:
+        """Come back when each has said that it can take its plan."""
+        for _ in range(count):
             with self._log.open("ab") as errors:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -51,10 +66,19 @@ class Drivers:
                     stderr=errors,
                     start_new_session=True,  # Ctrl-C is for us; we tell the drivers
                 )
+            self._processes.append(process)
+        for process in self._processes:
+            if process.stdout is not None and await process.stdout.readline() != READY:
+                raise DriverError(f"a driver broke down: {self._last_words()}")
+
+    def start(self, plans: Iterable[DriverPlan]) -> None:
+        """Tell each its plan."""
+        self._plans = list(plans)
+        for plan, process in zip(self._plans, self._processes, strict=True):
+            Path(plan.record).unlink(missing_ok=True)  # of an earlier rehearsal
             if process.stdin is not None:
                 process.stdin.write(msgspec.json.encode(plan))
                 process.stdin.close()
-            self._processes.append(process)
 
     async def listen(self) -> None:
         """Follow the drivers' progress until all have ended."""

@@ -27,7 +27,7 @@ from sunseo.rehearsal.attempt import (
     stop_on_signals,
 )
 from sunseo.rehearsal.driver import DriverPlan
-from sunseo.rehearsal.drivers import Drivers
+from sunseo.rehearsal.drivers import Drivers, ready_drivers
 from sunseo.rehearsal.faults.drill import Drill
 from sunseo.rehearsal.faults.spec import parse_faults, plan_faults
 from sunseo.rehearsal.faults.write import write_incidents
@@ -46,7 +46,7 @@ from sunseo.rehearsal.target.operator import Operator, Setup, open_session
 from sunseo.rehearsal.target.target import Target, open_target, read_sale, status_source
 from sunseo.rehearsal.verdict.judge import judge
 
-DRIVERS_START_S = 4.0  # for drivers to start before the first early bird is due
+DRIVERS_START_S = 1.0  # for drivers that are ready to read their plans before an early bird is due
 CONNECTIONS_MAX = 4000  # of the whole crowd: below the 4,096 that a server's backlog holds
 REST_S = 1.0  # for releases under way to be stored
 
@@ -101,11 +101,13 @@ async def _rehearse(
         ) as target,
         open_session(target.url) as session,
         Drill(faults, target.server, target.url, terminal.say) as drill,
+        ready_drivers(options.drivers, folder / "drivers.log") as drivers,
     ):
         terminal.say(f"Live: {live.url}")
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         early_s = scenario.arrivals.early_from_s
-        zero = time.monotonic() + setup_s(scenario) + DRIVERS_START_S + early_s
+        start_s = DRIVERS_START_S + scenario.scene.companion_start_s
+        zero = time.monotonic() + setup_s(scenario) + start_s + early_s
         opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
         setup = await set_up(session, target.key, scenario, opens_at)
         terminal.say(f"{setup.summary} on {target.url}")
@@ -115,20 +117,16 @@ async def _rehearse(
         async with scenario.scene.companion(around) as companion:
             url = None if companion is None else companion.url
             plans = driver_plans(options, target, setup, zero, folder, companion_url=url)
-            drivers = Drivers(map(drill.lead, plans), folder / "drivers.log")
-            try:
-                await drivers.start()
-                groups = Groups(lambda: target.supervisor, drivers.pids)
-                observer = Observer(source, session, groups, zero, terminal.note_sample)
-                async with (
-                    scenario.entrance.during(Operator(session, target.key), setup, zero),
-                    drill.in_progress(zero, opens_at, session),
-                ):
-                    await _play(drivers, observer, terminal, stop)
-                await observer.run_once()
-                record = drivers.collect()
-            finally:
-                await drivers.end()
+            drivers.start(map(drill.lead, plans))
+            groups = Groups(lambda: target.supervisor, drivers.pids)
+            observer = Observer(source, session, groups, zero, terminal.note_sample)
+            async with (
+                scenario.entrance.during(Operator(session, target.key), setup, zero),
+                drill.in_progress(zero, opens_at, session),
+            ):
+                await _play(drivers, observer, terminal, stop)
+            await observer.run_once()
+            record = drivers.collect()
             tally = None if companion is None else await companion.tally()
         terminal.view.phase = "judging"
         terminal.say("Holding what visitors were told against what is stored ...")

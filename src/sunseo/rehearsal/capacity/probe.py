@@ -21,7 +21,7 @@ from sunseo.rehearsal.capacity.bounds import broken_slos, broken_unsaid, within
 from sunseo.rehearsal.capacity.measured import LittlesLaw, Probe
 from sunseo.rehearsal.crowd.arrivals import Poisson
 from sunseo.rehearsal.driver import DriverProgress
-from sunseo.rehearsal.drivers import Drivers
+from sunseo.rehearsal.drivers import Drivers, ready_drivers
 from sunseo.rehearsal.observe.histogram import merged, quantiles_ms
 from sunseo.rehearsal.observe.ledger import DriverRecord
 from sunseo.rehearsal.observe.observer import Observer, Sample
@@ -74,19 +74,15 @@ class Prober:
         """Send visitors at this rate, and say whether the bounds held."""
         scenario = steady(self._options.scenario, rate, self._probe_s)
         options = msgspec.structs.replace(self._options, scenario=scenario)
-        zero = time.monotonic() + setup_s(scenario) + DRIVERS_START_S
-        opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
-        setup = await set_up(self._session, self._target.key, scenario, opens_at)
-        plans = driver_plans(options, self._target, setup, zero, self._folder)
-        drivers = Drivers(plans, self._folder / "drivers.log")
-        try:
-            await drivers.start()
+        async with ready_drivers(options.drivers, self._folder / "drivers.log") as drivers:
+            zero = time.monotonic() + setup_s(scenario) + DRIVERS_START_S
+            opens_at = datetime.now(UTC) + timedelta(seconds=zero - time.monotonic())
+            setup = await set_up(self._session, self._target.key, scenario, opens_at)
+            drivers.start(driver_plans(options, self._target, setup, zero, self._folder))
             source = status_source(self._target, self._session, setup)
             groups = Groups(lambda: self._target.supervisor, drivers.pids)
             observer = Observer(source, self._session, groups, zero, lambda _: None)
             await self._play(drivers, observer, zero)
-        finally:
-            await drivers.end()
         record = drivers.collect()
         passes = await self._passes(setup)
         return self._seen(rate, record, observer.samples, passes, opens_at.timestamp())

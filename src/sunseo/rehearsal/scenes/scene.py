@@ -129,6 +129,11 @@ class Scene(ScenePart, frozen=True, kw_only=True):
         """Create one of its sales; returns its number."""
         raise NotImplementedError
 
+    @property
+    def companion_start_s(self) -> float:
+        """How long to leave for what runs beside the server to start."""
+        return 0.0
+
     @asynccontextmanager
     async def companion(
         self,

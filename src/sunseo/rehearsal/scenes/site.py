@@ -133,6 +133,10 @@ class Site(SiteModel, Scene, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             worse_over_s=self.worse_over_s * factor,
         )
 
+    @property
+    def companion_start_s(self) -> float:
+        return 3.0  # a process of its own, which is not needed before the room is there
+
     @asynccontextmanager
     async def companion(self, around: Surroundings) -> AsyncIterator[Companion | None]:
         """The site itself, with a gate in front."""
