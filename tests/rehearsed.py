@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from sunseo.rehearsal.driver import Progress
+from sunseo.rehearsal.driver import DriverProgress
 from sunseo.rehearsal.observe.observer import Sample
-from sunseo.rehearsal.observe.processes import Use
+from sunseo.rehearsal.observe.processes import ProcessUse
 from sunseo.rehearsal.report.result import Options, Result
 from sunseo.rehearsal.scenes.kinds import check_names
 from sunseo.rehearsal.scenes.scenario import read_scenario
@@ -34,13 +34,17 @@ def sample(at_s: int) -> Sample:
             "flush_s": 0.004 * came,
             "flushes": float(came),
         },
-        uses={"server": Use(0.5, 100.0), "database": Use(0.2, 200.0), "crowd": Use(0.3, 50.0)},
+        uses={
+            "server": ProcessUse(0.5, 100.0),
+            "database": ProcessUse(0.2, 200.0),
+            "crowd": ProcessUse(0.3, 50.0),
+        },
     )
 
 
-def progress(at_s: float, arrived: int) -> Progress:
+def progress(at_s: float, arrived: int) -> DriverProgress:
     """Of a crowd of which so many have come."""
-    return Progress(
+    return DriverProgress(
         at_s=at_s,
         arrived=arrived,
         in_line=arrived // 2,

@@ -17,7 +17,7 @@ import httpx
 
 from bench.crowd.canned import PASS, PLACE, TOKEN
 from sunseo.rehearsal.http.client import ApiClient, Request
-from sunseo.rehearsal.http.connection import Address, ConnectionPool
+from sunseo.rehearsal.http.connection import ConnectionPool, ServerAddress
 from sunseo.rehearsal.observe.ledger import Figures, Ledger, Operation
 
 POLLS = 4  # of a visitor in line
@@ -127,7 +127,7 @@ class Bare(Client):
 
     def __init__(self, url: str, connections: int) -> None:
         super().__init__(url, connections)
-        self._address = Address.of(url)
+        self._address = ServerAddress.of(url)
         self._open: dict[asyncio.Task[None] | None, _BareConnection] = {}
 
     async def ask(self, call: Call) -> None:
@@ -189,7 +189,7 @@ class Ours(Client):
 
     def __init__(self, url: str, connections: int) -> None:
         super().__init__(url, connections)
-        address = Address.of(url)
+        address = ServerAddress.of(url)
         self._connections = ConnectionPool(address, connections_max=connections)
         zero = time.monotonic()
         self._client = ApiClient(self._connections, address.authority, zero, Ledger(), Figures())

@@ -21,6 +21,7 @@ from sunseo.core.signing import (
     mac16,
 )
 from sunseo.passes.keys import KeyRing
+from sunseo.passes.polling import Poll, next_poll_s
 from sunseo.passes.tokens import (
     NO_BINDING,
     STATE_PREFIX,
@@ -245,6 +246,86 @@ def state() -> Iterator[Row]:
     yield row("signed without the prefix", "hmac", encode_base64url(unprefixed), False)
 
 
+# What the rule is told of a room, where a row says nothing else.
+POLLED: Row = {
+    "phase": "open",
+    "opens_at": None,
+    "halted": None,
+    "serving": 100,
+    "speed": None,
+    "poll": {"floor": 2.0, "ceiling": 60.0, "divisor": 10.0},
+}
+WIDE: Row = {"poll": {"floor": 1.0, "ceiling": 300.0, "divisor": 4.0}}
+
+
+class PolledPace(msgspec.Struct, frozen=True):
+    v50: float
+
+
+class Polled(msgspec.Struct, frozen=True):
+    """A row's state, as the rule reads it."""
+
+    phase: str
+    opens_at: int | None
+    halted: str | None
+    speed: PolledPace | None
+    poll: Poll
+
+
+def polls() -> Iterator[Row]:
+    """Seconds until a visitor asks for the state again, before they are spread by chance."""
+
+    def row(name: str, number: int | None, speed: float | None = None, **more: Any) -> Row:
+        pace = None if speed is None else {"v10": speed / 2, "v50": speed, "v90": speed * 2}
+        state: Row = {**POLLED, "speed": pace, **more}
+        ahead = None if number is None else number - state["serving"]
+        after_s = next_poll_s(msgspec.convert(state, Polled), ahead, T0)
+        return {"name": name, "state": state, "number": number, "now": T0, "after_s": after_s}
+
+    yield row("a tenth of the wait", 1_100, 10.0)
+    yield row("a tenth of the wait, in part", 173, 2.5)
+    yield row("at the front", 101, 10.0)
+    yield row("far behind", 52_000, 10.0)
+    yield row("called", 100, 10.0)
+    yield row("called long ago", 7, 10.0)
+    yield row("called, nobody can say", 100)
+    yield row("nobody can say, first in line", 101)
+    yield row("nobody can say, near the front", 180)
+    yield row("nobody can say, far behind", 52_000)
+    yield row("a line that stands", 180, 0.0)
+    yield row("a line that stands, far behind", 52_000, 0.0)
+    yield row("other terms", 1_100, 10.0, **WIDE)
+    yield row("other terms, nobody can say", 52_000, **WIDE)
+    yield row("other terms, near the front", 110, **WIDE)
+    yield row("draining", 1_100, 10.0, phase="draining")
+    yield row("open again tomorrow", 1_100, 10.0, opens_at=T0 + 86_400_000)
+    yield row("without a number", None, 10.0)
+    yield row("without a number, drawn right now", None, halted="draw_due")
+    yield row("drawn right now, other terms", None, halted="draw_due", **WIDE)
+    yield row("with a number, drawn right now", 1_100, 10.0, halted="draw_due")
+    yield from _polls_of_a_pause(partial(row, phase="paused"))
+    yield from _polls_before_the_opening(partial(row, phase="before"))
+
+
+def _polls_of_a_pause(row: Callable[..., Row]) -> Iterator[Row]:
+    yield row("paused", 180, 10.0)
+    yield row("paused, far behind", 52_000, 10.0)
+    yield row("paused, nobody can say", 52_000)
+    yield row("paused, called", 100, 10.0)
+    yield row("paused, without a number", None)
+
+
+def _polls_before_the_opening(row: Callable[..., Row]) -> Iterator[Row]:
+    yield row("before the opening", 1_100, 10.0, opens_at=T0 + 300_000)
+    yield row("before the opening, called", 100, 10.0, opens_at=T0 + 300_000)
+    yield row("before the opening, without a number", None, opens_at=T0 + 300_000)
+    yield row("soon before the opening", 1_100, opens_at=T0 + 45_000)
+    yield row("at the moment of the opening", 1_100, opens_at=T0)
+    yield row("when it should be open", 1_100, opens_at=T0 - 5_000)
+    yield row("long before the opening", 1_100, opens_at=T0 + 86_400_000)
+    yield row("before an opening without a time", 52_000)
+
+
 def _in_epoch(epoch: int) -> Pass:
     return msgspec.structs.replace(PASS, epoch=epoch)
 
@@ -281,7 +362,7 @@ def subkeys() -> Iterator[Row]:
 def written() -> str:
     """The text of the file."""
     plain: Row = {
-        "about": "Test vectors of tokens.md; written by make_vectors.py. Binary fields are hex.",
+        "about": "Vectors of tokens.md and polling.md, by make_vectors.py. Binary fields are hex.",
         "organisation": ORGANISATION,
         "secrets": {str(key_id): secret.hex() for key_id, secret in SECRETS.items()},
         "current": CURRENT,
@@ -298,6 +379,8 @@ def written() -> str:
         "invalid": list(invalid()),
         "gate": list(gate()),
         "state": list(state()),
+        "poll_terms": Poll(),
+        "polls": list(polls()),
     }
     return json.dumps(msgspec.to_builtins(plain), indent=1, ensure_ascii=False) + "\n"
 

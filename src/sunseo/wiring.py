@@ -135,7 +135,6 @@ class Worker:
             plan.settings,
             plan.secret,
             metrics,
-            engine=self._room_engine,
             lanes=room_lanes,
             store=postgres_store(
                 room_lanes,

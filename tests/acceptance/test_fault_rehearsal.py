@@ -56,7 +56,7 @@ def test_everything_holds_through_a_kill_and_a_cut(rehearsed: Rehearsed) -> None
     assert {check["standing"] for check in rehearsed.told["checks"]} <= {"held", "not_checked"}
     assert rehearsed.told["sold"] == 60
     assert (killed["kind"], len(killed["processes"]), killed["lost"]) == ("kill-worker", 1, 0)
-    assert "worker_died" in {said["event"] for said in killed["said"]}
+    assert "worker_died" in {logged["event"] for logged in killed["log_events"]}
     assert (cut["kind"], cut["lost"]) == ("cut-network", 0)
     assert cut["connections"] > 0
     assert cut["lasted_s"] >= 0.5

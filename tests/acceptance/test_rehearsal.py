@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sunseo.invariants.verify import verify
 from sunseo.postgres.embedded import EmbeddedServer
 from sunseo.postgres.pool import create_cold_engine
-from sunseo.rehearsal.observe.ledger import Entered, Record
+from sunseo.rehearsal.observe.ledger import DriverRecord, EnteredRoom
 from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.stored import read_stored
 from sunseo.rehearsal.report.result import Result
@@ -104,9 +104,9 @@ async def engine(rehearsed: Rehearsed) -> Any:
         await engine.dispose()
 
 
-async def broken(rehearsed: Rehearsed, engine: AsyncEngine, *more: Entered) -> set[str]:
+async def broken(rehearsed: Rehearsed, engine: AsyncEngine, *more: EnteredRoom) -> set[str]:
     """The checks that a verdict on the present data finds broken."""
-    record = msgspec.msgpack.decode((rehearsed.data / "record-0").read_bytes(), type=Record)
+    record = msgspec.msgpack.decode((rehearsed.data / "record-0").read_bytes(), type=DriverRecord)
     record.ledger.entered.extend(more)
     outcome = rehearsed.outcome
     verdict = judge(
@@ -132,7 +132,7 @@ async def test_defects_in_the_data_are_caught(rehearsed: Rehearsed, engine: Asyn
     assert await broken(rehearsed, engine) == set()
 
     first: Sample = next(one for one in rehearsed.outcome.samples if one.at_s > 1)
-    jumped = Entered(1, first.issued + 1, 0, first.at_s - 0.01)
+    jumped = EnteredRoom(1, first.issued + 1, 0, first.at_s - 0.01)
     assert "above-serving" in await broken(rehearsed, engine, jumped)
 
     await run(

@@ -1,5 +1,6 @@
 """The guide of exported crowds names every option, every variable and every line of the log."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from typer.main import get_command
 
 from sunseo.rehearsal.command import rehearse
 from sunseo.rehearsal.export.log import CrowdLog
+from sunseo.rehearsal.export.plan import WORDS, CrowdPlan
 from sunseo.rehearsal.export.staged import Staged
 from sunseo.rehearsal.observe.ledger import Operation
 from sunseo.rehearsal.report.result import Options
@@ -62,3 +64,12 @@ def test_lines_of_the_log_are_described() -> None:
         assert told == [name for name in struct.__struct_fields__ if name != "retry_after"]
     for operation in set(Operation) - {Operation.PAGE}:  # scripts visit no other site
         assert f"`{operation.value}`" in text_of(GUIDE)
+
+
+def test_plan_is_described() -> None:
+    """Each field of a plan has a row, but for the words that a script says in its head."""
+    table = text_of(GUIDE).split("| of the plan |")[1].split("\n\n")[0]
+
+    assert {*CrowdPlan.__struct_fields__} - {*WORDS, "visitors"} == set(
+        re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE)))
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.outcome import Outcome
-from sunseo.drawcheck.verifier import Notes, Verdict, verify
+from sunseo.drawcheck.verifier import DrawVerdict, Notes, verify
 from sunseo.operators.command import By, OperatorCommands
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.outcomes import DrawOutcome
@@ -57,7 +57,7 @@ class DrawnRoom:
         async with aclosing(chunks):
             return b"".join([chunk async for chunk in chunks])
 
-    async def check(self, notes: Notes | None = None) -> Verdict:
+    async def check(self, notes: Notes | None = None) -> DrawVerdict:
         return verify(io.BytesIO(await self.file()), notes)
 
     async def everything(self) -> list[Any]:

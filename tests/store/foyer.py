@@ -30,6 +30,7 @@ from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
 from sunseo.room.pages.routes import page_endpoints
 from sunseo.room.pages.visitor import Reception
+from sunseo.room.postgres.board import PostgresBoard
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.telemetry.lines import LineWriter
 from sunseo.telemetry.logs import Logs
@@ -53,7 +54,9 @@ class Foyer:
         self.engine = create_cold_engine(dsn)
         self.keys = KeyRing(ORGANISATION, {0: SECRET}, 0)
         self.answers: dict[str, Any] = {}
-        self.board = RoomBoard(self.engine, ORGANISATION, ReadyStates(self.answers, self.keys))
+        self.board = RoomBoard(
+            PostgresBoard(self.engine, ORGANISATION), ReadyStates(self.answers, self.keys)
+        )
         self.lanes = RoomLanes([Lane(self.lobby.flush, later=Later, fault_of=fault_of)])
         self.admission = Admission(
             {"altcha": Altcha(partial(self.keys.keys_for, b"challenge")), **(challenges or {})},

@@ -20,7 +20,7 @@ from sunseo.booking.commands import (
 )
 from sunseo.booking.inventory import Hold
 from sunseo.booking.rules import HoldAnswer
-from sunseo.booking.setup.setup import Setup
+from sunseo.booking.setup.setup import SaleSetup
 from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.checkout.commands import PlaceOrder
 from sunseo.checkout.part import flush_of_sales
@@ -130,7 +130,7 @@ class Market:
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
         self.engine = create_cold_engine(dsn)
-        self.setup = Setup(OperatorCommands(self.engine, ORGANISATION))
+        self.setup = SaleSetup(OperatorCommands(self.engine, ORGANISATION))
         self._keys = (f"setup-{number}" for number in count(1))
         self._names = count(1)
         self._lane_connections: list[PipelineConnection | LaneConnection] = []

@@ -65,7 +65,7 @@ class House:
 
     def another_board(self, ready: ReadyStates | None = None) -> RoomBoard:
         """A board as another worker has it."""
-        return RoomBoard(self.engine, ORGANISATION, ready or ReadyStates({}, KEYS), self._note)
+        return RoomBoard(self.store.board, ready or ReadyStates({}, KEYS), self._note)
 
     async def room(self, *, sale: int | None = None, **settings: Any) -> int:
         """Create a room with these settings."""

@@ -21,7 +21,7 @@ from sunseo.booking.commands import (
     ReleaseHold,
     RenewHold,
 )
-from sunseo.booking.setup.setup import Setup
+from sunseo.booking.setup.setup import SaleSetup
 from sunseo.booking.setup.setup_bodies import (
     Draw,
     NewOccasion,
@@ -87,7 +87,7 @@ class Shop:
 
     def __init__(self, engine: AsyncEngine, connection: "TimedConnection") -> None:
         self.engine = engine
-        self.setup = Setup(OperatorCommands(engine, ORGANISATION))
+        self.setup = SaleSetup(OperatorCommands(engine, ORGANISATION))
         self._connection = connection
         self._flush = flush_of_sales(connection)
         self._keys = 0

@@ -16,8 +16,8 @@ from sunseo.invariants.verify import verify
 from sunseo.room.board.board import RoomBoard
 from sunseo.room.board.ready import ReadyStates
 from sunseo.room.pacing.controller import Controller
-from sunseo.room.pacing.health import SiteHealth
 from sunseo.room.setup.schedule import Situation
+from sunseo.room.store import ShownRoom
 from tests.store.room_house import KEYS, ORGANISATION, House
 from tests.store.test_room_controller import controller, let_time_pass, stepped
 
@@ -54,26 +54,11 @@ async def put_ahead(house: House) -> None:
     )
 
 
-async def test_a_lease_further_away_than_its_length_is_nobodys(house: House) -> None:
-    """Another process leads at once; while a lease can be genuine, nobody else takes it."""
-    await house.room()
-    first, second = (controller(house, lease_s=60.0) for _ in range(2))
-    await first.run_once()
-    await second.run_once()
-    assert (first.leads, second.leads) == (True, False)
-
-    await put_ahead(house)
-    await second.run_once()
-    await first.run_once()
-    assert (first.leads, second.leads) == (False, True)
-    assert await house.value("SELECT fence FROM room_leases") == 2
-
-
 async def test_a_board_shows_what_was_read_last_whatever_the_time(house: House) -> None:
     """After the clock went back the board goes on, and says that it did."""
     steps: list[timedelta] = []
     board = RoomBoard(
-        house.engine, ORGANISATION, ReadyStates({}, KEYS), on_clock=ClockGuard(steps.append).observe
+        house.store.board, ReadyStates({}, KEYS), on_clock=ClockGuard(steps.append).observe
     )
     room = await house.room()
     await board.run_once()
@@ -110,9 +95,10 @@ async def test_a_reading_that_was_begun_earlier_is_not_taken_over(house: House) 
     """Two loops read at once: what was begun later stays, though nothing else tells them apart."""
     room = await house.room()
     view = await house.looked(room)
-    _, rows = await house.board._read({room}, {room})
-    assert house.board._view(rows[0], view, view.reading - 1) is None
-    assert house.board._view(rows[0], view, view.reading + 1) is not None
+    _, (row,) = await house.board._read({room}, {room})
+    assert isinstance(row, ShownRoom)
+    assert house.board._view(row, view, view.reading - 1) is None
+    assert house.board._view(row, view, view.reading + 1) is not None
 
 
 async def test_a_room_goes_on_calling_and_counts_who_enters(house: House) -> None:
@@ -176,25 +162,6 @@ async def test_a_leader_that_sees_a_step_sets_passes_right_without_being_followe
     await leader.run_once()
     assert leader.leads
     assert await house.value("SELECT max(renewed_at) < now() FROM room_passes")
-
-
-async def test_a_signal_of_a_time_to_come_does_not_stay_fresh(house: House) -> None:
-    """A source that fell silent before the step slows nobody for as long as the clock went back."""
-    room = await house.room()
-    await house.rows(
-        "INSERT INTO room_signals (organisation, room, source, measured, target, at)"
-        " VALUES ($1, $2, 'probe', 9, 1, now())",
-        ORGANISATION,
-        room,
-    )
-    health = SiteHealth(house.store.signals)
-    await health.refresh()
-    view = await house.looked(room)
-    assert health.of(view) == pytest.approx(1 / 9)
-
-    await put_ahead(house)
-    await health.refresh()
-    assert health.of(view) == float("inf")
 
 
 async def test_times_on_both_sides_of_a_step_are_no_violation(house: House) -> None:

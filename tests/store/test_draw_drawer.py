@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from sunseo.drawcheck.verifier import Verdict, verify
+from sunseo.drawcheck.verifier import DrawVerdict, verify
 from sunseo.operators.command import By, EffectOutcome, OperatorCommands
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.drawer import ACTOR, Drawer, DrawOverdueError
@@ -37,9 +37,7 @@ class Draws:
     def __init__(self, house: House) -> None:
         self.house = house
         self.store = PostgresDraws(house.engine, OperatorCommands(house.engine, ORGANISATION))
-        self.leader = Controller(
-            house.engine, ORGANISATION, house.board, leader=uuid4(), lease_s=3600.0
-        )
+        self.leader = Controller(house.store.leader, house.board, leader=uuid4(), lease_s=3600.0)
 
     async def room(self, **settings: Any) -> int:
         """A room that draws, before its opening unless it says otherwise."""
@@ -77,7 +75,7 @@ class Draws:
         assert isinstance(found, DrawStatus)
         return found
 
-    async def check(self, room: int) -> Verdict:
+    async def check(self, room: int) -> DrawVerdict:
         chunks = await self.store.publish(room)
         assert not isinstance(chunks, DrawOutcome)
         return verify(io.BytesIO(b"".join([chunk async for chunk in chunks])))

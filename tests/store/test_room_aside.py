@@ -217,8 +217,7 @@ async def test_the_leader_steps_all_other_rooms(house: House) -> None:
             raise ValueError("a sale that cannot be read")
 
     leader = Controller(
-        house.engine,
-        ORGANISATION,
+        house.store.leader,
         house.another_board(),
         leader=uuid4(),
         lease_s=60.0,

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from sunseo.room.pacing.controller import ROLE, Controller
+from sunseo.room.pacing.controller import Controller
 from sunseo.room.pacing.stock import RemainingStock
-from tests.store.room_house import ORGANISATION, House
+from tests.store.room_house import House
 
 LONG_S = 3600.0
 
@@ -25,7 +25,7 @@ async def house(database_dsn: str) -> AsyncIterator[House]:
 def controller(house: House, **options: Any) -> Controller:
     """A process that could lead; its lease never ends by itself unless a test says so."""
     given: dict[str, Any] = {"leader": uuid4(), "lease_s": LONG_S} | options
-    return Controller(house.engine, ORGANISATION, house.another_board(), **given)
+    return Controller(house.store.leader, house.another_board(), **given)
 
 
 async def let_time_pass(house: House, seconds: float = 1.0) -> None:
@@ -110,7 +110,7 @@ async def test_another_one_leads_when_the_lease_is_over(house: House) -> None:
     await second.run_once()
 
     assert second.leads
-    assert await house.rows("SELECT role, fence FROM room_leases") == [(ROLE, 2)]
+    assert await house.rows("SELECT role, fence FROM room_leases") == [("pacing", 2)]
 
 
 async def test_a_leader_that_wakes_up_late_writes_nothing(house: House) -> None:

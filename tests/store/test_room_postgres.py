@@ -41,6 +41,7 @@ from tests.store.room_exercise.premises import (
     ORGANISATION,
     WORKERS,
     Counts,
+    Pause,
     Wire,
     ask,
     enter,
@@ -124,6 +125,12 @@ class PostgresPremises:
                 yield worker.store, proxy
             finally:
                 await worker.close()
+
+    @asynccontextmanager
+    async def pausing(self) -> AsyncIterator[tuple[LineStore, Pause]]:
+        connection = PausingConnection(self.lobby.dsn)
+        async with lanes(connection) as opened:
+            yield opened, Pause(connection.decided, connection.go_on)
 
     @asynccontextmanager
     async def dying_once(self) -> AsyncIterator[LineStore]:

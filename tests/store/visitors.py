@@ -19,9 +19,10 @@ from sunseo.identity.authenticator import Authenticator
 from sunseo.identity.operator_keys import OperatorKeys
 from sunseo.identity.persons import GuestIssuer, Persons, SharedSecretVerifier
 from sunseo.passes.keys import KeyRing
+from sunseo.passes.polling import Poll
 from sunseo.postgres.errors import fault_of, outage_of
 from sunseo.room.admission.admission import Admission
-from sunseo.room.board.state import Shown, ShownSpeed
+from sunseo.room.board.state import ShownSpeed, poll_of
 from sunseo.room.line.lanes import RoomLanes
 from sunseo.room.line.routes import room_endpoints
 from sunseo.room.line.service import RoomService
@@ -41,12 +42,22 @@ START_MS = 1_790_000_000_000
 KEYS = KeyRing(ORGANISATION, {0: SECRET}, 0)
 
 
+class Document(msgspec.Struct):
+    """What the room's state would tell of when to ask again."""
+
+    poll: Poll
+    speed: ShownSpeed | None = ShownSpeed(8.0, 10.0, 12.0)
+    phase: str = "open"
+    opens_at: int | None = None
+    halted: str | None = None
+
+
 class View(msgspec.Struct):
     """What the board would know of a room."""
 
     settings: RoomSettings
     now: Instant
-    shown: Shown = Shown(speed=ShownSpeed(8.0, 10.0, 12.0))
+    state: Document
     epoch: int = 1
     revoked: tuple[UUID, ...] = ()
 
@@ -91,7 +102,8 @@ class Entrance:
     async def open_room(self, settings: RoomSettings | None = None, *, serving: int = 0) -> int:
         settings = settings or RoomSettings()
         _, room = await self.lobby.open_room(settings, serving=serving)
-        self.views[room] = View(settings, from_millis(self.now_ms))
+        document = Document(poll_of(settings))
+        self.views[room] = View(settings, from_millis(self.now_ms), document)
         return room
 
     async def call_up_to(self, room: int, number: int) -> None:

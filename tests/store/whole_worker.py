@@ -40,6 +40,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "price_classes": [{"name": "free", "price": 0}],
         "occasions": [{"name": "Friday", "starts_at": "2090-01-01T00:00:00Z"}],
     },
+    "change_sale": {"name": "The same sale"},
     "add_seats": {
         "blocks": [
             {"occasion": 1, "price_class": 1, "section": "{key}", "rows": 1, "seats_per_row": 9}

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from sunseo.core.version import VERSION
 from tests.tidy.sources import ROOT, SOURCE, files, nodes, shown, tree
 
 LINES_MAX = 450
+FOLDER_MAX = 16
 
 # Long files that are tables of cases, or one story of one machine, which splitting would hide.
 LONG = {
@@ -70,6 +72,13 @@ def test_no_file_is_too_long() -> None:
     }
     long = {name for name, length in lengths.items() if length > LINES_MAX}
     assert {name for name in long if not name.endswith(".sql")} <= set(LONG)
+
+
+def test_no_folder_is_too_full() -> None:
+    """What lies side by side can be taken in at a glance; migrations alone are a long row."""
+    beside = Counter(path.parent for path in files(".py", under=("src",)))
+    full = {shown(folder): count for folder, count in beside.items() if count > FOLDER_MAX}
+    assert not {name for name in full if not name.endswith("/versions")}
 
 
 def test_files_do_not_reach_for_the_rug() -> None:

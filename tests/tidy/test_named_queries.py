@@ -19,14 +19,8 @@ def names_of(script: Path) -> set[str]:
     return set(load_queries(package, script.name))
 
 
-def capability_of(script: Path) -> Path:
-    """The folder of who asks: a capability's own, where the statements lie in its `postgres/`."""
-    folder = script.parent
-    return folder.parent if folder.name == "postgres" and folder.parent != SOURCE else folder
-
-
 def spoken_in(folder: Path) -> tuple[set[str], list[re.Pattern[str]]]:
-    """The string constants in the code of a capability, and patterns of its f-strings."""
+    """The string constants in the code of a folder, and patterns of its f-strings."""
     words: set[str] = set()
     patterns: list[re.Pattern[str]] = []
     for path in files(".py", under=("src",)):
@@ -46,10 +40,10 @@ def spoken_in(folder: Path) -> tuple[set[str], list[re.Pattern[str]]]:
 
 
 def test_every_named_statement_is_used() -> None:
-    """What nobody asks any more is dropped, together with the plans that it would need."""
+    """What nobody beside its script asks any more is dropped, with the plans that it would need."""
     unused = []
     for script in scripts():
-        words, patterns = spoken_in(capability_of(script))
+        words, patterns = spoken_in(script.parent)
         unused += [
             f"{shown(script)}: {name}"
             for name in names_of(script)

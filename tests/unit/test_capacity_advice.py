@@ -16,7 +16,7 @@ from sunseo.rehearsal.capacity.bounds import (
 from sunseo.rehearsal.capacity.measured import LittlesLaw, Probe
 from sunseo.rehearsal.capacity.probe import laws_of, steady
 from sunseo.rehearsal.observe.histogram import Counts, note
-from sunseo.rehearsal.observe.ledger import Fault, Figures, Ledger, Record
+from sunseo.rehearsal.observe.ledger import BadAnswer, DriverRecord, Figures, Ledger
 from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.readings import Reading
 from sunseo.rehearsal.observe.stored import StoredPass
@@ -98,7 +98,7 @@ def test_slos_are_judged_in_the_time_that_counts() -> None:
         outcomes={"hold": {"201": 99}, "join": {"overloaded": 1}},
         latencies={"hold": {3: slow}, "order": {12: slow}},
     )
-    record = Record(Ledger(), figures, whole=True, seconds=20.0, cpu_s=1.0, memory_mb=1.0)
+    record = DriverRecord(Ledger(), figures, whole=True, seconds=20.0, cpu_s=1.0, memory_mb=1.0)
 
     broken = broken_slos((*DEFAULT, "later <= 5 %"), record, (10.0, 20.0))
     assert [one.partition(":")[0] for one in broken] == ["p99(order) <= 500 ms"]
@@ -106,11 +106,11 @@ def test_slos_are_judged_in_the_time_that_counts() -> None:
 
 def test_what_goes_unsaid_is_held_as_well() -> None:
     """Errors, sheds, and a crowd that did not come as fast as asked for break a probe."""
-    ledger = Ledger(faults=[Fault(1, "hold", 500, "internal_error", 3.0)])
+    ledger = Ledger(faults=[BadAnswer(1, "hold", 500, "internal_error", 3.0)])
     late: Counts = {}
     note(late, 2.0)
     figures = Figures(driver_late=late)
-    record = Record(ledger, figures, whole=True, seconds=20.0, cpu_s=1.0, memory_mb=1.0)
+    record = DriverRecord(ledger, figures, whole=True, seconds=20.0, cpu_s=1.0, memory_mb=1.0)
 
     assert "nothing was seen in the time that counts" in broken_unsaid(50.0, 50.0, record, None)
     assert broken_unsaid(50.0, 40.0, record, reading(shed_share=0.02)) == [
@@ -138,9 +138,9 @@ def sample(at_s: float, live: int, **metrics: float) -> Sample:
 def test_laws_have_the_measured_numbers_put_in() -> None:
     """Rates, stays and what was counted are those of the time that counts, and of no other."""
     samples = [
-        sample(0.0, 50, request_s=0.0, requests_timed=0, flush_s=0.0, flushes=0, under_way=9),
-        sample(10.0, 4, request_s=1.0, requests_timed=100, flush_s=0.5, flushes=50, under_way=1),
-        sample(20.0, 6, request_s=6.0, requests_timed=1100, flush_s=2.5, flushes=250, under_way=2),
+        sample(0.0, 50, request_s=0.0, requests_timed=0, flush_s=0.0, flushes=0, in_flight=9),
+        sample(10.0, 4, request_s=1.0, requests_timed=100, flush_s=0.5, flushes=50, in_flight=1),
+        sample(20.0, 6, request_s=6.0, requests_timed=1100, flush_s=2.5, flushes=250, in_flight=2),
     ]
     passes = [
         StoredPass(

@@ -26,7 +26,7 @@ CHECKS = ["commitment", "list", "count", "list hash", "seed", "numbers"]
 Spoil = Callable[[PublishedDraw], object]
 
 
-def verdict_on(draw: PublishedDraw, notes: Notes | None = None) -> verifier.Verdict:
+def verdict_on(draw: PublishedDraw, notes: Notes | None = None) -> verifier.DrawVerdict:
     return verify(io.BytesIO(draw.text()), notes)
 
 

@@ -13,6 +13,7 @@ from sunseo.booking.bodies import HoldRequest
 from sunseo.booking.setup import setup_bodies
 from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.checkout import bodies as checkout_bodies
+from sunseo.core.fields import FieldError
 from sunseo.room.draw import bodies as draw_bodies
 from sunseo.room.line import bodies as room_bodies
 from sunseo.room.line.bodies import EnterBody, RenewBody
@@ -118,10 +119,10 @@ def test_settings_that_contradict_others_name_the_one_that_was_sent(
     body = msgspec.convert({"name": "Room", "settings": changes}, NewRoom)
     standing = RoomSettings(capacity_min=10)
 
-    with pytest.raises(ProblemError) as refused:
+    with pytest.raises(FieldError) as refused:
         changed(standing, told(body.settings))
 
-    assert refused.value.members["field"] == field
+    assert refused.value.field == field
 
 
 @pytest.mark.parametrize(

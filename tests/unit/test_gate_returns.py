@@ -10,8 +10,8 @@ from sunseo import auth_request
 from sunseo.gate.answers import Addresses, GateAnswer, handed_over, refused
 from sunseo.gate.asgi import WaitingRoomMiddleware as OfAsgi
 from sunseo.gate.policy import GateRequest
-from sunseo.gate.verifier import Poll
 from sunseo.gate.wsgi import WaitingRoomMiddleware as OfWsgi
+from sunseo.passes.polling import Poll
 from sunseo.room.pages.returns import allowed_return, with_pass
 from tests.gate_room import ROOM, Room
 from tests.tidy.sources import ROOT

@@ -13,6 +13,7 @@ HOLD, PERSON, ORDER = (f"00000000-0000-0000-0000-00000000000{n}" for n in (1, 2,
 # As they stand in databases. A line may be added here; none may ever be changed or taken away.
 STORED = [
     '{"type":"SaleCreated","v":1,"name":"Concert"}',
+    '{"type":"SaleChanged","v":1,"changed":["name","stocks[3].capacity"]}',
     '{"type":"SeatsAdded","v":1,"first_seat":1,"last_seat":9}',
     '{"type":"StocksAdded","v":1,"stocks":[1],"products":[1,2]}',
     '{"type":"SalePaused","v":1}',

@@ -1,10 +1,9 @@
 """Complaints in the log: what is new at once, what goes on after ever longer pauses."""
 
-from pathlib import Path
 from typing import Any
 
 from sunseo.telemetry.log_throttle import LogThrottle
-from sunseo.telemetry.metrics import Metrics, prepare
+from sunseo.telemetry.metrics import Metrics
 from sunseo.telemetry.troubles import Troubles
 
 
@@ -12,7 +11,7 @@ class Log:
     def __init__(self) -> None:
         self.now = 0.0
         self.lines: list[tuple[str, dict[str, Any]]] = []
-        self.complaints = LogThrottle(self.say, every_s=1.0, monotonic=lambda: self.now)
+        self.throttle = LogThrottle(self.say, every_s=1.0, monotonic=lambda: self.now)
 
     def say(self, event: str, **about: Any) -> None:
         self.lines.append((event, about))
@@ -23,7 +22,7 @@ def test_the_same_is_said_after_a_second_and_counted() -> None:
     log = Log()
     for tenth in range(11):
         log.now = tenth / 10
-        log.complaints.log("flush_failed", OSError("refused"))
+        log.throttle.log("flush_failed", OSError("refused"))
 
     assert log.lines == [
         ("flush_failed", {"error": "OSError: refused"}),
@@ -34,10 +33,10 @@ def test_the_same_is_said_after_a_second_and_counted() -> None:
 def test_what_is_new_is_said_at_once() -> None:
     """Another event, another error or another loop is another complaint."""
     log = Log()
-    log.complaints.log("loop_failed", OSError("refused"), loop="expirer")
-    log.complaints.log("loop_failed", OSError("refused"), loop="availability")
-    log.complaints.log("loop_failed", ValueError("odd"), loop="expirer")
-    log.complaints.log("flush_failed", OSError("refused"))
+    log.throttle.log("loop_failed", OSError("refused"), loop="expirer")
+    log.throttle.log("loop_failed", OSError("refused"), loop="availability")
+    log.throttle.log("loop_failed", ValueError("odd"), loop="expirer")
+    log.throttle.log("flush_failed", OSError("refused"))
 
     assert len(log.lines) == 4
 
@@ -49,7 +48,7 @@ def test_what_goes_on_is_said_after_ever_longer_pauses() -> None:
     for tenth in range(18_000):
         log.now = tenth / 10
         before = len(log.lines)
-        log.complaints.log("loop_failed", OSError("refused"), loop="expirer")
+        log.throttle.log("loop_failed", OSError("refused"), loop="expirer")
         if len(log.lines) > before:
             moments.append(round(log.now))
 
@@ -62,20 +61,19 @@ def test_what_was_over_is_new_again() -> None:
     log = Log()
     for now, taken_back in ((0.0, False), (0.5, True), (0.6, False), (100.0, False)):
         log.now = now
-        log.complaints.log("loop_failed", OSError("refused"))
+        log.throttle.log("loop_failed", OSError("refused"))
         if taken_back:
-            assert log.complaints.take_back("loop_failed")
+            assert log.throttle.take_back("loop_failed")
 
-    assert not log.complaints.take_back("flush_failed")
+    assert not log.throttle.take_back("flush_failed")
     assert [about for _, about in log.lines] == 3 * [{"error": "OSError: refused"}]
 
 
-def test_a_database_that_is_away_is_one_line_whoever_misses_it(tmp_path: Path) -> None:
+def test_a_database_that_is_away_is_one_line_whoever_misses_it() -> None:
     """It names the database and the trouble; that it answers again is said once; others stay."""
     lines: list[tuple[str, dict[str, Any]]] = []
-    prepare(tmp_path)
     troubles = Troubles(
-        Metrics.open(tmp_path),
+        Metrics(),
         lambda event, **about: lines.append((event, about)),
         "the database x",
     )

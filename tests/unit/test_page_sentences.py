@@ -13,9 +13,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from sunseo.passes.polling import Poll
 from sunseo.room.board.document import slowed_of
 from sunseo.room.board.halted import HALTED, halted_of
-from sunseo.room.board.state import DrawState, Poll, Shown, ShownDraw, StateDocument, pass_terms_of
+from sunseo.room.board.state import DrawState, Shown, ShownDraw, StateDocument, pass_terms_of
 from sunseo.room.pages.sentences import (
     FACTS,
     NOTICES,

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from sunseo.rehearsal.observe.observer import Sample
-from sunseo.rehearsal.observe.processes import Use
+from sunseo.rehearsal.observe.processes import ProcessUse
 from sunseo.rehearsal.report.compare import (
-    Change,
     Compared,
     CompareError,
+    FigureChange,
     compare,
     read_earlier,
     turn_of,
@@ -30,7 +30,7 @@ def compared(**given: Any) -> Compared:
     return msgspec.convert(base | given, Compared)
 
 
-def changes_of(earlier: Compared, now: Compared) -> dict[tuple[str, str], Change]:
+def changes_of(earlier: Compared, now: Compared) -> dict[tuple[str, str], FigureChange]:
     return {(one.name, one.of): one for one in compare(earlier, now).changes}
 
 
@@ -104,7 +104,7 @@ def test_figures_turn_better_or_worse() -> None:
     )
     changes = changes_of(earlier, now)
 
-    assert changes["p99", "hold"] == Change("p99", "hold", "ms", 100.0, 300.0, "worse")
+    assert changes["p99", "hold"] == FigureChange("p99", "hold", "ms", 100.0, 300.0, "worse")
     assert changes["p50", "hold"].turn == "same"
     assert changes["sold", ""].turn == "better"
     assert changes["retries", ""].turn == "better"
@@ -155,7 +155,7 @@ def test_use_of_the_machine_is_summed() -> None:
             held=0,
             sold=0,
             connections=connections,
-            uses={"server": Use(cores, memory)},
+            uses={"server": ProcessUse(cores, memory)},
         )
 
     samples = [sample(0, 9.0, 100, 4), sample(2, 0.5, 300, 6), sample(3, 1.0, 200, 5)]

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from sunseo.rehearsal.crowd.arrivals import ArrivalKind, Herd, Poisson, Ramp, Steps, arrival_times
 from sunseo.rehearsal.crowd.behaviour import Cheat, Ending, People, behaviour_of
-from sunseo.rehearsal.crowd.documents import PollTerms, RoomState, Speed, poll_after_s
 from sunseo.rehearsal.crowd.picking import availability_of, pick, seat_map_of
 
 CROWD = Herd(early_s=10.0, herd_mean_s=5.0, duration_s=60.0)
@@ -125,28 +124,3 @@ def test_picked_seats_are_free_and_no_more_than_asked(
     assert all(states[seat - 100] == "0" for seat in seats)
     assert bool(seats) == ("0" in states)
     assert (view.held, view.sold) == (states.count("1"), states.count("2"))
-
-
-def state(*, serving: int = 0, speed: float | None = None, **more: object) -> RoomState:
-    shown = None if speed is None else Speed(speed)
-    given: dict[str, object] = {"phase": "open", "opens_at": None, "now": 0} | more
-    return RoomState(
-        epoch=1,
-        issued=1000,
-        serving=serving,
-        speed=shown,
-        sold_out=False,
-        poll=PollTerms(2, 60, 10),
-        **given,  # type: ignore[arg-type]  # the fields above, with values of their types
-    )
-
-
-def test_visitors_ask_as_often_as_the_room_wants() -> None:
-    """A tenth of the wait, between floor and ceiling; a quarter of the ceiling when unknown."""
-    assert poll_after_s(state(speed=10.0), 1000) == 10.0
-    assert poll_after_s(state(speed=10.0), 20) == 2
-    assert poll_after_s(state(speed=0.1), 900) == 60
-    assert poll_after_s(state(speed=0.0), 900) == 60
-    assert poll_after_s(state(speed=None), 900) == 15
-    assert poll_after_s(state(serving=900), 900) == 2
-    assert poll_after_s(state(phase="before", opens_at=300_000), 5) == 30

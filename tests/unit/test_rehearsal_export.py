@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -16,9 +17,16 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sunseo.rehearsal.command import rehearse
-from sunseo.rehearsal.export.crowd import STEPS_MAX, Crowd, crowd_of, timetable_of
 from sunseo.rehearsal.export.judging import NEEDS_TOLD, NOBODY_TRIES, verdict_on
 from sunseo.rehearsal.export.log import CrowdLog, LogError
+from sunseo.rehearsal.export.plan import (
+    STEPS_MAX,
+    WORDS,
+    CrowdPlan,
+    plan_of,
+    plan_text,
+    timetable_of,
+)
 from sunseo.rehearsal.export.script import Tool, write_script
 from sunseo.rehearsal.observe.ledger import Figures, Ledger, Operation
 from sunseo.rehearsal.report.result import Options
@@ -28,21 +36,16 @@ from sunseo.rehearsal.scenes.scenario import read_scenario
 
 SELLING = ("clinic", "concert", "coupon")
 JOURNEY = {one.value for one in Operation if one is not Operation.PAGE}  # of a site
-ROOMS = {"nonce", "join", "state", "enter", "renew", "leave"}
-
-
-def journey_of(crowd: Crowd) -> set[str]:
-    return JOURNEY if crowd.has_room else JOURNEY - ROOMS
 
 
 @pytest.fixture
-def crowd() -> Crowd:
+def crowd() -> CrowdPlan:
     return crowd_of_scenario("concert")
 
 
-def crowd_of_scenario(name: str) -> Crowd:
+def crowd_of_scenario(name: str) -> CrowdPlan:
     scenario = read_scenario(name).changed(visitors=300, duration_s=20.0)
-    return crowd_of(Options(name=name, scenario=scenario, seed=7))
+    return plan_of(Options(name=name, scenario=scenario, seed=7))
 
 
 @given(st.lists(st.integers(-900_000, 9_000_000), min_size=1, max_size=300))
@@ -72,7 +75,7 @@ def test_script_for_k6_is_a_module_that_javascript_reads(name: str, tmp_path: Pa
     read = subprocess.run([node, "--check", file], check=False, capture_output=True, text=True)
 
     assert read.returncode == 0, read.stderr
-    assert {one for one in JOURNEY if f"'{one}'" in script} == journey_of(crowd)
+    assert {one for one in JOURNEY if f"'{one}'" in script} == JOURNEY
 
 
 @pytest.mark.parametrize("name", SELLING)
@@ -90,7 +93,7 @@ def test_script_for_locust_is_a_program(name: str) -> None:
     }
     assert bases["FastHttpUser"] == "Visitor"
     assert bases["LoadTestShape"] == "Opening"
-    assert sum(_assigned(program, "ARRIVALS")) == 300
+    assert sum(_planned(program)["arrivals"]["visitors"]) == 300
     asked = {
         ast.literal_eval(node.args[0])
         for node in ast.walk(program)
@@ -99,15 +102,30 @@ def test_script_for_locust_is_a_program(name: str) -> None:
         and node.func.attr in {"ask", "look_at"}
         and isinstance(node.args[0], ast.Constant)
     }
-    assert asked == journey_of(crowd)
+    assert asked == JOURNEY
 
 
-def _assigned(program: ast.Module, name: str) -> Sequence[int]:
+def _planned(program: ast.Module) -> dict[str, Any]:
+    """The plan that a program reads at its head."""
     for node in program.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            value: Sequence[int] = ast.literal_eval(node.value)
-            return value
-    raise AssertionError(f"{name} is not assigned")
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PLAN":
+            assert isinstance(node.value, ast.Call)
+            plan: dict[str, Any] = json.loads(ast.literal_eval(node.value.args[0]))
+            return plan
+    raise AssertionError("there is no plan")
+
+
+@pytest.mark.parametrize("name", SELLING)
+def test_plan_is_the_same_for_all_players(name: str) -> None:
+    """What `--to json` writes is what stands at the head of a script, and what people edit."""
+    crowd = crowd_of_scenario(name)
+    plan = json.loads(write_script(Tool.JSON, crowd))
+    head = {key: value for key, value in plan.items() if key not in WORDS}
+
+    assert msgspec.convert(plan, CrowdPlan) == crowd
+    assert _planned(ast.parse(write_script(Tool.LOCUST, crowd))) == head
+    written = [write_script(tool, crowd) for tool in (Tool.K6, Tool.JMETER)]
+    assert all(plan_text(crowd, words=False) in script for script in written)
 
 
 @pytest.mark.parametrize("name", SELLING)
@@ -117,7 +135,7 @@ def test_script_for_jmeter_is_a_plan(name: str) -> None:
     plan = ET.fromstring(write_script(Tool.JMETER, crowd))  # noqa: S314 - we wrote it
 
     samplers = {node.get("testname") for node in plan.iter("HTTPSamplerProxy")}
-    assert samplers == journey_of(crowd) | {"seats"}
+    assert samplers == JOURNEY | {"seats"}
     threads = plan.find(".//ThreadGroup/stringProp[@name='ThreadGroup.num_threads']")
     assert threads is not None
     assert threads.text == "300"
@@ -127,7 +145,7 @@ def test_script_for_jmeter_is_a_plan(name: str) -> None:
     assert not [script for script in scripts if "${" in script]
 
 
-def test_scripts_speak_of_their_own_scenario(crowd: Crowd) -> None:
+def test_scripts_speak_of_their_own_scenario(crowd: CrowdPlan) -> None:
     """Each names the command that sets its scene, and nothing of the template is left."""
     for tool in Tool:
         script = write_script(tool, crowd)
@@ -148,7 +166,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_scenario_may_be_called_anything(crowd: Crowd, name: str) -> None:
+def test_a_scenario_may_be_called_anything(crowd: CrowdPlan, name: str) -> None:
     """Its name is only told: scripts are read as they would be without, in each language."""
     named = msgspec.structs.replace(crowd, name=name, command=f"sunseo rehearse stage '{name}'")
     shown = one_line(name)
@@ -264,7 +282,7 @@ def test_without_a_log_nothing_is_said_of_what_visitors_were_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("export", "--to", "wrk"), "--to is one of k6, locust, jmeter"),
+        (("export", "--to", "wrk"), "--to is one of k6, locust, jmeter, json"),
         (("export", "--to", "k6", "no-such-scenario"), "no-such-scenario"),
         (("export", "--to", "k6", "--output", "no/such/folder/crowd.js"), "there is no folder"),
         (("stage", "concert", "--target", "http://127.0.0.1:9"), "--operator-key"),

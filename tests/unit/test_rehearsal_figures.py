@@ -12,7 +12,7 @@ from sunseo.rehearsal.observe.histogram import (
     quantiles_ms,
 )
 from sunseo.rehearsal.observe.ledger import Figures, Operation
-from sunseo.rehearsal.verdict.fairness import Joined, fairness_of, overtakers
+from sunseo.rehearsal.verdict.fairness import JoinedAt, fairness_of, overtakers
 
 
 @given(st.integers(0, 10**10))
@@ -78,9 +78,9 @@ def test_inversions_are_those_that_counting_finds(numbers: list[int]) -> None:
 
 def test_overtaking_is_having_a_lower_number_than_who_was_done_before() -> None:
     """Only who asked after another one had her number must be behind her."""
-    first = Joined(5, asked_at=0.0, told_at=1.0)
-    meanwhile = Joined(3, asked_at=0.9, told_at=2.0)
-    afterwards = Joined(4, asked_at=1.1, told_at=2.0)
+    first = JoinedAt(5, asked_at=0.0, told_at=1.0)
+    meanwhile = JoinedAt(3, asked_at=0.9, told_at=2.0)
+    afterwards = JoinedAt(4, asked_at=1.1, told_at=2.0)
 
     assert overtakers([first, meanwhile]) == []
     assert overtakers([first, meanwhile, afterwards]) == [afterwards]

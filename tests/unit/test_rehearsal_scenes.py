@@ -6,20 +6,20 @@ import re
 import msgspec
 import pytest
 
-from sunseo.rehearsal.observe.ledger import Figures, Ledger, Record
+from sunseo.rehearsal.observe.ledger import DriverRecord, Figures, Ledger
 from sunseo.rehearsal.report.texts import CATALOGUES
 from sunseo.rehearsal.scenes.kinds import ENTRANCES, SCENES
 from sunseo.rehearsal.scenes.scenario import read_scenario, shipped
-from sunseo.rehearsal.scenes.scene import Part, Scene
+from sunseo.rehearsal.scenes.scene import Scene, ScenePart
 from tests.tidy.sources import ROOT, SOURCE, files, tree
 
-NOTHING = Record(Ledger(), Figures(), whole=True, seconds=0.0, cpu_s=0.0, memory_mb=0.0)
+NOTHING = DriverRecord(Ledger(), Figures(), whole=True, seconds=0.0, cpu_s=0.0, memory_mb=0.0)
 KINDS = [kind.__module__.rpartition(".")[2] for kind in (*SCENES, *ENTRANCES)]
 SCENES_OWN = SOURCE / "rehearsal" / "scenes"
 
 
 @pytest.mark.parametrize("kind", [*SCENES, *ENTRANCES], ids=KINDS)
-def test_kind_has_words_for_all_that_it_counts_and_checks(kind: type[Part]) -> None:
+def test_kind_has_words_for_all_that_it_counts_and_checks(kind: type[ScenePart]) -> None:
     """Checks, tiles and steps of the funnel of each kind have a text in both languages."""
     part = kind()
     wanted = {f"check.{name}" for name in part.checks}
@@ -43,7 +43,7 @@ def test_nobody_but_the_scenes_knows_a_kind() -> None:
     """No file outside of `scenes` imports one kind: all ask `Scene` and `Entrance`."""
     found = [
         f"{path}:{node.lineno}"
-        for path in files(".py", under=("src",))
+        for path in files(".py", under=("src/sunseo/rehearsal",))
         if SCENES_OWN not in path.parents
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ImportFrom)
@@ -67,5 +67,5 @@ def test_the_example_of_a_kind_works_as_it_is_written() -> None:
         {"name": "Ticket", "price": 0, "draws": [{"stock": 1}]}
     ]
     assert list(scene.checks) == ["within-stock", "person-limit", "orders-told"]
-    assert scene.opening(None).done == "bought"
+    assert scene.journey(None).done == "bought"
     assert kind.lead in kind.texts["ko"].keys() & kind.texts["en"].keys()

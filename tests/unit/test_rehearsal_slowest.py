@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sunseo.rehearsal.observe.observer import Sample, sums_of
-from sunseo.rehearsal.observe.processes import Use
+from sunseo.rehearsal.observe.processes import ProcessUse
 from sunseo.rehearsal.observe.readings import Reading, overall, readings_of
 from sunseo.rehearsal.report.result import Moment
 from sunseo.rehearsal.report.slowest import MOMENTS_MAX, Machinery, explain, slowest
@@ -25,7 +25,7 @@ def sample(at_s: float, metrics: dict[str, float], **cores: float) -> Sample:
         held=0,
         sold=0,
         metrics=metrics,
-        uses={name: Use(used, 0.0) for name, used in cores.items()},
+        uses={name: ProcessUse(used, 0.0) for name, used in cores.items()},
     )
 
 

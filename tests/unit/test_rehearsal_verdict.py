@@ -8,9 +8,10 @@ import pytest
 
 from sunseo.invariants.report import Report, Violation
 from sunseo.rehearsal.observe.ledger import (
+    BadAnswer,
+    CheatAttempt,
     Drawn,
-    Entered,
-    Fault,
+    EnteredRoom,
     Figures,
     Held,
     Known,
@@ -18,7 +19,6 @@ from sunseo.rehearsal.observe.ledger import (
     Left,
     Ordered,
     Placed,
-    Tried,
 )
 from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.stored import Stored, StoredHold, StoredOrder, StoredPass
@@ -42,14 +42,14 @@ def story() -> Evidence:
     ledger = Ledger(
         known=[Known(number, name) for number, name in names.items()],
         placed=[Placed(n, 1, n, n / 10, n / 10 + 0.05) for n in names],
-        entered=[Entered(1, 1, 2, 2.0), Entered(2, 2, 2, 2.1), Entered(3, 3, 3, 4.0)],
+        entered=[EnteredRoom(1, 1, 2, 2.0), EnteredRoom(2, 2, 2, 2.1), EnteredRoom(3, 3, 3, 4.0)],
         held=[Held(1, "hold-1", (11,)), Held(2, "hold-2", (12,))],
         ordered=[
             Ordered(1, "order-1", "hold-1", (11,), 3.0),
             Ordered(2, "order-2", "hold-2", (12,), 3.5, found=True),
         ],
         left=[Left(3, 3)],
-        tried=[Tried(4, "jump", 409, "not_served", paid=False)],
+        tried=[CheatAttempt(4, "jump", 409, "not_served", paid=False)],
     )
     stored = Stored(
         epoch=1,
@@ -136,7 +136,7 @@ DEFECTS: dict[str, tuple[Evidence, set[str]]] = {
         {"one-owner"},
     ),
     "a cheater entered above serving, as seen": (
-        seed(lambda ledger, _: ledger.entered.append(Entered(3, 3, 0, 2.2))),
+        seed(lambda ledger, _: ledger.entered.append(EnteredRoom(3, 3, 0, 2.2))),
         {"above-serving"},
     ),
     "a cheater entered above serving, as stored": (
@@ -212,19 +212,25 @@ DEFECTS: dict[str, tuple[Evidence, set[str]]] = {
         {"told-is-true"},
     ),
     "an error without a word when to come back": (
-        seed(lambda ledger, _: ledger.faults.append(Fault(1, "hold", 500, "internal_error", 2.0))),
+        seed(
+            lambda ledger, _: ledger.faults.append(BadAnswer(1, "hold", 500, "internal_error", 2.0))
+        ),
         {"errors"},
     ),
     "silence": (
-        seed(lambda ledger, _: ledger.faults.append(Fault(1, "hold", 0, "gave_up", 2.0))),
+        seed(lambda ledger, _: ledger.faults.append(BadAnswer(1, "hold", 0, "gave_up", 2.0))),
         {"errors"},
     ),
     "an answer nobody foresees": (
-        seed(lambda ledger, _: ledger.faults.append(Fault(1, "enter", 403, "wrong_holder", 2.0))),
+        seed(
+            lambda ledger, _: ledger.faults.append(BadAnswer(1, "enter", 403, "wrong_holder", 2.0))
+        ),
         {"foreseen"},
     ),
     "a forged place that opened the door": (
-        seed(lambda ledger, _: ledger.tried.append(Tried(4, "forge", 201, "201", paid=True))),
+        seed(
+            lambda ledger, _: ledger.tried.append(CheatAttempt(4, "forge", 201, "201", paid=True))
+        ),
         {"cheating"},
     ),
     "a violated invariant": (
@@ -277,7 +283,7 @@ def test_rehearsal_that_was_stopped_has_no_verdict_unless_something_is_wrong() -
     assert broken(partial) == set()
     assert standing_of(judge(partial), whole=False) == "incomplete"
 
-    partial.ledger.faults.append(Fault(1, "hold", 500, "internal_error", 2.0))
+    partial.ledger.faults.append(BadAnswer(1, "hold", 500, "internal_error", 2.0))
     assert standing_of(judge(partial), whole=False) == "broken"
 
 
@@ -294,7 +300,7 @@ def test_only_faults_that_fill_a_visitors_patience_excuse_silence(
     outages: list[tuple[float, float]], standing: str
 ) -> None:
     """Who heard nothing for a minute is no fault of a server that was kept away for most of it."""
-    silence = Fault(1, "hold", 0, "gave_up", 72.0)
+    silence = BadAnswer(1, "hold", 0, "gave_up", 72.0)
     verdict = judge(seed(lambda ledger, _: ledger.faults.append(silence), outages=outages))
 
     assert {check.name: check.standing for check in verdict.checks}["errors"] == standing
@@ -302,7 +308,7 @@ def test_only_faults_that_fill_a_visitors_patience_excuse_silence(
 
 def test_no_fault_excuses_an_error() -> None:
     """A 500 is one, whatever was being done to the server."""
-    error = Fault(1, "hold", 500, "internal_error", 20.0)
+    error = BadAnswer(1, "hold", 500, "internal_error", 20.0)
     verdict = judge(seed(lambda ledger, _: ledger.faults.append(error), outages=[(0.0, 60.0)]))
 
     assert verdict.is_broken

@@ -2,8 +2,9 @@
 
 import pytest
 
-from sunseo.rehearsal.crowd.documents import PollTerms, RoomState, Speed, wait_s
-from sunseo.rehearsal.observe.ledger import Drawn, Entered, Ledger, Placed, WaitEstimate
+from sunseo.passes.polling import Poll
+from sunseo.rehearsal.crowd.documents import CallingSpeed, RoomDocument, wait_s
+from sunseo.rehearsal.observe.ledger import Drawn, EnteredRoom, Ledger, Placed, WaitEstimate
 from sunseo.rehearsal.verdict.waits import waits_of
 
 
@@ -23,9 +24,9 @@ def test_waits_are_from_the_first_asking_to_the_first_pass() -> None:
             WaitEstimate(3, 31.0, 9.0, None),
         ],
         entered=[
-            Entered(1, 7, 7, told_at=60.0),
-            Entered(1, 7, 7, told_at=99.0),
-            Entered(2, 8, 8, told_at=60.0),
+            EnteredRoom(1, 7, 7, told_at=60.0),
+            EnteredRoom(1, 7, 7, told_at=99.0),
+            EnteredRoom(2, 8, 8, told_at=60.0),
         ],
     )
     waits = waits_of(ledger)
@@ -55,8 +56,8 @@ def test_a_wait_is_told_as_the_pages_tell_it(
     phase: str, number: int, speed: float, expected: float | None
 ) -> None:
     """Those ahead at the speed of the line, behind the time until it opens."""
-    state = RoomState(
-        epoch=1, phase=phase, issued=40, serving=10, speed=Speed(speed), sold_out=False,
-        opens_at=61_000, now=1_000, poll=PollTerms(1, 20, 10),
+    state = RoomDocument(
+        epoch=1, phase=phase, issued=40, serving=10, speed=CallingSpeed(speed), sold_out=False,
+        opens_at=61_000, now=1_000, poll=Poll(1, 20, 10),
     )  # fmt: skip
     assert wait_s(state, number, speed) == expected

@@ -10,15 +10,15 @@ import pytest
 
 from sunseo.rehearsal.http.client import ApiClient, Request
 from sunseo.rehearsal.http.connection import (
-    Address,
     ConnectionPool,
     LostError,
     Pace,
+    ServerAddress,
     ports_a_source,
     source_addresses,
 )
 from sunseo.rehearsal.observe.histogram import micros_of
-from sunseo.rehearsal.observe.ledger import Fault, Figures, Ledger, Operation
+from sunseo.rehearsal.observe.ledger import BadAnswer, Figures, Ledger, Operation
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nETag: "e1"\r\n\r\nok'
 UNCHANGED = b'HTTP/1.1 304 Not Modified\r\nETag: "e1"\r\n\r\n'
@@ -59,7 +59,7 @@ async def talking(script: Script, connections_max: int = 2) -> AsyncIterator[Con
     server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
     script.port = server.sockets[0].getsockname()[1]
     connections = ConnectionPool(
-        Address.of(f"http://127.0.0.1:{script.port}"), connections_max=connections_max
+        ServerAddress.of(f"http://127.0.0.1:{script.port}"), connections_max=connections_max
     )
     try:
         yield connections
@@ -118,7 +118,9 @@ async def test_nobody_there_is_a_loss() -> None:
     script = Script()
     async with talking(script):
         pass
-    connections = ConnectionPool(Address.of(f"http://127.0.0.1:{script.port}"), connections_max=1)
+    connections = ConnectionPool(
+        ServerAddress.of(f"http://127.0.0.1:{script.port}"), connections_max=1
+    )
     with pytest.raises(LostError, match="no connection"):
         await connections.ask(request())
     connections.close()
@@ -176,7 +178,7 @@ async def test_crowd_can_come_by_another_way() -> None:
     """Connections go to a proxy where one is given, and name the server all the same."""
     script = Script(OK)
     async with talking(script):
-        there = Address.of("http://shop.example")
+        there = ServerAddress.of("http://shop.example")
         connections = ConnectionPool(there, connections_max=1, via=script.port)
         assert (await connections.ask(LOOK.sent(there.authority))).status == 200
         connections.close()
@@ -188,7 +190,7 @@ async def test_error_is_a_fault_in_the_ledger() -> None:
     """A 500 is kept with who got it and for what."""
     (fault,) = (await ask(Script(ERROR))).faults
 
-    assert isinstance(fault, Fault)
+    assert isinstance(fault, BadAnswer)
     assert (fault.visitor, fault.operation, fault.status, fault.outcome) == (
         7,
         "state",
@@ -275,11 +277,11 @@ def test_request_carries_what_it_must() -> None:
 
 def test_addresses() -> None:
     """URLs name host, port and TLS; what is no server's address is refused."""
-    assert Address.of("http://127.0.0.1:8000") == ("127.0.0.1", 8000, False, "127.0.0.1:8000")
-    assert Address.of("https://shop.example")[:3] == ("shop.example", 443, True)
+    assert ServerAddress.of("http://127.0.0.1:8000") == ("127.0.0.1", 8000, False, "127.0.0.1:8000")
+    assert ServerAddress.of("https://shop.example")[:3] == ("shop.example", 443, True)
     for wrong in ("shop.example", "ftp://shop.example", "http://shop.example/path"):
         with pytest.raises(ValueError, match="not like"):
-            Address.of(wrong)
+            ServerAddress.of(wrong)
 
 
 def test_loopback_has_more_addresses_for_more_connections() -> None:

@@ -304,4 +304,4 @@ function absolute(url, name) {
   return String(url);
 }
 
-module.exports = { Bucket, GateCore };
+module.exports = { Bucket, GateCore, POLL };

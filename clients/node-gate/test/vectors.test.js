@@ -6,6 +6,8 @@ const { join } = require("node:path");
 const { describe, it } = require("node:test");
 const { PassVerifier } = require("../lib/tokens.js");
 
+const { POLL } = require("../lib/decision.js");
+
 const vectors = JSON.parse(
   readFileSync(join(__dirname, "..", "..", "..", "docs", "protocol", "vectors.json"), "utf8"),
 );
@@ -79,6 +81,12 @@ describe("state documents", () => {
       assert.equal(verifiers[keys].readState(Buffer.from(forged)), null, tail);
     }
     assert.notEqual(verifiers[keys].readState(Buffer.from(document)), null);
+  });
+});
+
+describe("polling", () => {
+  it("is asked for by the terms of the protocol, until the room's own are known", () => {
+    assert.deepEqual(POLL, vectors.poll_terms);
   });
 });
 

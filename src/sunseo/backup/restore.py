@@ -23,7 +23,7 @@ from sunseo.backup.folder import building_folder, check_empty_folder
 from sunseo.backup.kept_secrets import keeping
 from sunseo.backup.manifest import Facts, Manifest
 from sunseo.backup.margins import Raise, raise_of
-from sunseo.backup.tools import PostgresTool, Target, find_tool, run_tool, target_of
+from sunseo.backup.tools import PostgresTool, ToolTarget, find_tool, run_tool, target_of
 from sunseo.operators import audit
 from sunseo.postgres.address.existing import require_reachable
 from sunseo.postgres.embedded import EmbeddedServer
@@ -240,7 +240,7 @@ def _dumped_by(manifest: Manifest, major: int) -> int:
     return dumped_by
 
 
-async def _run_pg_restore(tool: PostgresTool, target: Target, dump: IO[bytes]) -> None:
+async def _run_pg_restore(tool: PostgresTool, target: ToolTarget, dump: IO[bytes]) -> None:
     listed = await run_tool(tool, ["--list"], target.environment, reads=dump)
     wanted = [line for line in listed.splitlines() if not _is_left_out(line)]
     with tempfile.NamedTemporaryFile("w", prefix="sunseo-restore-", encoding="utf-8") as file:

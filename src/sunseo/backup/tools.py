@@ -42,7 +42,7 @@ class PostgresTool(NamedTuple):
         return int(self.version.split(".")[0])
 
 
-class Target(NamedTuple):
+class ToolTarget(NamedTuple):
     """A database as libpq wants it: what others may see, and what they may not."""
 
     conninfo: str
@@ -50,7 +50,7 @@ class Target(NamedTuple):
     is_local: bool
 
 
-def target_of(dsn: str, server: Mapping[str, str] | None = None) -> Target:
+def target_of(dsn: str, server: Mapping[str, str] | None = None) -> ToolTarget:
     """Where a connection string leads; its password goes into the environment.
 
     Args:
@@ -72,7 +72,7 @@ def target_of(dsn: str, server: Mapping[str, str] | None = None) -> Target:
     if password := address.get("password"):
         environment["PGPASSWORD"] = password
     conninfo = " ".join(f"{name}={_quoted(value)}" for name, value in told.items() if value)
-    return Target(conninfo, environment | {"LC_ALL": "C"}, address.is_local)
+    return ToolTarget(conninfo, environment | {"LC_ALL": "C"}, address.is_local)
 
 
 def _quoted(value: str) -> str:

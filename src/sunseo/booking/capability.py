@@ -10,7 +10,7 @@ from sunseo.booking.expirer import Expirer
 from sunseo.booking.halt import OF_DISK, SellingHalt
 from sunseo.booking.routes import hold_endpoints
 from sunseo.booking.service import HoldService, RoomAccessRule
-from sunseo.booking.setup.setup import Setup
+from sunseo.booking.setup.setup import SaleSetup
 from sunseo.booking.setup.setup_routes import setup_endpoints
 from sunseo.capability import BackgroundTurn, Capability, Check
 from sunseo.engine.lanes import EngineLanes
@@ -64,7 +64,7 @@ class BookingCapability(Capability):
         self._expirer = Expirer(engine, organisation, lanes, on_turn=self._note_expired)
 
     def endpoints(self) -> list[Endpoint]:
-        setup = Setup(self._commands)
+        setup = SaleSetup(self._commands)
         return setup_endpoints(setup, self._engine, self._settings.organisation, self.board)
 
     def hold_endpoints(self, access: RoomAccessRule) -> list[Endpoint]:

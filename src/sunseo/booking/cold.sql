@@ -2,28 +2,38 @@
 -- never starve a lane.
 
 -- name: add_sale
--- Create a sale.
+-- Create a sale, unless there is one of that slug.
 INSERT INTO sales (
-    organisation, name, template, currency, time_zone, opens_at, closes_at, hold_ttl_s,
+    organisation, slug, name, template, currency, time_zone, opens_at, closes_at, hold_ttl_s,
     renewals_max, order_limit, occasion_limit, person_limit, persons
 )
 VALUES (
-    :organisation, :name, :template, :currency, :time_zone, :opens_at, :closes_at, :hold_ttl_s,
+    :organisation, :slug, :name, :template, :currency, :time_zone, :opens_at, :closes_at, :hold_ttl_s,
     :renewals_max, :order_limit, :occasion_limit, :person_limit, :persons
 )
+ON CONFLICT (organisation, slug) WHERE slug IS NOT NULL DO NOTHING
 RETURNING sale;
 
+-- name: find_slug
+-- Find the sale that has a slug.
+SELECT s.sale FROM sales AS s
+WHERE s.organisation = :organisation AND s.slug = :slug AND s.slug IS NOT NULL;
+
 -- name: add_occasions
--- Add a sale's occasions, numbered from one in the order given.
+-- Add a sale's occasions, numbered on from the last one in the order given.
 INSERT INTO occasions (organisation, sale, occasion, name, starts_at)
-SELECT CAST(:organisation AS integer), CAST(:sale AS bigint), given.place, given.name, given.starts_at
+SELECT
+    CAST(:organisation AS integer), CAST(:sale AS bigint), :last_occasion + given.place, given.name,
+    given.starts_at
 FROM unnest(CAST(:names AS text[]), CAST(:starts AS timestamptz[]))
     WITH ORDINALITY AS given (name, starts_at, place);
 
 -- name: add_price_classes
--- Add a sale's price classes, numbered from one in the order given.
+-- Add a sale's price classes, numbered on from the last one in the order given.
 INSERT INTO price_classes (organisation, sale, price_class, name, price)
-SELECT CAST(:organisation AS integer), CAST(:sale AS bigint), given.place, given.name, given.price
+SELECT
+    CAST(:organisation AS integer), CAST(:sale AS bigint), :last_price_class + given.place,
+    given.name, given.price
 FROM unnest(CAST(:names AS text[]), CAST(:prices AS bigint[]))
     WITH ORDINALITY AS given (name, price, place);
 
@@ -141,6 +151,63 @@ UPDATE sales
 SET paused = :paused
 WHERE organisation = :organisation AND sale = :sale;
 
+-- name: has_holds
+-- Tell whether anybody has ever held anything of a sale.
+SELECT EXISTS (
+    SELECT FROM holds AS h
+    WHERE h.organisation = :organisation AND h.sale = :sale
+) AS has_holds;
+
+-- name: change_sale
+-- Write a sale's own fields.
+UPDATE sales
+SET
+    name = :name, currency = :currency, time_zone = :time_zone, opens_at = :opens_at,
+    closes_at = :closes_at, hold_ttl_s = :hold_ttl_s, renewals_max = :renewals_max,
+    order_limit = :order_limit, occasion_limit = :occasion_limit, person_limit = :person_limit,
+    persons = :persons
+WHERE organisation = :organisation AND sale = :sale;
+
+-- name: change_occasions
+-- Write how occasions are called, and when they begin.
+UPDATE occasions AS o
+SET name = given.name, starts_at = given.starts_at
+FROM unnest(
+    CAST(:numbers AS integer[]), CAST(:names AS text[]), CAST(:starts AS timestamptz[])
+) AS given (occasion, name, starts_at)
+WHERE o.organisation = :organisation AND o.sale = :sale AND o.occasion = given.occasion;
+
+-- name: change_price_classes
+-- Write how price classes are called, and what they cost.
+UPDATE price_classes AS c
+SET name = given.name, price = given.price
+FROM unnest(CAST(:numbers AS integer[]), CAST(:names AS text[]), CAST(:prices AS bigint[]))
+    AS given (price_class, name, price)
+WHERE c.organisation = :organisation AND c.sale = :sale AND c.price_class = given.price_class;
+
+-- name: change_products
+-- Write what products cost.
+UPDATE products AS p
+SET price = given.price
+FROM unnest(CAST(:numbers AS integer[]), CAST(:prices AS bigint[])) AS given (product, price)
+WHERE p.organisation = :organisation AND p.sale = :sale AND p.product = given.product;
+
+-- name: change_stocks
+-- Write how much there is of stocks.
+UPDATE stocks AS t
+SET capacity = given.capacity
+FROM unnest(CAST(:numbers AS integer[]), CAST(:capacities AS bigint[])) AS given (stock, capacity)
+WHERE t.organisation = :organisation AND t.sale = :sale AND t.stock = given.stock;
+
+-- name: raise_person_limits
+-- Let persons who are counted already have as many as the sale now says.
+UPDATE person_uses AS u
+SET units_max = CASE u.occasion WHEN 0 THEN s.person_limit ELSE s.occasion_limit END
+FROM sales AS s
+WHERE s.organisation = :organisation AND s.sale = :sale
+    AND u.organisation = :organisation AND u.sale = :sale
+    AND u.units_max <> CASE u.occasion WHEN 0 THEN s.person_limit ELSE s.occasion_limit END;
+
 -- name: raise_versions
 -- Raise a locked sale's versions.
 UPDATE sales
@@ -177,13 +244,14 @@ WHERE s.organisation = :organisation AND s.sale = :sale;
 -- name: list_sales
 -- Read the sales with their times, the newest first.
 SELECT
-    s.sale, s.version, s.name, s.opens_at, s.closes_at,
+    s.sale, s.version, COALESCE(s.slug, 'sale-' || s.sale) AS slug, s.name, s.opens_at, s.closes_at,
     s.opens_at <= asked.now AND (s.closes_at IS NULL OR s.closes_at > asked.now) AND NOT s.paused
         AS is_open,
     s.paused
 FROM sales AS s
 CROSS JOIN (SELECT clock_timestamp() AS now) AS asked
 WHERE s.organisation = :organisation
+    AND (CAST(:slug AS text) IS NULL OR COALESCE(s.slug, 'sale-' || s.sale) = :slug)
 ORDER BY s.sale DESC
 LIMIT :rows_max;
 

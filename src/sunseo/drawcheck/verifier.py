@@ -65,7 +65,7 @@ class FaultError(Exception):
         self.line = line
 
 
-class Check(NamedTuple):
+class DrawCheck(NamedTuple):
     """One thing that was checked. `line` is the first line of the file at fault, from 1."""
 
     name: str
@@ -93,18 +93,18 @@ class Entrants:
 
 
 @dataclass
-class Verdict:
+class DrawVerdict:
     """All that was found out."""
 
     header: dict[str, Any]
-    checks: list[Check] = field(default_factory=list)
+    checks: list[DrawCheck] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     entrants: int = 0
     receipt: dict[str, Any] | None = None
     seconds: float = 0.0
 
     @property
-    def fault(self) -> Check | None:
+    def fault(self) -> DrawCheck | None:
         return next((check for check in self.checks if not check.passed), None)
 
     @property
@@ -115,15 +115,15 @@ class Verdict:
 
     def attempt(self, name: str, check: Callable[[], str]) -> bool:
         try:
-            self.checks.append(Check(name, True, check()))
+            self.checks.append(DrawCheck(name, True, check()))
         except FaultError as fault:
-            self.checks.append(Check(name, False, fault.says, fault.line))
+            self.checks.append(DrawCheck(name, False, fault.says, fault.line))
         return self.checks[-1].passed
 
 
 def verify(
     stream: IO[bytes], notes: Notes | None = None, progress: Progress | None = None
-) -> Verdict:
+) -> DrawVerdict:
     """Read a draw once from its beginning and check all of it.
 
     Raises:
@@ -134,7 +134,7 @@ def verify(
     progress = progress or (lambda _what, _done, _total: None)
     header = read_header(stream)
     seed = None if header["secret"] is None else seed_of(header)
-    verdict, found = Verdict(header, warnings=warnings_of(header)), Entrants()
+    verdict, found = DrawVerdict(header, warnings=warnings_of(header)), Entrants()
 
     verdict.attempt("commitment", lambda: check_commitment(header, notes))
     lines = read_lines(stream, header, seed, progress)
@@ -259,7 +259,7 @@ def check_commitment(header: dict[str, Any], notes: Notes) -> str:
 def check_list(
     lines: Iterator[tuple[int, bytes, bytes, int | None]],
     found: Entrants,
-    verdict: Verdict,
+    verdict: DrawVerdict,
     notes: Notes,
 ) -> str:
     """Read all lines: their form and order. Keep what the checks that follow need."""
@@ -479,7 +479,7 @@ def refuse(says: str, as_json: bool) -> int:
 VERDICTS = {VALID: "valid", NOT_VALID: "not valid", NOT_DRAWN_YET: "not drawn yet"}
 
 
-def to_json(verdict: Verdict) -> str:
+def to_json(verdict: DrawVerdict) -> str:
     fault = verdict.fault
     found = {
         "verdict": VERDICTS[verdict.exit_code],
@@ -495,7 +495,7 @@ def to_json(verdict: Verdict) -> str:
     return json.dumps(found) + "\n"
 
 
-def to_text(verdict: Verdict) -> str:
+def to_text(verdict: DrawVerdict) -> str:
     header = verdict.header
     lines = [f"Draw of room {header['room']}, epoch {header['epoch']}"]
     lines += [f"  secret kept by {header.get('committer')!r}"]

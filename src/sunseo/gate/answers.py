@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from sunseo.gate.policy import GateRequest
-from sunseo.gate.verifier import Poll
+from sunseo.passes.polling import Poll
 
 HANDOVER = "sunseo_pass"
 COOKIE_S = 3600  # longer than any pass: an expired one still tells that its visitor was inside

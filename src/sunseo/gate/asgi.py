@@ -21,7 +21,7 @@ from sunseo.gate.answers import HANDOVER, GateAnswer, ended_cookie
 from sunseo.gate.decision import Decision, GateCore
 from sunseo.gate.options import GateArguments, options_of
 from sunseo.gate.policy import GateRequest
-from sunseo.gate.sender import COMMANDS, Command, Renewed
+from sunseo.gate.sender import COMMANDS, Command, RenewedText
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -160,7 +160,7 @@ def _sorted_headers(headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, str | 
     return b";".join(cookies).decode("latin-1"), shown, kept
 
 
-async def _in_time(renewal: "Future[Renewed | None]", wait_s: float) -> Renewed | None:
+async def _in_time(renewal: "Future[RenewedText | None]", wait_s: float) -> RenewedText | None:
     if not renewal.done() and wait_s > 0:
         await asyncio.wait({asyncio.wrap_future(renewal)}, timeout=wait_s)
     return renewal.result() if renewal.done() else None

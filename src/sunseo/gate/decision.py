@@ -36,8 +36,9 @@ from sunseo.gate.options import GateOptions
 from sunseo.gate.origin import Origin
 from sunseo.gate.policy import GateRequest, Policy
 from sunseo.gate.poller import Poller, monotonic_ms
-from sunseo.gate.sender import Renewed, Sender
-from sunseo.gate.verifier import PassVerifier, Poll, RoomState
+from sunseo.gate.sender import RenewedText, Sender
+from sunseo.gate.verifier import PassVerifier, RoomState
+from sunseo.passes.polling import Poll
 from sunseo.passes.tokens import Pass, TokenError
 
 PASSES_TRIED_MAX = 4  # of one request; more cookies of one name are nobody's honest browser
@@ -60,7 +61,7 @@ class Decision(NamedTuple):
     ticket: Pass | None = None
     text: str = ""
     cookies: tuple[Header, ...] = ()
-    renewal: "Future[Renewed | None] | None" = None
+    renewal: "Future[RenewedText | None] | None" = None
 
 
 class _Moment(NamedTuple):
@@ -179,14 +180,16 @@ class GateCore:
         """Tells other processes of this site that the renewal of this pass is under way here."""
         return renewing_cookie(self.room, f"{self._name}.{ticket.renewal}", secure)
 
-    def _good_pass(self, texts: list[str], moment: _Moment) -> tuple[Renewed | None, str]:
+    def _good_pass(self, texts: list[str], moment: _Moment) -> tuple[RenewedText | None, str]:
         reason = "no_pass"
         state = moment.state
         epoch = None if state is None else state.epoch
         skew_ms = self.options.skew_s * 1000
         for text in texts[:PASSES_TRIED_MAX]:
             try:
-                found = Renewed(self.verifier.check(text, moment.expiry_ms, epoch, skew_ms), text)
+                found = RenewedText(
+                    self.verifier.check(text, moment.expiry_ms, epoch, skew_ms), text
+                )
             except TokenError as error:
                 reason = error.reason
                 newer = self._renewed(text) if reason == "expired" else None
@@ -200,7 +203,7 @@ class GateCore:
             return found, ""
         return None, reason
 
-    def _renewed(self, text: str) -> Renewed | None:
+    def _renewed(self, text: str) -> RenewedText | None:
         """The newer pass of who shows an expired one: its renewal was answered after she left."""
         newer = self.sender.pass_of(self.verifier.open(text))
         if newer is None or newer.ticket.expires_at_ms <= self._room_ms():
@@ -208,7 +211,7 @@ class GateCore:
         return newer
 
     def _inside(
-        self, found: Renewed, cookie: str, moment: _Moment, asked: Callable[[], GateRequest]
+        self, found: RenewedText, cookie: str, moment: _Moment, asked: Callable[[], GateRequest]
     ) -> Decision:
         ticket, text = found
         left_ms = ticket.expires_at_ms - moment.now_ms

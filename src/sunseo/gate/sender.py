@@ -39,7 +39,7 @@ _OVER = frozenset(("pass_revoked", "pass_done", "unknown_pass"))
 _LATER = frozenset(("busy", "locked", "outcome_unknown", "unreadable"))
 
 
-class Renewed(NamedTuple):
+class RenewedText(NamedTuple):
     """A pass that was renewed and waits for its visitor."""
 
     ticket: Pass
@@ -49,7 +49,7 @@ class Renewed(NamedTuple):
 class _Note(NamedTuple):
     ticket: Pass
     text: str
-    answer: "Future[Renewed | None]"
+    answer: "Future[RenewedText | None]"
 
 
 class _Ended(NamedTuple):
@@ -95,14 +95,14 @@ class Sender:
         self._wake = threading.Event()
         self._stopped = False
         self._signal_due = time.monotonic() + SIGNAL_EVERY_S
-        self.renewed: dict[UUID, Renewed] = {}
+        self.renewed: dict[UUID, RenewedText] = {}
         self.ended: dict[UUID, int] = {}  # passes that are over, until their expiry
         self.seconds: deque[float] = deque(maxlen=MEASURED_MAX)
         self.dropped = 0
 
     # Notes from requests
 
-    def ask_renewal(self, ticket: Pass, text: str) -> "Future[Renewed | None] | None":
+    def ask_renewal(self, ticket: Pass, text: str) -> "Future[RenewedText | None] | None":
         """Have a pass renewed. The answer is None where Sunseo refuses; no Future: do not ask."""
         pass_id = ticket.pass_id
         with self._lock:
@@ -124,7 +124,7 @@ class Sender:
             self._endings.append(_Ended(command, ticket, text))
         self._wake.set()
 
-    def pass_of(self, ticket: Pass) -> Renewed | None:
+    def pass_of(self, ticket: Pass) -> RenewedText | None:
         """A newer edition of this pass, if there is one here."""
         renewed = self.renewed.get(ticket.pass_id)
         if renewed is None or renewed.ticket.renewal <= ticket.renewal:
@@ -184,7 +184,7 @@ class Sender:
             note.answer.set_result(renewed)
         return True
 
-    def _renewed_from(self, ticket: Pass, text: Any) -> Renewed | None:
+    def _renewed_from(self, ticket: Pass, text: Any) -> RenewedText | None:
         """A newer edition of the same pass, or None: Sunseo's word is checked like anybody's."""
         if not isinstance(text, str):
             return None
@@ -195,7 +195,7 @@ class Sender:
             return None
         if renewed.pass_id != ticket.pass_id or renewed.renewal <= ticket.renewal:
             return None
-        return Renewed(renewed, text)
+        return RenewedText(renewed, text)
 
     def _tell_endings(self) -> bool:
         while self._endings:

@@ -15,6 +15,7 @@ import msgspec
 
 from sunseo.core.signing import Verify, decode_base64url, ed25519_verifier, mac_verifier
 from sunseo.passes.keys import GateKeys
+from sunseo.passes.polling import Poll
 from sunseo.passes.tokens import STATE_PREFIX, Pass, TokenError, TokenKind, read_pass, unseal
 
 REMEMBERED_MAX = 4096
@@ -37,14 +38,6 @@ class PassTimes(msgspec.Struct, frozen=True):
 
     ttl: float = 60.0
     renew_before: float = 30.0
-
-
-class Poll(msgspec.Struct, frozen=True):
-    """What a client does between polls, seconds: clamp(floor, ceiling, time left / divisor)."""
-
-    floor: float = 2.0
-    ceiling: float = 60.0
-    divisor: float = 10.0
 
 
 class RoomState(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from sunseo.gate.answers import HANDOVER, GateAnswer, Header, ended_cookie
 from sunseo.gate.decision import Decision, GateCore
 from sunseo.gate.options import GateArguments, options_of
 from sunseo.gate.policy import GateRequest
-from sunseo.gate.sender import COMMANDS, Command, Renewed
+from sunseo.gate.sender import COMMANDS, Command, RenewedText
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -112,7 +112,7 @@ class WaitingRoomMiddleware:
         return [*headers, *((name.title(), value) for name, value in cookies)]
 
 
-def _in_time(renewal: "Future[Renewed | None]", wait_s: float) -> Renewed | None:
+def _in_time(renewal: "Future[RenewedText | None]", wait_s: float) -> RenewedText | None:
     try:
         return renewal.result(wait_s)
     except TimeoutError:

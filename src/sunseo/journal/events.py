@@ -24,6 +24,10 @@ class SaleCreated(_Told, frozen=True):
     name: str
 
 
+class SaleChanged(_Told, frozen=True):
+    changed: tuple[str, ...]  # fields by their paths, for instance `stocks[3].capacity`
+
+
 class SeatsAdded(_Told, frozen=True):
     first_seat: int
     last_seat: int
@@ -79,6 +83,7 @@ class OrderConfirmed(_Claim, frozen=True):
 
 Event = (
     SaleCreated
+    | SaleChanged
     | SeatsAdded
     | StocksAdded
     | SalePaused

@@ -52,7 +52,7 @@ Work = Callable[[AsyncConnection], Awaitable[dict[str, Any]]]
 """What a command does in its transaction; a `RefusedError` undoes it."""
 
 
-class Order(NamedTuple):
+class SentCommand(NamedTuple):
     """Who sent a command under which key; the digest tells whether the key was used for another."""
 
     operator: str
@@ -66,9 +66,9 @@ class By(NamedTuple):
     operator: str
     key: str
 
-    def order(self, body: msgspec.Struct | None = None) -> Order:
+    def sent(self, body: msgspec.Struct | None = None) -> SentCommand:
         """Of what she sent."""
-        return Order(self.operator, self.key, request_digest(body))
+        return SentCommand(self.operator, self.key, request_digest(body))
 
 
 class OperatorCommands:
@@ -87,7 +87,7 @@ class OperatorCommands:
 
     async def once(
         self,
-        by: Order,
+        by: SentCommand,
         action: str,
         work: Work,
         *,
@@ -129,15 +129,15 @@ class OperatorCommands:
         )
 
     async def _claim(
-        self, connection: AsyncConnection, effect: UUID, digest: UUID, work: Work
+        self, connection: AsyncConnection, effect: UUID, request_digest: UUID, work: Work
     ) -> EffectAnswer:
         named = {"organisation": self.organisation, "effect": effect}
         claimed = await connection.execute(
-            _QUERIES["claim_effect"], named | {"request_digest": digest}
+            _QUERIES["claim_effect"], named | {"request_digest": request_digest}
         )
         if claimed.first() is None:
             found = (await connection.execute(_QUERIES["find_effect"], named)).one()
-            if found.request_digest != digest:
+            if found.request_digest != request_digest:
                 return Refusal(EffectOutcome.KEY_REUSED)
             return Effect(EffectOutcome.REPLAYED, found.result)
         result = await work(connection)

@@ -1,1 +1,1 @@
-"""Tokens of places and passes, and the keys that seal and open them."""
+"""What room, gate and crowds share: tokens of places and passes, their keys, when to ask again."""

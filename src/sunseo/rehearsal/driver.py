@@ -33,9 +33,9 @@ from sunseo.rehearsal.crowd.picking import Goods
 from sunseo.rehearsal.crowd.shared import CrowdState, Issuer, note_order
 from sunseo.rehearsal.crowd.visit import Visit
 from sunseo.rehearsal.http.client import ApiClient, GaveUpError
-from sunseo.rehearsal.http.connection import Address, ConnectionPool
+from sunseo.rehearsal.http.connection import ConnectionPool, ServerAddress
 from sunseo.rehearsal.observe.histogram import quantiles_ms
-from sunseo.rehearsal.observe.ledger import Figures, Held, Ledger, Operation, Record
+from sunseo.rehearsal.observe.ledger import DriverRecord, Figures, Held, Ledger, Operation
 from sunseo.rehearsal.scenes.scenario import Scenario
 
 READY = b"ready\n"
@@ -66,7 +66,7 @@ class DriverPlan(msgspec.Struct, frozen=True, kw_only=True):
     keeps_troubles: bool = False
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class DriverProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a driver is. Latencies in milliseconds, of the last seconds."""
 
     at_s: float
@@ -87,7 +87,7 @@ class Driver:
         self._ledger = Ledger()
         self._companion_connections: ConnectionPool | None = None
         self._figures = Figures()
-        address = Address.of(plan.url)
+        address = ServerAddress.of(plan.url)
         self._connections = ConnectionPool(
             address, connections_max=plan.connections_max, parts=plan.parts, via=plan.via
         )
@@ -110,7 +110,7 @@ class Driver:
             goods=goods,
             room="" if plan.room is None else f"/v1/rooms/{plan.room}",
         )
-        self._opening = plan.scenario.scene.opening(self._companion_client())
+        self._journey = plan.scenario.scene.journey(self._companion_client())
         self._way_in = plan.scenario.entrance.way_in
         self._visits: set[asyncio.Task[None]] = set()
         self.told_to_stop = asyncio.Event()
@@ -120,7 +120,7 @@ class Driver:
         plan = self._plan
         if plan.companion_url is None:
             return None
-        address = Address.of(plan.companion_url)
+        address = ServerAddress.of(plan.companion_url)
         self._companion_connections = ConnectionPool(
             address, connections_max=plan.connections_max, parts=plan.parts
         )
@@ -128,7 +128,7 @@ class Driver:
             self._companion_connections, address.authority, plan.zero, self._ledger, self._figures
         )
 
-    async def run(self) -> Record:
+    async def run(self) -> DriverRecord:
         reporting = asyncio.create_task(self._report())
         whole = await self._play()
         if whole:
@@ -139,7 +139,7 @@ class Driver:
         if self._companion_connections is not None:
             self._companion_connections.close()
         used = resource.getrusage(resource.RUSAGE_SELF)
-        return Record(
+        return DriverRecord(
             ledger=self._ledger,
             figures=self._figures,
             whole=whole,
@@ -178,7 +178,7 @@ class Driver:
             second = int(at // 1)
             self._figures.arrivals[second] = self._figures.arrivals.get(second, 0) + 1
             visiting = asyncio.create_task(
-                Visit(behaviour, self._crowd, self._opening, self._way_in, due).run()
+                Visit(behaviour, self._crowd, self._journey, self._way_in, due).run()
             )
             self._visits.add(visiting)
             visiting.add_done_callback(self._visits.discard)
@@ -206,12 +206,12 @@ class Driver:
         sys.stdout.write(json.dumps(msgspec.to_builtins(self.progress())) + "\n")
         sys.stdout.flush()
 
-    def progress(self) -> Progress:
+    def progress(self) -> DriverProgress:
         now_s = time.monotonic() - self._plan.zero
         since = int(now_s) - LATEST_S
         shown = (Operation.JOIN, Operation.STATE, Operation.ENTER, Operation.HOLD, Operation.ORDER)
         crowd = self._crowd
-        return Progress(
+        return DriverProgress(
             at_s=round(now_s, 1),
             arrived=crowd.arrived,
             in_line=crowd.now["in_line"],
@@ -227,7 +227,7 @@ class Driver:
         )
 
 
-async def _drive(plan: DriverPlan) -> Record:
+async def _drive(plan: DriverPlan) -> DriverRecord:
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession(plan.url) as session:
         goods = await plan.scenario.scene.load_goods(session, plan.sales)

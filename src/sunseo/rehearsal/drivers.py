@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from sunseo.rehearsal.attempt import AttemptError
-from sunseo.rehearsal.driver import READY, DriverPlan, Progress
-from sunseo.rehearsal.observe.ledger import Figures, Ledger, Record
+from sunseo.rehearsal.driver import READY, DriverPlan, DriverProgress
+from sunseo.rehearsal.observe.ledger import DriverRecord, Figures, Ledger
 
 HOME_S = 30.0  # for a driver that was told to stop to write its record
 WORDS_TOLD = 3
@@ -47,7 +47,7 @@ class Drivers:
         self._plans: list[DriverPlan] = []
         self._log = log
         self._processes: list[asyncio.subprocess.Process] = []
-        self._progress: dict[int, Progress] = {}
+        self._progress: dict[int, DriverProgress] = {}
 
     @property
     def pids(self) -> list[int]:
@@ -89,11 +89,11 @@ class Drivers:
         if process.stdout is None:
             return
         async for line in process.stdout:
-            self._progress[part] = msgspec.json.decode(line, type=Progress)
+            self._progress[part] = msgspec.json.decode(line, type=DriverProgress)
         await process.wait()
 
     @property
-    def progress(self) -> Progress | None:
+    def progress(self) -> DriverProgress | None:
         """All drivers' together; latencies are those of the slowest."""
         told = list(self._progress.values())
         if not told:
@@ -102,7 +102,7 @@ class Drivers:
             name: sum(getattr(one, name) for one in told)
             for name in ("arrived", "in_line", "inside", "bought", "orders", "gone", "requests")
         }
-        return Progress(
+        return DriverProgress(
             at_s=max(one.at_s for one in told),
             late_ms=max(one.late_ms for one in told),
             p99_ms={name: max(one.p99_ms[name] for one in told) for name in told[0].p99_ms},
@@ -125,19 +125,19 @@ class Drivers:
                 process.kill()
                 await process.wait()
 
-    def collect(self) -> Record:
+    def collect(self) -> DriverRecord:
         """Put all drivers' records together.
 
         Raises:
             DriverError: one has not written any.
         """
-        whole = Record(Ledger(), Figures(), whole=True, seconds=0.0, cpu_s=0.0, memory_mb=0.0)
+        whole = DriverRecord(Ledger(), Figures(), whole=True, seconds=0.0, cpu_s=0.0, memory_mb=0.0)
         for plan in self._plans:
             try:
                 written = Path(plan.record).read_bytes()
             except FileNotFoundError:
                 raise DriverError(f"a driver broke down: {self._last_words()}") from None
-            record = msgspec.msgpack.decode(written, type=Record)
+            record = msgspec.msgpack.decode(written, type=DriverRecord)
             whole.ledger.add(record.ledger)
             whole.figures.add(record.figures)
             whole.whole &= record.whole

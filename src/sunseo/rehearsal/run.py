@@ -122,7 +122,7 @@ async def _rehearse(
             observer = Observer(source, session, groups, zero, terminal.note_sample)
             async with (
                 scenario.entrance.during(Operator(session, target.key), setup, zero),
-                drill.under_way(zero, opens_at, session),
+                drill.in_progress(zero, opens_at, session),
             ):
                 await _play(drivers, observer, terminal, stop)
             await observer.run_once()

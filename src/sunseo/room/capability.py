@@ -10,8 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from sunseo.capability import BackgroundTurn, Capability, Check
 from sunseo.core.clock import Instant
 from sunseo.core.networks import TrustedProxies
@@ -68,7 +66,6 @@ class RoomCapability(Capability):
     """One organisation's rooms in one process.
 
     Args:
-        engine: of the board and the leader alone.
         lanes: of joining and entering, for as long as this runs.
         store: keeps everything; its lines are the lanes.
         identity: tells whose pages are asked for.
@@ -88,7 +85,6 @@ class RoomCapability(Capability):
         secret: str,
         metrics: Metrics,
         *,
-        engine: AsyncEngine,
         lanes: RoomLanes,
         store: RoomStore,
         identity: IdentityCapability,
@@ -107,8 +103,7 @@ class RoomCapability(Capability):
         self.streams = Streams(self.answers, settings.room_streams_max)
         self._ready = ReadyStates(self.answers, self.keys)
         self.board = RoomBoard(
-            engine,
-            organisation,
+            store.board,
             self._ready,
             self._publish,
             aside=aside,
@@ -138,8 +133,7 @@ class RoomCapability(Capability):
         )
         self._site_health = SiteHealth(store.signals)
         self.controller = Controller(
-            engine,
-            organisation,
+            store.leader,
             self.board,
             leader=leader,
             lease_s=LEASE_STEPS * settings.room_control_s,

@@ -23,9 +23,9 @@ belongs to one organisation, and is made for it. `tests/store/room_exercise` has
 must keep, as a suite that is run on each.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from enum import unique
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -33,12 +33,13 @@ import msgspec
 from sunseo.core.clock import Instant
 from sunseo.core.outcome import Kind, Outcome
 from sunseo.engine.entry import Answer
-from sunseo.operators.command import By, EffectAnswer, Order
+from sunseo.operators.command import By, EffectAnswer, SentCommand
+from sunseo.room.board.state import DrawState
 from sunseo.room.draw.bodies import DrawStatus, NewCommitment, Reveal, Withholding
 from sunseo.room.draw.outcomes import DrawOutcome
 from sunseo.room.line.commands import RoomCommand
 from sunseo.room.line.lanes import StoreAnswer
-from sunseo.room.setup.changes import Change, Creation, RoomAction
+from sunseo.room.setup.changes import Creation, RoomAction, SettingsChange
 
 
 class LineStore(Protocol):
@@ -120,8 +121,8 @@ class LineAdvance(msgspec.Struct, frozen=True):
     Attributes:
         serving: the number up to which all are called; it never falls, nor passes `issued`.
         moves: whether the line itself changes; else only what is remembered does.
-        memory: what the next step needs, a JSON text that the store keeps as it is.
-        shown: what everybody may see of it, another one.
+        memory: what the next step needs; whatever it is, it is kept and told as JSON.
+        shown: what everybody may see of it, likewise.
     """
 
     room: int
@@ -129,16 +130,17 @@ class LineAdvance(msgspec.Struct, frozen=True):
     serving: int
     capacity: int
     moves: bool
-    memory: msgspec.Raw
-    shown: msgspec.Raw
+    memory: Any
+    shown: Any
 
 
 class LineMemory(msgspec.Struct, frozen=True):
-    """What the last leader remembered of a line; none where it never did."""
+    """What the last leader remembered and showed of a line, as JSON; none where it never did."""
 
     room: int
     epoch: int
     memory: str | None
+    shown: str | None
 
 
 class LeaderStore(Protocol):
@@ -152,7 +154,10 @@ class LeaderStore(Protocol):
         """
 
     async def drop_lease(self, leader: UUID) -> None:
-        """Let the next leader begin at once, if this one leads."""
+        """Let the next leader begin at once, if this one leads; else its lease ends by itself.
+
+        Nothing is raised where the store cannot be reached.
+        """
 
     async def recall(self, rooms: Sequence[int]) -> list[LineMemory]:
         """What is remembered of these rooms, of whichever epoch."""
@@ -182,6 +187,22 @@ class LeaderStore(Protocol):
         """Rooms with live passes whose slots have run out."""
 
 
+class DrawPromise(msgspec.Struct, frozen=True):
+    """How the draw of an epoch stands.
+
+    Attributes:
+        kept: whether the server has the secret itself.
+        independent: whether somebody else than the operator has promised it.
+        commitment: SHA-256 of the secret, which `committer` has promised.
+    """
+
+    state: DrawState
+    kept: bool
+    independent: bool
+    committer: str
+    commitment: bytes
+
+
 class StoredRoom(msgspec.Struct, frozen=True, kw_only=True):
     """A room, its line, its draw, and what its leader last showed, as stored.
 
@@ -189,10 +210,8 @@ class StoredRoom(msgspec.Struct, frozen=True, kw_only=True):
         sale: that it is of, if any.
         capacity: slots that count at the moment; `live` ones are taken.
         departed: passes that have ended in this epoch.
-        draw: the state of the epoch's draw; none where there is none, and then all of it is none.
-        commitment: SHA-256 of the draw's secret, which `committer` has promised.
-        kept: whether the server has that secret.
         shown: a JSON text, as of this epoch; none where the leader has shown nothing.
+        now: when it was read, by the store's clock.
     """
 
     room: int
@@ -206,13 +225,98 @@ class StoredRoom(msgspec.Struct, frozen=True, kw_only=True):
     departed: int
     capacity: int
     entrants: int
-    draw: str | None
-    kept: bool | None
-    independent: bool | None
-    committer: str | None
-    commitment: bytes | None
+    draw: DrawPromise | None
     shown: str | None
     now: Instant
+
+
+class ShownRoom(StoredRoom, frozen=True, kw_only=True):
+    """A room as a board reads it.
+
+    Attributes:
+        settings: none where the version is known to whoever asked.
+        mark: differs whenever anything differs that the room is shown by, but for time.
+        revoked: passes that were revoked, as many as may be listed, those that last longest.
+        void: of a sale's room, passes that have not expired, and yet are over.
+    """
+
+    settings: str | None
+    mark: str
+    revoked: tuple[UUID, ...]
+    void: tuple[UUID, ...]
+
+
+class LostRoom(NamedTuple):
+    """A room of which the line is missing, so that nothing can be shown."""
+
+    room: int
+    sale: int | None
+
+
+class BoardMark(NamedTuple):
+    """Up to where a look saw: only the store can tell what it means.
+
+    Attributes:
+        life: of the store: another one has its own positions.
+    """
+
+    life: Instant | str
+    position: str
+
+
+class BoardNews(NamedTuple):
+    """One look at all rooms.
+
+    Attributes:
+        anew: whether nothing counts that was known of rooms: they are another server's.
+        changed: rooms of which anything may have been written since.
+        in_turn: rooms that are to be read again, changed or not.
+        mark: from which the next look goes on.
+    """
+
+    now: Instant
+    anew: bool
+    changed: list[int]
+    in_turn: list[int]
+    mark: BoardMark
+
+
+class MarkedRoom(NamedTuple):
+    """The version and the mark that are known of a room; no mark: it is told in any case."""
+
+    room: int
+    version: int
+    mark: str
+
+
+class PassLists(NamedTuple):
+    """Bounds of the lists of passes.
+
+    Attributes:
+        listed_s: how long after they have expired revoked passes are listed.
+        revoked_max: of a room.
+        void_max: of a room.
+    """
+
+    listed_s: float
+    revoked_max: int
+    void_max: int
+
+
+class BoardStore(Protocol):
+    """Tells every worker of all rooms, twice a second: so what has not changed costs nothing."""
+
+    async def news(self, since: BoardMark | None, *, turns: int, turn: int) -> BoardNews:
+        """Which rooms may have changed since a look: all that have, and maybe others.
+
+        What a look did not see yet, the next one tells. Besides, it tells the rooms whose turn it
+        is: each once in so many `turns`. None: there was no look before, and all are told.
+        """
+
+    async def read(
+        self, rooms: Iterable[int], known: Iterable[MarkedRoom], lists: PassLists
+    ) -> list[ShownRoom | LostRoom]:
+        """Rooms as they are shown, all of one moment, but for those whose mark is as it was."""
 
 
 class RoomRecord(StoredRoom, frozen=True, kw_only=True):
@@ -233,16 +337,20 @@ class SetupStore(Protocol):
     with their next batch, boards show it with their next look.
     """
 
-    async def create(self, by: Order, new: Creation) -> EffectAnswer:
+    async def create(self, by: SentCommand, new: Creation) -> EffectAnswer:
         """Make a room with its line, in epoch 1; the result tells its number and version 1."""
 
-    async def change(self, by: Order, room: int, change: Change | RoomAction) -> EffectAnswer:
+    async def change(
+        self, by: SentCommand, room: int, change: SettingsChange | RoomAction
+    ) -> EffectAnswer:
         """Change a room; the result tells its version. Actions do not wait behind changes."""
 
-    async def reset(self, by: Order, room: int, epoch: int) -> EffectAnswer:
+    async def reset(self, by: SentCommand, room: int, epoch: int) -> EffectAnswer:
         """End an epoch and begin the next; the result tells how many places and passes are void."""
 
-    async def note_revoked(self, by: Order, room: int, sale: int | None, pass_id: UUID) -> None:
+    async def note_revoked(
+        self, by: SentCommand, room: int, sale: int | None, pass_id: UUID
+    ) -> None:
         """Write into the audit log that a pass was revoked, once a key."""
 
     async def read(self, room: int | None, *, rooms_max: int) -> list[RoomRecord]:
@@ -287,6 +395,7 @@ class RoomStore(NamedTuple):
     """All roles of one store, for one organisation."""
 
     lines: LineStore
+    board: BoardStore
     leader: LeaderStore
     signals: SignalStore
     setup: SetupStore

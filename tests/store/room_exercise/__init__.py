@@ -4,6 +4,7 @@ A store is put to the test by a `Premises`. The suite of a store derives from `R
 has a fixture `premises` that opens one.
 """
 
+from tests.store.room_exercise.board import BoardExercise
 from tests.store.room_exercise.crash import CrashExercise
 from tests.store.room_exercise.draws import DrawExercise
 from tests.store.room_exercise.leader import LeaderExercise
@@ -13,6 +14,12 @@ from tests.store.room_exercise.signals import SignalExercise
 
 
 class RoomExercise(
-    LineExercise, LeaderExercise, SetupExercise, SignalExercise, DrawExercise, CrashExercise
+    LineExercise,
+    LeaderExercise,
+    BoardExercise,
+    SetupExercise,
+    SignalExercise,
+    DrawExercise,
+    CrashExercise,
 ):
     """All of `RoomStore`."""

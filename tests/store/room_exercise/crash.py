@@ -9,7 +9,7 @@ import pytest
 from sunseo.operators.command import By, Effect, EffectOutcome
 from sunseo.room.draw.bodies import Reveal
 from sunseo.room.line.commands import Leave, RoomKey, pass_id_of
-from sunseo.room.setup.changes import Change
+from sunseo.room.setup.changes import SettingsChange
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.room.store import RoomStore
 from tests.effects import result_of
@@ -29,7 +29,7 @@ from tests.store.room_exercise.premises import (
     read,
 )
 
-BEFORE_THE_END = (1, 12, 40, 90, 200, 400, 800, 1600)
+BEFORE_THE_END = (1, 12, 60, 300, 1500)
 """Bytes that are left to pass when the wire breaks: the last of them are about the commit."""
 
 PATIENCE_S = 120
@@ -73,7 +73,7 @@ async def try_creating(premises: Premises, _room: RoomKey, turn: int) -> Try:
 
 
 async def try_changing(premises: Premises, room: RoomKey, turn: int) -> Try:
-    by, change = order(f"change {turn}"), Change(None, {"capacity": 200 + turn})
+    by, change = order(f"change {turn}"), SettingsChange(None, {"capacity": 200 + turn})
 
     async def stored() -> tuple[Any, ...]:
         found = await read(premises, room[1])

@@ -86,4 +86,4 @@ class DrawExercise:
         assert isinstance(status, DrawStatus)
         assert (status.state, status.registered) == ("committed", 0)
         after = await read(premises, room)
-        assert (after.commitment, after.sealed) == (before.commitment, False)
+        assert (after.draw, after.sealed) == (before.draw, False)

@@ -30,8 +30,8 @@ def step(room: RoomKey, serving: int, *, epoch: int = 1, **given: Any) -> LineAd
         serving=serving,
         capacity=given.get("capacity", 100),
         moves=given.get("moves", True),
-        memory=msgspec.Raw(msgspec.json.encode(given.get("memory", {}))),
-        shown=msgspec.Raw(msgspec.json.encode(given.get("shown", {}))),
+        memory=given.get("memory", {}),
+        shown=given.get("shown", {}),
     )
 
 
@@ -140,6 +140,8 @@ class LeaderExercise:
         assert shown is not None
         assert msgspec.json.decode(shown) == {"sold_out": True}
         assert (await premises.counts(room)).serving == 0
+        (recalled,) = await leader.recall([room[1], room[1] + 1])
+        assert (recalled.memory, recalled.shown) == ("[1]", shown)
         await premises.begin_epoch(room)
         assert (await read(premises, room[1])).shown is None
 

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID, uuid4
 
-from sunseo.operators.command import Order
+from sunseo.operators.command import SentCommand
 from sunseo.room.line.commands import Enter, Join, RoomCommand, RoomKey, pass_id_of
 from sunseo.room.line.rules import RoomAnswer
 from sunseo.room.setup.changes import Creation
@@ -45,6 +45,13 @@ class Wire(Protocol):
         """Cut it once so many more bytes have gone that way and been passed on."""
 
 
+class Pause(NamedTuple):
+    """Somebody stops at a moment that is told, and goes on when the test says so."""
+
+    reached: asyncio.Event
+    go_on: asyncio.Event
+
+
 class Premises(Protocol):
     """A store that a test can do to what only time and machines do otherwise.
 
@@ -80,6 +87,9 @@ class Premises(Protocol):
     def behind_wire(self) -> AbstractAsyncContextManager[tuple[RoomStore, Wire]]:
         """One more worker, whose wire can be cut."""
 
+    def pausing(self) -> AbstractAsyncContextManager[tuple[LineStore, Pause]]:
+        """One more worker, which stops when it is about to write its first batch."""
+
     def dying_once(self) -> AbstractAsyncContextManager[LineStore]:
         """One more worker, whose connection is killed when it is about to write a batch, once."""
 
@@ -112,9 +122,9 @@ def numbers_of(answers: Sequence[RoomAnswer]) -> list[int]:
     return [answer.place.number for answer in answers if answer.place is not None]
 
 
-def order(key: str | None = None, sent: int = 0) -> Order:
+def order(key: str | None = None, sent: int = 0) -> SentCommand:
     """An operator's order; `sent` stands for what she sent, and a key is used once unless given."""
-    return Order("op", key or uuid4().hex, UUID(int=sent))
+    return SentCommand("op", key or uuid4().hex, UUID(int=sent))
 
 
 def creation(sale: int | None = None, **settings: Any) -> Creation:

@@ -16,7 +16,13 @@ import msgspec
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from sunseo.booking.setup.setup_bodies import NewProduct, NewSeat, NewStock
+from sunseo.booking.setup.setup_bodies import (
+    NewOccasion,
+    NewPriceClass,
+    NewProduct,
+    NewSeat,
+    NewStock,
+)
 from sunseo.core.clock import Instant
 from sunseo.core.outcome import Kind, Outcome, RefusedError
 from sunseo.postgres.clock import read_clock
@@ -47,6 +53,24 @@ class Numbered(msgspec.Struct, frozen=True):
     def added(self) -> list[int]:
         before = set(self.existing)
         return [number for number in self.numbers if number not in before]
+
+
+async def add_occasions(
+    connection: AsyncConnection, where: dict[str, int], occasions: Sequence[NewOccasion], last: int
+) -> None:
+    """Add occasions, numbered on from the last one."""
+    columns = {"names": [o.name for o in occasions], "starts": [o.starts_at for o in occasions]}
+    await connection.execute(_QUERIES["add_occasions"], where | columns | {"last_occasion": last})
+
+
+async def add_price_classes(
+    connection: AsyncConnection, where: dict[str, int], classes: Sequence[NewPriceClass], last: int
+) -> None:
+    """Add price classes, numbered on from the last one."""
+    columns = {"names": [c.name for c in classes], "prices": [c.price for c in classes]}
+    await connection.execute(
+        _QUERIES["add_price_classes"], where | columns | {"last_price_class": last}
+    )
 
 
 async def add_seats(

@@ -1,8 +1,10 @@
 """The list of sales, for whoever runs them."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.booking.setup.setup import QUERIES
@@ -14,6 +16,7 @@ SALES_MAX = 1000  # that one answer lists
 class SaleEntry(msgspec.Struct, frozen=True):
     sale: int
     version: int
+    slug: str
     name: str
     opens_at: datetime
     closes_at: datetime | None
@@ -28,9 +31,14 @@ class SaleList(msgspec.Struct, frozen=True):
     more: bool
 
 
+class SaleListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    slug: Annotated[str, Meta(min_length=1, max_length=64)] | None = None  # only the one called so
+
+
 def sale_list_endpoint(engine: AsyncEngine, organisation: int) -> Endpoint:
-    async def list_sales(_call: Call) -> Answer:
-        where = {"organisation": organisation, "rows_max": SALES_MAX + 1}
+    async def list_sales(call: Call) -> Answer:
+        slug: str | None = call.query.slug
+        where = {"organisation": organisation, "rows_max": SALES_MAX + 1, "slug": slug}
         async with engine.connect() as connection:
             rows = (await connection.execute(QUERIES["list_sales"], where)).all()
         sales = [SaleEntry(*row) for row in rows[:SALES_MAX]]
@@ -42,6 +50,7 @@ def sale_list_endpoint(engine: AsyncEngine, organisation: int) -> Endpoint:
         path="/v1/sales",
         summary="List all sales with their times, the newest first",
         handler=list_sales,
+        query=SaleListQuery,
         response=SaleList,
         auth=Auth.OPERATOR,
     )

@@ -13,12 +13,15 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.booking.locked import SALES
-from sunseo.booking.setup import imports
+from sunseo.booking.setup import changes, imports
+from sunseo.booking.setup.change_bodies import SaleChange
+from sunseo.booking.setup.changes import ChangeOutcome
 from sunseo.booking.setup.imports import ImportOutcome
 from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.outcome import Kind, Outcome, RefusedError
 from sunseo.journal.events import (
     Event,
+    SaleChanged,
     SaleCreated,
     SalePaused,
     SaleResumed,
@@ -42,16 +45,19 @@ class SetupOutcome(Outcome):
     UNKNOWN_OCCASION = Kind.ABSENT, "The sale has no such occasion."
     UNKNOWN_PRICE_CLASS = Kind.ABSENT, "The sale has no such price class."
     UNKNOWN_STOCK = Kind.ABSENT, "The sale has no such stock."
+    UNKNOWN_PRODUCT = Kind.ABSENT, "The sale has no such product."
+    SLUG_TAKEN = Kind.CONFLICT, "There is a sale of that slug already."
 
 
 SETUP_OUTCOMES: tuple[Outcome, ...] = (
     *EffectOutcome,
     *SetupOutcome,
     *ImportOutcome,
+    *ChangeOutcome,
 )
 
 
-class Setup:
+class SaleSetup:
     """What operators can do to sales; one organisation's, by one process."""
 
     def __init__(self, commands: OperatorCommands) -> None:
@@ -65,7 +71,7 @@ class Setup:
             version = await self._record(connection, sale, by.operator, "create_sale", event)
             return {"sale": sale, "version": version}
 
-        return await self._commands.once(by.order(body), "create_sale", work)
+        return await self._commands.once(by.sent(body), "create_sale", work)
 
     async def add_seats(self, by: By, sale: int, body: NewSeats) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -90,7 +96,7 @@ class Setup:
             version = await self._record(connection, sale, by.operator, "add_seats", event)
             return answer | {"version": version}
 
-        return await self._commands.once(by.order(body), "add_seats", work, sale=sale)
+        return await self._commands.once(by.sent(body), "add_seats", work, sale=sale)
 
     async def add_stocks(self, by: By, sale: int, body: NewStocks) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
@@ -117,7 +123,33 @@ class Setup:
             version = await self._record(connection, sale, by.operator, "add_stocks", event)
             return answer | {"version": version}
 
-        return await self._commands.once(by.order(body), "add_stocks", work, sale=sale)
+        return await self._commands.once(by.sent(body), "add_stocks", work, sale=sale)
+
+    async def change_sale(self, by: By, sale: int, body: SaleChange) -> EffectAnswer:
+        async def work(connection: AsyncConnection) -> dict[str, Any]:
+            numbers = await self._lock(connection, sale)
+            _check("occasion", (o.occasion for o in body.occasions), numbers.last_occasion)
+            _check(
+                "price_class", (c.price_class for c in body.price_classes), numbers.last_price_class
+            )
+            _check("stock", (t.stock for t in body.stocks), numbers.last_stock)
+            _check("product", (p.product for p in body.products), numbers.last_product)
+            where = self._of(sale)
+            stored = await changes.read_sale(connection, where)
+            changed = changes.changes_of(stored, body)
+            answer = {"sale": sale, "version": numbers.version, "changed": changed.fields}
+            if not changed.fields:
+                return answer
+            if forbidden := changes.refusal_of(stored, changed):
+                outcome, detail, fields = forbidden
+                raise RefusedError(outcome, f"{detail} Nothing was changed.", {"fields": fields})
+            imports.refuse_past(changed.new_times, stored.now)
+            await changes.write(connection, where, changed)
+            event = SaleChanged(changed=tuple(changed.fields))
+            version = await self._record(connection, sale, by.operator, "change_sale", event)
+            return answer | {"version": version}
+
+        return await self._commands.once(by.sent(body), "change_sale", work, sale=sale)
 
     async def set_paused(self, by: By, sale: int, *, paused: bool) -> EffectAnswer:
         action = "pause_sale" if paused else "resume_sale"
@@ -134,7 +166,7 @@ class Setup:
             )
             return {"sale": sale, "version": version, "paused": paused}
 
-        return await self._commands.once(by.order(), action, work, sale=sale, urgent=True)
+        return await self._commands.once(by.sent(), action, work, sale=sale, urgent=True)
 
     async def _lock(self, connection: AsyncConnection, sale: int) -> "_Numbers":
         where = self._of(sale)
@@ -179,20 +211,15 @@ class Setup:
         starts = {f"occasions[{place}].starts_at": o.starts_at for place, o in enumerate(occasions)}
         imports.refuse_past(starts, await read_clock(connection))
         added = await connection.execute(QUERIES["add_sale"], organisation | fields)
-        sale: int = added.scalar_one()
+        sale: int | None = added.scalar()
+        if sale is None:
+            named = organisation | {"slug": body.slug}
+            taken = (await connection.execute(QUERIES["find_slug"], named)).scalar_one()
+            detail = f"Sale {taken} has the slug {body.slug}. Nothing was created."
+            raise RefusedError(SetupOutcome.SLUG_TAKEN, detail, {"sale": taken})
         where = organisation | {"sale": sale}
-        await connection.execute(
-            QUERIES["add_occasions"],
-            where
-            | {
-                "names": [o.name for o in occasions],
-                "starts": [o.starts_at for o in occasions],
-            },
-        )
-        await connection.execute(
-            QUERIES["add_price_classes"],
-            where | {"names": [c.name for c in classes], "prices": [c.price for c in classes]},
-        )
+        await imports.add_occasions(connection, where, occasions, 0)
+        await imports.add_price_classes(connection, where, classes, 0)
         return sale
 
     def _of(self, sale: int) -> dict[str, int]:
@@ -212,6 +239,7 @@ _UNKNOWN = {
     "occasion": SetupOutcome.UNKNOWN_OCCASION,
     "price_class": SetupOutcome.UNKNOWN_PRICE_CLASS,
     "stock": SetupOutcome.UNKNOWN_STOCK,
+    "product": SetupOutcome.UNKNOWN_PRODUCT,
 }
 
 

@@ -1,5 +1,6 @@
 """What operators send to set up a sale, with every bound that can be checked without a database."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import count, repeat
 from typing import Annotated, Any, Literal
@@ -13,10 +14,18 @@ from sunseo.core.fields import Label, Moment, Name, Number32, Price
 from sunseo.core.zones import is_zone
 
 Coordinate = Annotated[float, Meta(ge=-1e6, le=1e6)]
-Template = Literal["concert"]
+Template = Literal["concert", "clinic", "coupon", "quota"]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)]
+Zone = Annotated[str, Meta(min_length=1, max_length=64)]
+HoldTtl = Annotated[int, Meta(ge=1, le=86_400)]
+Renewals = Annotated[int, Meta(ge=0, le=100)]
+Capacity = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Slug = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$(?!\n)")]
 
 IMPORT_SEATS_MAX = 50_000  # in one request: the sale's row is locked while they are written
 PARTS_MAX = 1_000  # occasions, price classes, stocks or products in one request
+
+_BY_NUMBER = re.compile(r"sale-[0-9]+")
 
 
 class NewOccasion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,13 +52,14 @@ class NewSale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A sale to create. Occasions and price classes are numbered from one in the order given."""
 
     template: Template = "concert"
+    slug: Slug | None = None  # by which a file of the sale finds it again
     name: Name
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)]
-    time_zone: Annotated[str, Meta(min_length=1, max_length=64)]
+    currency: Currency
+    time_zone: Zone
     opens_at: Moment
     closes_at: Moment | None = None
-    hold_ttl_s: Annotated[int, Meta(ge=1, le=86_400)] = 300
-    renewals_max: Annotated[int, Meta(ge=0, le=100)] = 3
+    hold_ttl_s: HoldTtl = 300
+    renewals_max: Renewals = 3
     order_limit: Number32 | None = None
     occasion_limit: Number32 | None = None
     person_limit: Number32 | None = None
@@ -58,6 +68,8 @@ class NewSale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     occasions: Annotated[tuple[NewOccasion, ...], Meta(min_length=1, max_length=PARTS_MAX)]
 
     def __post_init__(self) -> None:
+        if self.slug is not None and _BY_NUMBER.fullmatch(self.slug):
+            raise ValueError("slug must not be like sale-1, as sales without one are called")
         if self.closes_at is not None and self.closes_at <= self.opens_at:
             raise ValueError("closes_at must be later than opens_at")
         if self.persons is None and (self.occasion_limit or self.person_limit):
@@ -144,7 +156,7 @@ class NewStock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     occasion: Number32
     name: Name
-    capacity: Annotated[int, Meta(ge=0, le=2**31 - 1)]
+    capacity: Capacity
     starts_at: Moment | None = None
     ends_at: Moment | None = None
 

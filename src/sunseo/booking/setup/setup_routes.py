@@ -11,8 +11,9 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.booking.availability.availability import AvailabilityBoard
+from sunseo.booking.setup.change_bodies import SaleChange
 from sunseo.booking.setup.sale_list import sale_list_endpoint
-from sunseo.booking.setup.setup import QUERIES, SETUP_OUTCOMES, Setup, SetupOutcome
+from sunseo.booking.setup.setup import QUERIES, SETUP_OUTCOMES, SaleSetup, SetupOutcome
 from sunseo.booking.setup.setup_bodies import NewSale, NewSeats, NewStocks
 from sunseo.core.clock import Monotonic
 from sunseo.core.fields import Number32
@@ -30,6 +31,14 @@ IMPORT_BYTES_MAX = 16 * 1024 * 1024  # 50,000 seats told one by one
 class SaleCreatedBody(msgspec.Struct, frozen=True):
     sale: int
     version: int
+
+
+class SaleChangedBody(msgspec.Struct, frozen=True):
+    """`changed` names the fields that differed; where none did, the version is the one before."""
+
+    sale: int
+    version: int
+    changed: list[str]
 
 
 class SeatsAddedBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +119,7 @@ class SeatQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def setup_endpoints(
-    setup: Setup,
+    setup: SaleSetup,
     engine: AsyncEngine,
     organisation: int,
     board: AvailabilityBoard,
@@ -128,6 +137,21 @@ def setup_endpoints(
             request=NewSale,
             response=SaleCreatedBody,
             success=201,
+            outcomes=SETUP_OUTCOMES,
+            auth=Auth.OPERATOR,
+            idempotent_key=True,
+        ),
+        Endpoint(
+            name="change_sale",
+            method="PATCH",
+            path="/v1/sales/{sale:int}",
+            summary="Change a sale, or add dates and price classes to it",
+            description="Before the sale is on, everything here may change. Once it has opened, "
+            "or somebody holds something, names and `closes_at` may, and limits and capacities "
+            "may rise; whatever else is named in `fields` and refused, and nothing is changed.",
+            handler=handlers.change_sale,
+            request=SaleChange,
+            response=SaleChangedBody,
             outcomes=SETUP_OUTCOMES,
             auth=Auth.OPERATOR,
             idempotent_key=True,
@@ -212,13 +236,17 @@ def setup_endpoints(
 
 
 class SetupHandlers:
-    def __init__(self, setup: Setup, board: AvailabilityBoard) -> None:
+    def __init__(self, setup: SaleSetup, board: AvailabilityBoard) -> None:
         self._setup = setup
         self._board = board
 
     async def create_sale(self, call: Call) -> Answer:
         answer = await self._setup.create_sale(by_of(call), call.body)
         return self._changed(answer, SaleCreatedBody)
+
+    async def change_sale(self, call: Call) -> Answer:
+        answer = await self._setup.change_sale(by_of(call), call.path["sale"], call.body)
+        return self._changed(answer, SaleChangedBody)
 
     async def add_seats(self, call: Call) -> Answer:
         answer = await self._setup.add_seats(by_of(call), call.path["sale"], call.body)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sunseo.rehearsal.observe.histogram import quantiles_ms
-from sunseo.rehearsal.observe.ledger import Figures, Record
+from sunseo.rehearsal.observe.ledger import DriverRecord, Figures
 from sunseo.rehearsal.observe.readings import Reading
 from sunseo.rehearsal.verdict.slo import Measured, hold_against, read_bound
 
@@ -26,7 +26,7 @@ def steady_slos(slos: Iterable[str]) -> tuple[str, ...]:
     return kept or DEFAULT
 
 
-def broken_slos(slos: Iterable[str], record: Record, span: tuple[float, float]) -> list[str]:
+def broken_slos(slos: Iterable[str], record: DriverRecord, span: tuple[float, float]) -> list[str]:
     """Those that did not hold in that time, with what was measured."""
     measured = Measured(
         figures=within(record.figures, span),
@@ -52,7 +52,9 @@ def within(figures: Figures, span: tuple[float, float]) -> Figures:
     )
 
 
-def broken_unsaid(rate: float, came: float, record: Record, reading: Reading | None) -> list[str]:
+def broken_unsaid(
+    rate: float, came: float, record: DriverRecord, reading: Reading | None
+) -> list[str]:
     """What must hold although nobody asks for it."""
     broken = []
     if reading is None:

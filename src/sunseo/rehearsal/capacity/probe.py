@@ -4,7 +4,7 @@ State       Each probe sets up its own sale and room, PLAYS, and is OVER when th
             come: nobody is waited for.
 Guarantee   No driver outlives its probe. What counts is the later half, when as many leave as come.
 Clock       Monotonic, as in a rehearsal; passes are dated by the database's clock.
-On failure  A driver that breaks down is a CrewError; a look that fails is a gap.
+On failure  A driver that breaks down is a DriverError; a look that fails is a gap.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ import msgspec
 from sunseo.rehearsal.capacity.bounds import broken_slos, broken_unsaid, within
 from sunseo.rehearsal.capacity.measured import LittlesLaw, Probe
 from sunseo.rehearsal.crowd.arrivals import Poisson
-from sunseo.rehearsal.driver import Progress
+from sunseo.rehearsal.driver import DriverProgress
 from sunseo.rehearsal.drivers import Drivers, ready_drivers
 from sunseo.rehearsal.observe.histogram import merged, quantiles_ms
-from sunseo.rehearsal.observe.ledger import Record
+from sunseo.rehearsal.observe.ledger import DriverRecord
 from sunseo.rehearsal.observe.observer import Observer, Sample
 from sunseo.rehearsal.observe.processes import Groups
 from sunseo.rehearsal.observe.readings import connections_max, overall
@@ -42,7 +42,7 @@ UNITS_EACH = 4.0  # so much on sale for each visitor that nobody finds nothing
 UNITS_MAX = 50_000
 ROOMY = 10.0  # times as many inside as should be: the room must not be what binds
 
-OnProgress = Callable[[Progress], object]
+OnProgress = Callable[[DriverProgress], object]
 
 
 class Prober:
@@ -115,7 +115,7 @@ class Prober:
     def _seen(
         self,
         rate: float,
-        record: Record,
+        record: DriverRecord,
         samples: list[Sample],
         passes: list[StoredPass],
         zero_at: float,
@@ -177,7 +177,7 @@ def laws_of(
     if (inside := _inside(passes, span, zero_at)) is not None:
         laws.append(LittlesLaw("inside", *inside, seen([float(s.live) for s in within])))
     for station, name, times, gauge in (
-        ("server", "request_s", "requests_timed", "under_way"),
+        ("server", "request_s", "requests_timed", "in_flight"),
         ("lanes", "flush_s", "flushes", ""),
     ):
         if (count := grown(times)) > 0:

@@ -18,7 +18,7 @@ from sunseo.rehearsal.capacity.wording import (
     lead,
     probe_row,
 )
-from sunseo.rehearsal.driver import Progress
+from sunseo.rehearsal.driver import DriverProgress
 
 ENGLISH = CATALOGUES["en"]
 
@@ -49,7 +49,7 @@ class Screen:
         high = "-" if failed is None else f"{failed:,.1f}"
         self._bracket = f"holds {low}, fails {high}"
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: DriverProgress) -> None:
         if not self._console.is_terminal:
             return
         done = min(1.0, max(0.0, progress.at_s / self._probe_s))

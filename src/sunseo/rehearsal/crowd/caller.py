@@ -12,12 +12,12 @@ from typing import NoReturn
 from uuid import UUID
 
 from sunseo.rehearsal.crowd.behaviour import Behaviour
-from sunseo.rehearsal.crowd.documents import RoomState
-from sunseo.rehearsal.crowd.picking import Availability
+from sunseo.rehearsal.crowd.documents import RoomDocument
+from sunseo.rehearsal.crowd.picking import FreeItems
 from sunseo.rehearsal.crowd.shared import CrowdState
-from sunseo.rehearsal.http.client import Reply, Request
+from sunseo.rehearsal.http.client import ApiReply, Request
 from sunseo.rehearsal.observe.histogram import note
-from sunseo.rehearsal.observe.ledger import Fault, Operation
+from sunseo.rehearsal.observe.ledger import BadAnswer, Operation
 
 LOST_WITHIN_S = 0.1  # the longest time after which a visitor's connection breaks down
 NO_BODY = b"{}"
@@ -27,7 +27,7 @@ class GoneError(Exception):
     """The visit is over; the reason is one word."""
 
 
-class Caller:
+class VisitorClient:
     def __init__(
         self, behaviour: Behaviour, crowd: CrowdState, due: float, token: str = ""
     ) -> None:
@@ -40,14 +40,14 @@ class Caller:
         self._state_etag = ""
         self._view_etag = ""
 
-    async def ask(self, operation: Operation, path: str) -> Reply:
+    async def ask(self, operation: Operation, path: str) -> ApiReply:
         """Post what needs neither key nor pass; anything but success is a fault."""
         reply = await self.send(Request(operation, "POST", path, NO_BODY, self.token))
         if not reply.is_success:
             self.fault(operation, reply)
         return reply
 
-    async def send(self, request: Request, losable: str = "") -> Reply:
+    async def send(self, request: Request, losable: str = "") -> ApiReply:
         """Send; where her first answer to that gets lost, hang up on it and send it again."""
         if losable in self.behaviour.loses:
             await self.lose(request)
@@ -67,7 +67,7 @@ class Caller:
         await asyncio.sleep(self.due - time.monotonic())
         note(self.crowd.figures.driver_late, time.monotonic() - self.due)
 
-    async def look_at_state(self) -> RoomState:
+    async def look_at_state(self) -> RoomDocument:
         request = Request(Operation.STATE, "GET", self.crowd.room + "/state", etag=self._state_etag)
         reply = await self._look(request)
         etag = reply.etag or self._state_etag
@@ -79,7 +79,7 @@ class Caller:
         self._state_etag = etag
         return state
 
-    async def look_at_sale(self) -> Availability:
+    async def look_at_sale(self) -> FreeItems:
         path = self.sale + "/availability"
         reply = await self._look(Request(Operation.LOOK, "GET", path, etag=self._view_etag))
         etag = reply.etag or self._view_etag
@@ -91,7 +91,7 @@ class Caller:
         self._view_etag = etag
         return view
 
-    async def _look(self, request: Request) -> Reply:
+    async def _look(self, request: Request) -> ApiReply:
         reply = await self.send(request)
         if reply.status not in (200, 304):
             self.fault(request.operation, reply)
@@ -104,7 +104,7 @@ class Caller:
         """A monotonic moment as seconds from T0."""
         return self.crowd.client.seconds(moment)
 
-    def fault(self, operation: Operation, reply: Reply) -> NoReturn:
+    def fault(self, operation: Operation, reply: ApiReply) -> NoReturn:
         """
         Raises:
             GoneError: always: there is nothing she could do with such an answer.
@@ -112,6 +112,6 @@ class Caller:
         if reply.status < 500:  # those are noted by the client
             at = self.seconds(reply.at)
             self.crowd.ledger.faults.append(
-                Fault(self.behaviour.number, operation.value, reply.status, reply.outcome, at)
+                BadAnswer(self.behaviour.number, operation.value, reply.status, reply.outcome, at)
             )
         raise GoneError("refused")

@@ -5,18 +5,18 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from sunseo.rehearsal.crowd.behaviour import Cheat
-from sunseo.rehearsal.crowd.caller import Caller, GoneError
+from sunseo.rehearsal.crowd.caller import GoneError, VisitorClient
 from sunseo.rehearsal.crowd.picking import Claim
 from sunseo.rehearsal.crowd.shared import AnswerBody, encode, read_answer
-from sunseo.rehearsal.http.client import GaveUpError, Reply, Request
-from sunseo.rehearsal.observe.ledger import Entered, Held, Operation, Tried
+from sunseo.rehearsal.http.client import ApiReply, GaveUpError, Request
+from sunseo.rehearsal.observe.ledger import CheatAttempt, EnteredRoom, Held, Operation
 
 BURST, BURSTS_MAX = 8, 30
 BETWEEN_BURSTS_S = (0.05, 0.2)
 NUMBER_BYTES = slice(16, 24)  # of a place, see docs/protocol/tokens.md
 
 
-async def forge(caller: Caller, place: str) -> None:
+async def forge(caller: VisitorClient, place: str) -> None:
     """Enter with number one written into her place; its signature is then wrong."""
     forged = with_number(place, 1)
     if forged != place:
@@ -24,20 +24,22 @@ async def forge(caller: Caller, place: str) -> None:
         note_cheat(caller, Cheat.FORGE, reply, paid=reply.is_success)
 
 
-async def jump(caller: Caller, place: AnswerBody) -> None:
+async def jump(caller: VisitorClient, place: AnswerBody) -> None:
     """Enter at once. If that gets her a pass, the verdict says whether she had been called."""
     reply = await caller.send(enter_request(caller, place.place))
     note_cheat(caller, Cheat.JUMP, reply, paid=False)
     if reply.status in (200, 201):
         caller.crowd.ledger.entered.append(
-            Entered(caller.behaviour.number, place.number, place.serving, caller.seconds(reply.at))
+            EnteredRoom(
+                caller.behaviour.number, place.number, place.serving, caller.seconds(reply.at)
+            )
         )
 
 
-async def book_as_a_friend(caller: Caller, lent: "asyncio.Future[str]") -> None:
+async def book_as_a_friend(caller: VisitorClient, lent: "asyncio.Future[str]") -> None:
     """Somebody else tries to hold a seat with her pass, once it is lent."""
     pass_ = await lent
-    friend = Caller(caller.behaviour, caller.crowd, time.monotonic())
+    friend = VisitorClient(caller.behaviour, caller.crowd, time.monotonic())
     friend.sale = caller.sale
     try:
         friend.token = read_answer((await friend.ask(Operation.GUEST, "/v1/guests")).body).token
@@ -50,7 +52,7 @@ async def book_as_a_friend(caller: Caller, lent: "asyncio.Future[str]") -> None:
         return
 
 
-async def hammer(caller: Caller, pass_: str) -> Held | None:
+async def hammer(caller: VisitorClient, pass_: str) -> Held | None:
     """Bursts of holds, as many keys as holds, until one is placed or nothing is left.
 
     Of a burst no more may be placed than one person may have, and without a pass none.
@@ -81,25 +83,25 @@ async def hammer(caller: Caller, pass_: str) -> Held | None:
     return None
 
 
-def note_hold(caller: Caller, told: AnswerBody) -> Held:
+def note_hold(caller: VisitorClient, told: AnswerBody) -> Held:
     products = [(one.product, one.quantity) for one in told.products]
     held = Held(caller.behaviour.number, told.hold, told.seats, products)
     caller.crowd.ledger.held.append(held)
     return held
 
 
-def note_cheat(caller: Caller, cheat: Cheat, reply: Reply, *, paid: bool) -> None:
+def note_cheat(caller: VisitorClient, cheat: Cheat, reply: ApiReply, *, paid: bool) -> None:
     caller.crowd.ledger.tried.append(
-        Tried(caller.behaviour.number, cheat.value, reply.status, reply.outcome, paid)
+        CheatAttempt(caller.behaviour.number, cheat.value, reply.status, reply.outcome, paid)
     )
 
 
-def enter_request(caller: Caller, place: str) -> Request:
+def enter_request(caller: VisitorClient, place: str) -> Request:
     path = caller.crowd.room + "/enter"
     return Request(Operation.ENTER, "POST", path, encode({"place": place}), caller.token)
 
 
-def hold_request(caller: Caller, claim: Claim, pass_: str) -> Request:
+def hold_request(caller: VisitorClient, claim: Claim, pass_: str) -> Request:
     return Request(
         Operation.HOLD,
         "POST",

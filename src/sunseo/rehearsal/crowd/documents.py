@@ -4,7 +4,8 @@ from typing import TypeVar
 
 import msgspec
 
-from sunseo.rehearsal.crowd.picking import Availability, Document, Goods
+from sunseo.passes.polling import Poll
+from sunseo.rehearsal.crowd.picking import AvailabilityBody, FreeItems, Goods
 
 KEPT_MAX, KEPT_A_SALE = 256, 8
 
@@ -12,38 +13,33 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
-class Speed(msgspec.Struct, frozen=True):
+class CallingSpeed(msgspec.Struct, frozen=True):
     """People called a second: in the slow case, the middle one."""
 
     v50: float
     v10: float = 0.0
 
 
-class PollTerms(msgspec.Struct, frozen=True):
-    floor: int
-    ceiling: int
-    divisor: int
-
-
-class RoomState(msgspec.Struct, frozen=True):
+class RoomDocument(msgspec.Struct, frozen=True):
     """Of a room's state document, what a visitor needs."""
 
     epoch: int
     phase: str
     issued: int
     serving: int
-    speed: Speed | None
+    speed: CallingSpeed | None
     sold_out: bool
     opens_at: int | None
     now: int
-    poll: PollTerms
+    poll: Poll
+    halted: str | None = None
 
 
-_state_of = msgspec.json.Decoder(RoomState).decode
-_document_of = msgspec.json.Decoder(Document).decode
+_state_of = msgspec.json.Decoder(RoomDocument).decode
+_document_of = msgspec.json.Decoder(AvailabilityBody).decode
 
 
-def wait_s(state: RoomState, number: int, speed: float) -> float | None:
+def wait_s(state: RoomDocument, number: int, speed: float) -> float | None:
     """Seconds until a number's turn at a speed, as the pages tell it; none where nobody can say."""
     ahead = max(0, number - state.serving)
     if ahead and speed <= 0:
@@ -56,25 +52,6 @@ def wait_s(state: RoomState, number: int, speed: float) -> float | None:
     return until_open_s + (ahead / speed if ahead else 0.0)
 
 
-def poll_after_s(state: RoomState, number: int) -> float:
-    """As the protocol asks: a part of the time still to wait, between floor and ceiling.
-
-    The client multiplies it by chance, 1 to 1.3, so that visitors do not come in step.
-    """
-    terms = state.poll
-    if state.phase == "before" and state.opens_at is not None:
-        wait_s = (state.opens_at - state.now) / 1000
-        return min(max(terms.floor, wait_s / terms.divisor), terms.ceiling)
-    ahead = number - state.serving
-    if ahead <= 0:
-        return terms.floor
-    if state.speed is None:  # nobody can say yet: now and then
-        return max(terms.floor, terms.ceiling / 4)
-    if state.speed.v50 <= 0:
-        return terms.ceiling
-    return min(max(terms.floor, ahead / state.speed.v50 / terms.divisor), terms.ceiling)
-
-
 class DocumentCache:
     """Documents by their ETags, the latest ones; those of sales by sale and ETag.
 
@@ -85,12 +62,12 @@ class DocumentCache:
     def __init__(self, goods: Goods, sales: int = 1) -> None:
         self._goods = goods
         self._views_max = max(KEPT_MAX, KEPT_A_SALE * sales)
-        self._states: dict[str, RoomState] = {}
-        self._views: dict[tuple[str, str], Availability] = {}
-        self.state: RoomState | None = None
-        self.view: Availability | None = None
+        self._states: dict[str, RoomDocument] = {}
+        self._views: dict[tuple[str, str], FreeItems] = {}
+        self.state: RoomDocument | None = None
+        self.view: FreeItems | None = None
 
-    def read_state(self, etag: str, body: bytes) -> RoomState:
+    def read_state(self, etag: str, body: bytes) -> RoomDocument:
         """The state that this ETag names; a body may be empty where the ETag was seen before.
 
         Raises:
@@ -99,18 +76,18 @@ class DocumentCache:
         self.state = self._states.get(etag) or self._keep_state(etag, body)
         return self.state
 
-    def read_view(self, sale: str, etag: str, body: bytes) -> Availability:
+    def read_view(self, sale: str, etag: str, body: bytes) -> FreeItems:
         """What is free in a sale, as `read_state`."""
         self.view = self._views.get((sale, etag)) or self._keep_view(sale, etag, body)
         return self.view
 
-    def _keep_state(self, etag: str, body: bytes) -> RoomState:
+    def _keep_state(self, etag: str, body: bytes) -> RoomDocument:
         state = _state_of(_not_empty(body))
         if etag:
             _keep(self._states, etag, state, KEPT_MAX)
         return state
 
-    def _keep_view(self, sale: str, etag: str, body: bytes) -> Availability:
+    def _keep_view(self, sale: str, etag: str, body: bytes) -> FreeItems:
         view = self._goods.read(_document_of(_not_empty(body)))
         if etag:
             _keep(self._views, (sale, etag), view, self._views_max)

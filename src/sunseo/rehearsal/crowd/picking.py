@@ -13,13 +13,13 @@ FAVOURITES = 60
 """So many of the best free seats are what everybody chooses from at first; collisions follow."""
 
 
-class SeatMap(msgspec.Struct, frozen=True):
+class RankedSeats(msgspec.Struct, frozen=True):
     """The seats of an occasion, the best first: place in `states`, and number."""
 
     seats: tuple[tuple[int, int], ...]
 
 
-class StockLevel(msgspec.Struct, frozen=True):
+class ListedStock(msgspec.Struct, frozen=True):
     """Of one stock; its product has the same number."""
 
     stock: int
@@ -28,7 +28,7 @@ class StockLevel(msgspec.Struct, frozen=True):
     sold: int
 
 
-class Availability(msgspec.Struct, frozen=True):
+class FreeItems(msgspec.Struct, frozen=True):
     """Seats or products that are free, the best first; and how many units are held and sold."""
 
     free: tuple[int, ...]
@@ -42,11 +42,11 @@ class OccasionStates(msgspec.Struct):
     states: str
 
 
-class Document(msgspec.Struct):
+class AvailabilityBody(msgspec.Struct):
     """What is free in a sale, as the server says it."""
 
     occasions: list[OccasionStates]
-    stocks: list[StockLevel]
+    stocks: list[ListedStock]
 
 
 Claim = dict[str, object]
@@ -59,10 +59,10 @@ class Goods:
     def __init__(self, person_limit: int = 0) -> None:
         self.person_limit = person_limit
 
-    def read(self, document: Document) -> Availability:  # noqa: ARG002 - others look into it
-        return Availability((), 0, 0)
+    def read(self, document: AvailabilityBody) -> FreeItems:  # noqa: ARG002 - others look into it
+        return FreeItems((), 0, 0)
 
-    def pick(self, view: Availability, wanted: int, attempt: int, dice: Random) -> Claim:
+    def pick(self, view: FreeItems, wanted: int, attempt: int, dice: Random) -> Claim:
         """What a visitor asks for who was refused so many times."""
         raise NotImplementedError
 
@@ -74,7 +74,7 @@ class Goods:
 NOTHING = Goods()
 
 
-def seat_map_of(listed: Sequence[dict[str, float]]) -> SeatMap:
+def seat_map_of(listed: Sequence[dict[str, float]]) -> RankedSeats:
     """Rank seats from the middle of the first row, sideways counted half."""
     middle = sum(seat["x"] for seat in listed) / max(1, len(listed))
 
@@ -82,28 +82,26 @@ def seat_map_of(listed: Sequence[dict[str, float]]) -> SeatMap:
         return listed[place]["y"] + abs(listed[place]["x"] - middle) / 2
 
     ranked = sorted(range(len(listed)), key=distance)
-    return SeatMap(tuple((place, int(listed[place]["seat"])) for place in ranked))
+    return RankedSeats(tuple((place, int(listed[place]["seat"])) for place in ranked))
 
 
-def availability_of(seat_map: SeatMap, states: str) -> Availability:
+def availability_of(seat_map: RankedSeats, states: str) -> FreeItems:
     free = tuple(seat for place, seat in seat_map.seats if states[place] == "0")
-    return Availability(free, states.count("1"), states.count("2"))
+    return FreeItems(free, states.count("1"), states.count("2"))
 
 
-def availability_of_stocks(levels: Sequence[StockLevel]) -> Availability:
+def availability_of_stocks(levels: Sequence[ListedStock]) -> FreeItems:
     free = tuple(level.stock for level in levels if level.free > 0)
-    return Availability(
-        free, sum(level.held for level in levels), sum(level.sold for level in levels)
-    )
+    return FreeItems(free, sum(level.held for level in levels), sum(level.sold for level in levels))
 
 
-def pick_product(view: Availability, attempt: int, dice: Random) -> int:
+def pick_product(view: FreeItems, attempt: int, dice: Random) -> int:
     """One of the first; who was refused looks further."""
     width = min(len(view.free), FAVOURITE_PRODUCTS << min(attempt, 10))
     return view.free[dice.randrange(width)]
 
 
-def pick(view: Availability, party: int, attempt: int, dice: Random) -> tuple[int, ...]:
+def pick(view: FreeItems, party: int, attempt: int, dice: Random) -> tuple[int, ...]:
     """Neighbours in popularity; who was refused looks further from the best at each attempt."""
     favourites = max(FAVOURITES, len(view.free) // FAVOURITES_PART)
     width = min(max(1, len(view.free) - party + 1), favourites << min(attempt, 10))

@@ -7,7 +7,7 @@ import msgspec
 from sunseo.rehearsal.crowd.arrivals import Arrivals
 from sunseo.rehearsal.crowd.documents import DocumentCache
 from sunseo.rehearsal.crowd.picking import Goods
-from sunseo.rehearsal.http.client import ApiClient, Reply, Request
+from sunseo.rehearsal.http.client import ApiClient, ApiReply, Request
 from sunseo.rehearsal.observe.ledger import Figures, Held, Ledger, Ordered
 
 
@@ -19,7 +19,7 @@ class Issuer(msgspec.Struct, frozen=True):
     organisation: int
 
 
-class Quantity(msgspec.Struct, frozen=True):
+class ProductQuantity(msgspec.Struct, frozen=True):
     """So many of a product."""
 
     product: int
@@ -44,7 +44,7 @@ class AnswerBody(msgspec.Struct):
     order: str = ""
     state: str = ""
     seats: tuple[int, ...] = ()
-    products: tuple[Quantity, ...] = ()
+    products: tuple[ProductQuantity, ...] = ()
 
     @property
     def units(self) -> int:
@@ -88,7 +88,7 @@ class CrowdState(msgspec.Struct):
         return of_opening[number % len(of_opening)], openings[place]
 
 
-def note_order(crowd: CrowdState, hold: Held, reply: Reply, *, found: bool) -> None:
+def note_order(crowd: CrowdState, hold: Held, reply: ApiReply, *, found: bool) -> None:
     told = read_answer(reply.body)
     at = crowd.client.seconds(reply.at)
     products = [(one.product, one.quantity) for one in told.products]

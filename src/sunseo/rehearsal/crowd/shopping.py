@@ -3,10 +3,10 @@
 import asyncio
 
 from sunseo.rehearsal.crowd.behaviour import Ending
-from sunseo.rehearsal.crowd.caller import Caller, GoneError
+from sunseo.rehearsal.crowd.caller import GoneError, VisitorClient
 from sunseo.rehearsal.crowd.cheating import hammer, hold_request, note_hold
-from sunseo.rehearsal.crowd.opening import Inside
-from sunseo.rehearsal.crowd.picking import Availability
+from sunseo.rehearsal.crowd.journey import Inside
+from sunseo.rehearsal.crowd.picking import FreeItems
 from sunseo.rehearsal.crowd.shared import PendingOrder, encode, note_order, read_answer
 from sunseo.rehearsal.http.client import Request
 from sunseo.rehearsal.observe.ledger import Held, Operation
@@ -17,7 +17,7 @@ RETURNS_PATIENCE_S = 20.0
 
 
 class Shopping:
-    def __init__(self, caller: Caller, inside: Inside) -> None:
+    def __init__(self, caller: VisitorClient, inside: Inside) -> None:
         self._caller = caller
         self._inside = inside
         self._behaviour = caller.behaviour
@@ -76,7 +76,7 @@ class Shopping:
             else:
                 caller.fault(Operation.HOLD, reply)
 
-    async def _find_free(self) -> Availability:
+    async def _find_free(self) -> FreeItems:
         """What is free, waiting a while for what others let go of."""
         caller = self._caller
         gives_up_at = caller.due + RETURNS_PATIENCE_S

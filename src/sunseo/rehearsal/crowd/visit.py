@@ -16,16 +16,17 @@ from math import inf
 import jwt
 
 from sunseo.core.ids import Person
+from sunseo.passes.polling import next_poll_s
 from sunseo.rehearsal.crowd.behaviour import Behaviour, Cheat
-from sunseo.rehearsal.crowd.caller import NO_BODY, Caller, GoneError
+from sunseo.rehearsal.crowd.caller import NO_BODY, GoneError, VisitorClient
 from sunseo.rehearsal.crowd.cheating import book_as_a_friend, enter_request, forge, jump
-from sunseo.rehearsal.crowd.documents import RoomState, poll_after_s, wait_s
-from sunseo.rehearsal.crowd.opening import Opening
+from sunseo.rehearsal.crowd.documents import RoomDocument, wait_s
+from sunseo.rehearsal.crowd.journey import VisitorJourney
 from sunseo.rehearsal.crowd.shared import AnswerBody, CrowdState, encode, read_answer
-from sunseo.rehearsal.http.client import GaveUpError, Reply, Request
+from sunseo.rehearsal.http.client import ApiReply, GaveUpError, Request
 from sunseo.rehearsal.observe.ledger import (
     Drawn,
-    Entered,
+    EnteredRoom,
     Known,
     Left,
     Operation,
@@ -48,15 +49,15 @@ class Visit:
         self,
         behaviour: Behaviour,
         crowd: CrowdState,
-        opening: Opening,
+        journey: VisitorJourney,
         way_in: "WayIn",
         due: float,
     ) -> None:
         self._behaviour = behaviour
-        self._opening = opening
+        self._journey = journey
         self._way_in = way_in
         self._crowd = crowd
-        self._caller = Caller(behaviour, crowd, due)
+        self._caller = VisitorClient(behaviour, crowd, due)
         self._caller.sale, self._opens_s = crowd.sale_for(
             crowd.client.seconds(due), behaviour.number
         )
@@ -75,7 +76,7 @@ class Visit:
         crowd.arrived += 1
         try:
             await self._walk()
-            reason = self._opening.done
+            reason = self._journey.done
         except GoneError as gone:
             reason = str(gone)
         except GaveUpError:
@@ -89,11 +90,11 @@ class Visit:
         crowd.figures.gone[reason] = crowd.figures.gone.get(reason, 0) + 1
 
     async def _walk(self) -> None:
-        await self._opening.approach(self._caller)
+        await self._journey.approach(self._caller)
         await self._introduce()
         await self._way_in(self)
         self._move("inside")
-        await self._opening.visit(self._caller, self)
+        await self._journey.visit(self._caller, self)
 
     async def line_up(self) -> None:
         """Get a place, wait until it is called, and enter."""
@@ -139,7 +140,7 @@ class Visit:
 
     async def _watch_in_tab(self) -> None:
         """Another tab of the same person: it joins as well, gets the same number, and polls."""
-        tab = Caller(self._behaviour, self._crowd, time.monotonic(), self._caller.token)
+        tab = VisitorClient(self._behaviour, self._crowd, time.monotonic(), self._caller.token)
         try:
             place = await join(tab)
             while self._state == "in_line":
@@ -154,7 +155,7 @@ class Visit:
                 await forge(self._caller, self._place.place)
             case Cheat.JUMP:
                 await jump(self._caller, self._place)
-            case Cheat.SHARE if self._opening.knows_persons:
+            case Cheat.SHARE if self._journey.knows_persons:
                 self._lent = asyncio.get_running_loop().create_future()
                 friend = book_as_a_friend(self._caller, self._lent)
                 self._beside.append(asyncio.create_task(friend))
@@ -209,7 +210,7 @@ class Visit:
                 raise GoneError("impatient")
             await caller.pause(self._poll_after_s(state, self._place.number))
 
-    def _hear_wait(self, state: RoomState) -> None:
+    def _hear_wait(self, state: RoomDocument) -> None:
         """Keep what she is told for the first time about how long it takes."""
         if self._was_told or state.speed is None:
             return
@@ -224,12 +225,13 @@ class Visit:
             WaitEstimate(self._behaviour.number, at, likely_s, slow_s)
         )
 
-    def _is_called(self, state: RoomState) -> bool:
+    def _is_called(self, state: RoomDocument) -> bool:
         return self._place.number <= state.serving and state.phase in ("open", "draining")
 
-    def _poll_after_s(self, state: RoomState, number: int) -> float:
+    def _poll_after_s(self, state: RoomDocument, number: int) -> float:
         """As the server asks; but some people press "reload" all the time."""
-        wait_s = poll_after_s(state, number) * self._caller.dice.uniform(*JITTER)
+        ahead = number - state.serving if number else None
+        wait_s = next_poll_s(state, ahead, state.now) * self._caller.dice.uniform(*JITTER)
         refresh_s = self._behaviour.refresh_s
         return wait_s if refresh_s is None else min(wait_s, refresh_s)
 
@@ -280,13 +282,13 @@ class Visit:
             self._caller.fault(Operation.LEAVE, reply)
         self._crowd.ledger.left.append(Left(self._behaviour.number, self._place.number))
 
-    def _take_pass(self, reply: Reply) -> None:
+    def _take_pass(self, reply: ApiReply) -> None:
         self._keep(reply)
         if self._lent is not None and not self._lent.done():
             self._lent.set_result(self.pass_)
         number, place = self._behaviour.number, self._place
         at = self._caller.seconds(reply.at)
-        self._crowd.ledger.entered.append(Entered(number, place.number, place.serving, at))
+        self._crowd.ledger.entered.append(EnteredRoom(number, place.number, place.serving, at))
 
     async def _renew(self) -> None:
         body = encode({"pass": self.pass_})
@@ -301,11 +303,11 @@ class Visit:
         else:
             self._caller.fault(Operation.RENEW, reply)
 
-    def _keep(self, reply: Reply) -> None:
+    def _keep(self, reply: ApiReply) -> None:
         told = read_answer(reply.body)
         self.pass_ = told.pass_
         renews_due = reply.at + told.renew_after_s
-        self._renew_due = inf if self._opening.renews_passes else renews_due
+        self._renew_due = inf if self._journey.renews_passes else renews_due
 
     def _move(self, state: str) -> None:
         if self._state:
@@ -319,7 +321,7 @@ WayIn = Callable[[Visit], Awaitable[None]]
 """How visitors come in: past a line, or straight on."""
 
 
-async def join(caller: Caller) -> AnswerBody:
+async def join(caller: VisitorClient) -> AnswerBody:
     """Get a nonce, and for it a place or a receipt.
 
     Raises:
@@ -331,7 +333,7 @@ async def join(caller: Caller) -> AnswerBody:
     return await ask_for_place(caller, nonce)
 
 
-async def ask_for_place(caller: Caller, nonce: str) -> AnswerBody:
+async def ask_for_place(caller: VisitorClient, nonce: str) -> AnswerBody:
     """Get the place of a nonce, or a receipt where its number is still to be drawn.
 
     Raises:

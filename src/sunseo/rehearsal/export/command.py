@@ -47,16 +47,16 @@ def add_export_commands(rehearse: typer.Typer) -> None:
 def export(
     *,
     scenario: ScenarioArgument = "concert",
-    to: Annotated[str, typer.Option(help="k6, locust or jmeter.")],
+    to: Annotated[str, typer.Option(help="k6, locust, jmeter, or json: the plan alone.")],
     output: Annotated[Path | None, typer.Option(help="This file, instead of the screen.")] = None,
     visitors: VisitorsOption = None,
     seed: SeedOption = None,
     duration: DurationOption = None,
     session: SessionOption = None,
 ) -> None:
-    """Write a scenario's crowd as a script for k6, Locust or JMeter, to be edited and kept."""
-    from sunseo.rehearsal.export.crowd import (  # noqa: PLC0415 - see above
-        crowd_of,
+    """Write a scenario's crowd for k6, Locust or JMeter, to be edited and kept, or as a plan."""
+    from sunseo.rehearsal.export.plan import (  # noqa: PLC0415 - see above
+        plan_of,
     )
     from sunseo.rehearsal.export.script import (  # noqa: PLC0415 - see above
         Tool,
@@ -72,7 +72,7 @@ def export(
     )
     if output is not None:
         _check(Output("--output", output))
-    script = write_script(tool, crowd_of(options))
+    script = write_script(tool, plan_of(options))
     if output is None:
         typer.echo(script, nl=False)
         return

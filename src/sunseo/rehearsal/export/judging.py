@@ -12,7 +12,7 @@ import msgspec
 from sunseo.invariants.report import Report
 from sunseo.rehearsal.export.log import CrowdLog
 from sunseo.rehearsal.export.staged import Staged
-from sunseo.rehearsal.observe.ledger import Figures, Ledger, Record
+from sunseo.rehearsal.observe.ledger import DriverRecord, Figures, Ledger
 from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.stored import Stored
 from sunseo.rehearsal.report.result import Result, conclude
@@ -49,7 +49,7 @@ def conclude_log(staged: Staged, told: Path, seen: Observed, *, must_tell: bool 
     With `must_tell` a crowd has played here, and without a log nobody knows whether it came.
 
     Raises:
-        ToldError: a line in it is wrong.
+        LogError: a line in it is wrong.
     """
     options = staged.options
     record = read_log(told, options.scenario.visitors)
@@ -66,7 +66,9 @@ def conclude_log(staged: Staged, told: Path, seen: Observed, *, must_tell: bool 
     )
     return conclude(
         record
-        or Record(Ledger(), Figures(), whole=not must_tell, seconds=0.0, cpu_s=0.0, memory_mb=0.0),
+        or DriverRecord(
+            Ledger(), Figures(), whole=not must_tell, seconds=0.0, cpu_s=0.0, memory_mb=0.0
+        ),
         verdict,
         seen.samples,
         options=options,
@@ -76,11 +78,11 @@ def conclude_log(staged: Staged, told: Path, seen: Observed, *, must_tell: bool 
     )
 
 
-def read_log(file: Path, visitors: int) -> Record | None:
+def read_log(file: Path, visitors: int) -> DriverRecord | None:
     """What the log says of so many visitors; nothing if there is no log.
 
     Raises:
-        ToldError: a line in it is wrong.
+        LogError: a line in it is wrong.
     """
     log = CrowdLog()
     try:

@@ -13,8 +13,9 @@ import msgspec
 from sunseo.rehearsal.attempt import AttemptError
 from sunseo.rehearsal.observe.histogram import note
 from sunseo.rehearsal.observe.ledger import (
-    Entered,
-    Fault,
+    BadAnswer,
+    DriverRecord,
+    EnteredRoom,
     Figures,
     Held,
     Known,
@@ -23,7 +24,6 @@ from sunseo.rehearsal.observe.ledger import (
     Operation,
     Ordered,
     Placed,
-    Record,
 )
 
 LATER = (0, 429, 503)  # no answer, or to be asked again
@@ -78,11 +78,11 @@ class CrowdLog:
         self._kinds: dict[str, tuple[type[Any], Callable[[Any], object]]] = {
             "known": (Known, ledger.known.append),
             "placed": (Placed, ledger.placed.append),
-            "entered": (Entered, ledger.entered.append),
+            "entered": (EnteredRoom, ledger.entered.append),
             "held": (Held, ledger.held.append),
             "ordered": (Ordered, ledger.ordered.append),
             "left": (Left, ledger.left.append),
-            "fault": (Fault, ledger.faults.append),
+            "fault": (BadAnswer, ledger.faults.append),
             "lapsed": (Lapsed, lambda lapsed: ledger.lapsed.append(lapsed.visitor)),
             "came": (Came, self._come),
             "gone": (Gone, self._go),
@@ -106,14 +106,14 @@ class CrowdLog:
             except msgspec.ValidationError as error:
                 raise LogError(f"line {number}, {told[0]!r}: {error}") from None
 
-    def record(self, visitors: int) -> Record:
+    def record(self, visitors: int) -> DriverRecord:
         """What was told so far; whole if all these visitors have come, and gone again."""
         gone = self._figures.gone
         if self._there:
             gone["still_there"] = len(self._there)
         came = sum(self._figures.arrivals.values())
         whole = came >= visitors and not self._there
-        return Record(self._ledger, self._figures, whole, self._ended_at, 0.0, 0.0)
+        return DriverRecord(self._ledger, self._figures, whole, self._ended_at, 0.0, 0.0)
 
     def _come(self, came: Came) -> None:
         self._there.add(came.visitor)

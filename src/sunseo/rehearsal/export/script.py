@@ -1,16 +1,21 @@
-"""From a crowd to a script, in the language of a tool."""
+"""From a plan to a script: a player in the language of a tool, with the plan at its head."""
 
+import re
 from enum import Enum, unique
 from html import escape
-from pathlib import Path
+from importlib.resources import files
+from inspect import getsource
+from textwrap import dedent
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sunseo.rehearsal.export.crowd import Crowd
+from sunseo.passes.polling import poll_after_s
+from sunseo.rehearsal.export.plan import CrowdPlan, plan_text
 from sunseo.rehearsal.report.templating import one_line
 
 _ENVIRONMENT = Environment(  # noqa: S701 - scripts are no pages; the one in XML escapes by itself
-    loader=PackageLoader("sunseo.rehearsal.export"),
+    loader=PackageLoader("sunseo.rehearsal.export", "players"),
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
@@ -20,22 +25,19 @@ _ENVIRONMENT = Environment(  # noqa: S701 - scripts are no pages; the one in XML
 
 @unique
 class Tool(Enum):
+    """Who is to play; `JSON` is the plan alone, for any other player."""
+
     K6 = "k6"
     LOCUST = "locust"
     JMETER = "jmeter"
+    JSON = "json"
 
-    @property
-    def template(self) -> str:
-        return {
-            Tool.K6: "k6.js.j2",
-            Tool.LOCUST: "locust.py.j2",
-            Tool.JMETER: "jmeter.jmx.j2",
-        }[self]
 
-    @property
-    def suffix(self) -> str:
-        """Of a script: `.js`, `.py`, `.jmx`."""
-        return Path(self.template.removesuffix(".j2")).suffix
+PLAYERS = {
+    Tool.K6: "k6.js.j2",
+    Tool.LOCUST: "locust.py.j2",
+    Tool.JMETER: "jmeter.jmx.j2",
+}
 
 
 def in_docstring(text: str) -> str:
@@ -48,15 +50,24 @@ def in_plan(text: str) -> str:
     return escape(one_line(text).replace("${", r"\${"))
 
 
+class PollRule(NamedTuple):
+    """How soon to ask again, in the languages of scripts: the very texts that we run ourselves."""
+
+    javascript: str
+    python: str
+
+
+def poll_rule() -> PollRule:
+    script = files("sunseo.room.pages").joinpath("static", "sunseo.js").read_text("utf-8")
+    [function] = re.findall(r"^  function pollAfterS.*?^  }$", script, re.MULTILINE | re.DOTALL)
+    return PollRule(dedent(function), getsource(poll_after_s))
+
+
 _ENVIRONMENT.filters |= {"one_line": one_line, "in_docstring": in_docstring, "in_plan": in_plan}
 
 
-def write_script(tool: Tool, crowd: Crowd) -> str:
-    spell = str.upper if tool is Tool.LOCUST else _camel
-    behaviour = [(spell(name), value) for name, value in crowd.behaviour.items()]
-    return _ENVIRONMENT.get_template(tool.template).render(crowd=crowd, behaviour=behaviour)
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
+def write_script(tool: Tool, plan: CrowdPlan) -> str:
+    if tool is Tool.JSON:
+        return plan_text(plan, words=True) + "\n"
+    player = _ENVIRONMENT.get_template(PLAYERS[tool])
+    return player.render(crowd=plan, plan=plan_text(plan, words=False), poll_rule=poll_rule())

@@ -75,7 +75,7 @@ async def stage(
     """Set up; then play and judge, or without a tool say what it has to know.
 
     Raises:
-        StageError, ToolError, ToldError: it could not be done.
+        SetupError, ToolError, LogError: it could not be done.
     """
     stop = stop_on_signals()
     async with open_session(target.url) as session:

@@ -24,8 +24,8 @@ from sunseo.rehearsal.faults.proxy import Proxy, Route
 from sunseo.rehearsal.faults.server_log import read_log
 from sunseo.rehearsal.faults.spec import FaultTarget, PlannedFault
 from sunseo.rehearsal.faults.watch import Watch
-from sunseo.rehearsal.http.connection import Address
-from sunseo.rehearsal.observe.ledger import Record
+from sunseo.rehearsal.http.connection import ServerAddress
+from sunseo.rehearsal.observe.ledger import DriverRecord
 from sunseo.rehearsal.observe.stored import Stored
 from sunseo.rehearsal.target.server import ServerProcess
 
@@ -64,7 +64,7 @@ class Drill:
 
     async def __aenter__(self) -> Self:
         if any(fault.kind.part is FaultTarget.NETWORK for fault in self._plan):
-            address = Address.of(self._url)
+            address = ServerAddress.of(self._url)
             route = Route(address.host, address.port)
             self._network = await self._stack.enter_async_context(Proxy(route))
             self._via = route.port
@@ -74,7 +74,7 @@ class Drill:
         await self._stack.aclose()
 
     @asynccontextmanager
-    async def under_way(
+    async def in_progress(
         self, zero: float, opens_at: datetime, session: aiohttp.ClientSession
     ) -> AsyncIterator[None]:
         """Do the faults and watch, for as long as the block lasts; then wait for the server."""
@@ -106,7 +106,7 @@ class Drill:
             if injected.began_s is not None and injected.ended_s is not None
         ]
 
-    async def incidents(self, record: Record, stored: Stored | None) -> list[Incident]:
+    async def incidents(self, record: DriverRecord, stored: Stored | None) -> list[Incident]:
         """What came of each fault."""
         if self._watch is None or self._opens_at is None:
             return []

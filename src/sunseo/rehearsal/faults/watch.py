@@ -14,7 +14,7 @@ import time
 import aiohttp
 import msgspec
 
-from sunseo.rehearsal.http.connection import Address, ConnectionPool, LostError
+from sunseo.rehearsal.http.connection import ConnectionPool, LostError, ServerAddress
 from sunseo.rehearsal.observe.observer import sums_of
 
 READY_EVERY_S = 0.1  # so fine is what is told of detection and recovery
@@ -49,7 +49,7 @@ class Watch:
     def __init__(
         self, url: str, via: int | None, session: aiohttp.ClientSession, zero: float
     ) -> None:
-        self._address = Address.of(url)
+        self._address = ServerAddress.of(url)
         self._via = via
         self._session = session
         self._zero = zero

@@ -24,7 +24,7 @@ from sunseo.rehearsal.http.connection import (
     Pace,
 )
 from sunseo.rehearsal.observe.histogram import note
-from sunseo.rehearsal.observe.ledger import Fault, Figures, Ledger, Operation, Troubled
+from sunseo.rehearsal.observe.ledger import BadAnswer, Figures, Ledger, Operation, Troubled
 
 PATIENCE_S = 60.0  # of silence; a server that is killed and recovers is back well within
 BROKEN_PAUSE_S, BROKEN_DOUBLINGS_MAX = 0.25, 4  # of a broken connection; twice as long each time
@@ -43,7 +43,7 @@ class _Problem(msgspec.Struct):
 _problem_of = msgspec.json.Decoder(_Problem).decode
 
 
-class Reply(msgspec.Struct, frozen=True):
+class ApiReply(msgspec.Struct, frozen=True):
     """An answer; `outcome` is the problem's, or the status where there is none."""
 
     status: int
@@ -127,7 +127,7 @@ class ApiClient:
         pace: Pace | None = None,
         *,
         storms: bool = False,
-    ) -> Reply:
+    ) -> ApiReply:
         """Send, at a pace where one is given, until there is an answer that is not "later".
 
         Who `storms` comes back at once, and learns manners only after many times.
@@ -165,7 +165,7 @@ class ApiClient:
             due = time.monotonic() + pause_s * dice.uniform(1.0, 1.3)
             if due > heard_at + PATIENCE_S:
                 self._ledger.faults.append(
-                    Fault(visitor, request.operation.value, 0, "gave_up", self.seconds(due))
+                    BadAnswer(visitor, request.operation.value, 0, "gave_up", self.seconds(due))
                 )
                 raise GaveUpError
             await asyncio.sleep(due - time.monotonic())
@@ -178,7 +178,7 @@ class ApiClient:
         except LostError:
             return
 
-    def _read(self, operation: Operation, answer: HttpResponse, due: float) -> Reply:
+    def _read(self, operation: Operation, answer: HttpResponse, due: float) -> ApiReply:
         now = time.monotonic()
         outcome = str(answer.status)
         if answer.status >= 400:
@@ -187,7 +187,7 @@ class ApiClient:
             except msgspec.DecodeError:
                 outcome = "no_problem_document"
         self._count(operation, outcome, _kind_of(answer.status), now, due)
-        return Reply(answer.status, outcome, answer.body, answer.etag, now, answer.pass_)
+        return ApiReply(answer.status, outcome, answer.body, answer.etag, now, answer.pass_)
 
     def _trouble(self, operation: Operation, kind: str, visitor: int, wanted: float) -> Troubled:
         now = self.seconds(time.monotonic())
@@ -208,14 +208,14 @@ class ApiClient:
         note(self._figures.latencies.setdefault(name, {}).setdefault(second, {}), now - due)
 
     def _judge(
-        self, operation: Operation, reply: Reply, answer: HttpResponse, visitor: int
+        self, operation: Operation, reply: ApiReply, answer: HttpResponse, visitor: int
     ) -> None:
         """Keep what no server may answer: 5xx, but for 503 that says when to come back."""
         sheds = reply.status == 503 and answer.retry_after is not None
         if reply.status >= 500 and not sheds:
             at = self.seconds(reply.at)
             self._ledger.faults.append(
-                Fault(visitor, operation.value, reply.status, reply.outcome, at)
+                BadAnswer(visitor, operation.value, reply.status, reply.outcome, at)
             )
 
 

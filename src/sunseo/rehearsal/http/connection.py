@@ -58,7 +58,7 @@ class Pace(NamedTuple):
         return self.pause_s * max(0, -(-length // self.piece_bytes) - 1)
 
 
-class Address(NamedTuple):
+class ServerAddress(NamedTuple):
     """A server as its URL names it."""
 
     host: str
@@ -67,7 +67,7 @@ class Address(NamedTuple):
     authority: str  # as in the Host header
 
     @classmethod
-    def of(cls, url: str) -> "Address":
+    def of(cls, url: str) -> "ServerAddress":
         """Read a URL.
 
         Raises:
@@ -96,7 +96,7 @@ class ConnectionPool:
 
     def __init__(
         self,
-        address: Address,
+        address: ServerAddress,
         *,
         connections_max: int,
         parts: int = 1,

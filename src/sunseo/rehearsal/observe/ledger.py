@@ -49,7 +49,7 @@ class WaitEstimate(msgspec.Struct, frozen=True, array_like=True):
     slow_s: float | None
 
 
-class Entered(msgspec.Struct, frozen=True, array_like=True):
+class EnteredRoom(msgspec.Struct, frozen=True, array_like=True):
     """A pass that was given, and what `serving` the visitor had seen."""
 
     visitor: int
@@ -84,7 +84,7 @@ class Left(msgspec.Struct, frozen=True, array_like=True):
     number: int
 
 
-class Tried(msgspec.Struct, frozen=True, array_like=True):
+class CheatAttempt(msgspec.Struct, frozen=True, array_like=True):
     """A cheater's attempt and the answer; `paid` when she was given what she must not have."""
 
     visitor: int
@@ -94,7 +94,7 @@ class Tried(msgspec.Struct, frozen=True, array_like=True):
     paid: bool
 
 
-class Fault(msgspec.Struct, frozen=True, array_like=True):
+class BadAnswer(msgspec.Struct, frozen=True, array_like=True):
     """An answer that must not be: status 0 is none at all."""
 
     visitor: int
@@ -130,12 +130,12 @@ class Ledger(msgspec.Struct):
     placed: list[Placed] = []
     drawn: list[Drawn] = []
     estimates: list[WaitEstimate] = []
-    entered: list[Entered] = []
+    entered: list[EnteredRoom] = []
     held: list[Held] = []
     ordered: list[Ordered] = []
     left: list[Left] = []
-    tried: list[Tried] = []
-    faults: list[Fault] = []
+    tried: list[CheatAttempt] = []
+    faults: list[BadAnswer] = []
     lapsed: list[int] = []  # visitors whose pass ran out while they were inside
     troubled: list[Troubled] = []  # where faults are rehearsed
 
@@ -217,7 +217,7 @@ def _sum_into(
         total[key] = total.get(key, 0) + times
 
 
-class Record(msgspec.Struct):
+class DriverRecord(msgspec.Struct):
     """All that one driver brings home; `whole` unless it was stopped before its crowd had gone."""
 
     ledger: Ledger

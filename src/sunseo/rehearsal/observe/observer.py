@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from sunseo.rehearsal.observe.processes import Groups, Use
+from sunseo.rehearsal.observe.processes import Groups, ProcessUse
 from sunseo.rehearsal.observe.stored import QUERIES
 
 LOOK_S = 1.0
@@ -49,13 +49,13 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     sold: int
     connections: int | None = None
     metrics: dict[str, float] = {}
-    uses: dict[str, Use] = {}
+    uses: dict[str, ProcessUse] = {}
 
 
 EMPTY_LINE = {"issued": 0, "serving": 0, "live": 0, "capacity": 0}
 
 
-class Snapshot(msgspec.Struct, frozen=True):
+class StatusSnapshot(msgspec.Struct, frozen=True):
     """Line and stock at one moment."""
 
     issued: int
@@ -70,7 +70,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 class StatusSource(Protocol):
     """A way to look at line and stock."""
 
-    async def look(self) -> Snapshot: ...
+    async def look(self) -> StatusSnapshot: ...
 
 
 class DatabaseStatus:
@@ -86,10 +86,10 @@ class DatabaseStatus:
             "room": room,
         }
 
-    async def look(self) -> Snapshot:
+    async def look(self) -> StatusSnapshot:
         async with self._engine.connect() as connection:
             row = (await connection.execute(QUERIES["observe"], self._where)).one()
-        return Snapshot(
+        return StatusSnapshot(
             row.issued,
             row.serving,
             row.live,
@@ -111,14 +111,16 @@ class HttpStatus:
         self._room = f"/v1/rooms/{room}" if room is not None else None
         self._shelves = [f"/v1/sales/{sale}/availability" for sale in sales]
 
-    async def look(self) -> Snapshot:
+    async def look(self) -> StatusSnapshot:
         line = (await self._get(self._room))["line"] if self._room is not None else EMPTY_LINE
         held = sold = 0
         for shelf in self._shelves:
             found = await self._get(shelf)
             for part in (*found["occasions"], *found["stocks"]):
                 held, sold = held + part["held"], sold + part["sold"]
-        return Snapshot(line["issued"], line["serving"], line["live"], line["capacity"], held, sold)
+        return StatusSnapshot(
+            line["issued"], line["serving"], line["live"], line["capacity"], held, sold
+        )
 
     async def _get(self, path: str) -> Any:
         async with self._session.get(path, headers=self._headers) as response:
@@ -176,7 +178,7 @@ FLUSHES_WITHIN = "flushes_within"
 WATCHED: Mapping[str, str] = {
     "sunseo_http_requests_total": "requests",
     "sunseo_http_requests_shed_total": "shed",
-    "sunseo_http_requests_in_flight": "under_way",
+    "sunseo_http_requests_in_flight": "in_flight",
     "sunseo_http_request_seconds_sum": "request_s",
     "sunseo_http_request_seconds_count": "requests_timed",
     "sunseo_lane_wait_seconds_sum": "lane_wait_s",

@@ -11,7 +11,7 @@ MACHINE = "machine"
 FAMILY_KEPT_S = 5.0  # processes come and go seldom; looking for them costs milliseconds
 
 
-class Use(msgspec.Struct, frozen=True):
+class ProcessUse(msgspec.Struct, frozen=True):
     """Of one group: cores in use since the last look, and memory in MB."""
 
     cores: float = 0.0
@@ -36,7 +36,7 @@ class Groups:
         self._cpu_s: dict[int, float] = {}
         self._machine_s = machine_busy_s()
 
-    def look(self) -> dict[str, Use]:
+    def look(self) -> dict[str, ProcessUse]:
         now = time.monotonic()
         if now - self._found_at > FAMILY_KEPT_S or not self._families:
             self._families, self._found_at = self._find(), now
@@ -45,13 +45,15 @@ class Groups:
         uses = {name: self._use(family, passed_s) for name, family in self._families.items()}
         return uses | self._whole_machine(passed_s)
 
-    def _whole_machine(self, passed_s: float) -> dict[str, Use]:
+    def _whole_machine(self, passed_s: float) -> dict[str, ProcessUse]:
         """What everybody on the machine uses, strangers included."""
         before, self._machine_s = self._machine_s, machine_busy_s()
         if before is None or self._machine_s is None:
             return {}
         memory = psutil.virtual_memory().used / 2**20
-        return {MACHINE: Use(round((self._machine_s - before) / passed_s, 3), round(memory, 1))}
+        return {
+            MACHINE: ProcessUse(round((self._machine_s - before) / passed_s, 3), round(memory, 1))
+        }
 
     def _find(self) -> dict[str, list[psutil.Process]]:
         families: dict[str, list[psutil.Process]] = {"server": [], "database": [], "crowd": []}
@@ -63,7 +65,7 @@ class Groups:
             families["crowd"] += _family(driver)
         return families
 
-    def _use(self, family: list[psutil.Process], passed_s: float) -> Use:
+    def _use(self, family: list[psutil.Process], passed_s: float) -> ProcessUse:
         spent_s, memory = 0.0, 0
         for process in family:
             try:
@@ -75,7 +77,7 @@ class Groups:
             total = times.user + times.system
             spent_s += total - self._cpu_s.get(process.pid, total)
             self._cpu_s[process.pid] = total
-        return Use(round(spent_s / passed_s, 3), round(memory / 2**20, 1))
+        return ProcessUse(round(spent_s / passed_s, 3), round(memory / 2**20, 1))
 
 
 def machine_busy_s() -> float | None:

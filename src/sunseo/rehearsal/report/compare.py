@@ -46,7 +46,7 @@ class Difference(msgspec.Struct, frozen=True):
     now: str
 
 
-class Change(msgspec.Struct, frozen=True):
+class FigureChange(msgspec.Struct, frozen=True):
     """One figure of both. `of` is the operation or the check that it is about, if any."""
 
     name: str
@@ -68,7 +68,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     earlier_standing: str
     settings: list[Difference]
     surroundings: list[Difference]
-    changes: list[Change]
+    changes: list[FigureChange]
 
     @property
     def is_same_rehearsal(self) -> bool:
@@ -161,7 +161,7 @@ def _flat(tree: dict[str, Any], stem: str = "") -> Iterator[tuple[str, object]]:
             yield f"{stem}{name}", value
 
 
-def _changed_checks(earlier: Compared, now: Compared) -> Iterator[Change]:
+def _changed_checks(earlier: Compared, now: Compared) -> Iterator[FigureChange]:
     """Faults of the checks that both have made, where either found any."""
     before = {check.name: check for check in earlier.checks if check.standing != "not_checked"}
     for check in now.checks:
@@ -171,7 +171,7 @@ def _changed_checks(earlier: Compared, now: Compared) -> Iterator[Change]:
         yield _counted("faults", check.name, old.faults, check.faults)
 
 
-def _changed_slos(earlier: Compared, now: Compared) -> Iterator[Change]:
+def _changed_slos(earlier: Compared, now: Compared) -> Iterator[FigureChange]:
     """Objectives that both had, where either was broken: 1 stands for that."""
     before = {kept.slo: kept.standing == "broken" for kept in earlier.slos}
     for kept in now.slos:
@@ -180,21 +180,21 @@ def _changed_slos(earlier: Compared, now: Compared) -> Iterator[Change]:
             yield _counted("slo", kept.slo, int(before[kept.slo]), int(broken))
 
 
-def _counted(name: str, of: str, earlier: int, now: int) -> Change:
+def _counted(name: str, of: str, earlier: int, now: int) -> FigureChange:
     """Faults are no measurements: one more is worse."""
     turn: Turn = "same"
     if now != earlier:
         turn = "worse" if now > earlier else "better"
-    return Change(name, of, "", float(earlier), float(now), turn)
+    return FigureChange(name, of, "", float(earlier), float(now), turn)
 
 
-def _changed_figures(earlier: Compared, now: Compared) -> Iterator[Change]:
+def _changed_figures(earlier: Compared, now: Compared) -> Iterator[FigureChange]:
     before = {(name, of): value for name, of, _, _, value in _figures(earlier)}
     for name, of, unit, good, value in _figures(now):
         old = before.get((name, of))
         if (name, of) not in before or (old is None and value is None):
             continue
-        yield Change(name, of, unit, old, value, turn_of(old, value, unit, good))
+        yield FigureChange(name, of, unit, old, value, turn_of(old, value, unit, good))
 
 
 def turn_of(earlier: float | None, now: float | None, unit: str, good: Good) -> Turn:

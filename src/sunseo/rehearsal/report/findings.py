@@ -3,7 +3,7 @@
 from typing import Any
 
 from sunseo.rehearsal.observe.readings import connections_max
-from sunseo.rehearsal.report.compare import NOISE, Change, Comparison
+from sunseo.rehearsal.report.compare import NOISE, Comparison, FigureChange
 from sunseo.rehearsal.report.result import Result
 from sunseo.rehearsal.report.slowest import SlowMoment
 from sunseo.rehearsal.report.speech import Say
@@ -116,13 +116,13 @@ def compared(result: Result, say: Say) -> dict[str, Any] | None:
     }
 
 
-def changed(comparison: Comparison) -> list[Change]:
+def changed(comparison: Comparison) -> list[FigureChange]:
     """What is not the same, the bad news first."""
     order = ("worse", "better", "other")
     return [one for turn in order for one in comparison.changes if one.turn == turn]
 
 
-def change_row(change: Change, say: Say) -> dict[str, str]:
+def change_row(change: FigureChange, say: Say) -> dict[str, str]:
     never = "never" if change.unit == "s" else "none"
     return {
         "name": _figure_name(change, say),
@@ -133,7 +133,7 @@ def change_row(change: Change, say: Say) -> dict[str, str]:
     }
 
 
-def _figure_name(change: Change, say: Say) -> str:
+def _figure_name(change: FigureChange, say: Say) -> str:
     stems = {"faults": "check", "p50": "operation", "p99": "operation"}
     of = change.of
     if of and change.name != "slo":  # those are in everybody's language
@@ -141,7 +141,7 @@ def _figure_name(change: Change, say: Say) -> str:
     return say(f"figure.{change.name}", of=of)
 
 
-def _percent(change: Change) -> str:
+def _percent(change: FigureChange) -> str:
     if not change.earlier or change.now is None or change.turn == "same":
         return ""
     return f"{(change.now - change.earlier) / change.earlier:+.0%}"

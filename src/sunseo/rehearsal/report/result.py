@@ -9,7 +9,7 @@ import msgspec
 from sunseo.rehearsal.attempt import BROKEN, COULD_NOT, GOOD
 from sunseo.rehearsal.faults.incident import Incident
 from sunseo.rehearsal.observe.histogram import quantiles_ms
-from sunseo.rehearsal.observe.ledger import Figures, Operation, Record
+from sunseo.rehearsal.observe.ledger import DriverRecord, Figures, Operation
 from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.readings import readings_of
 from sunseo.rehearsal.report.compare import Comparison
@@ -143,7 +143,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conclude(
-    record: Record,
+    record: DriverRecord,
     verdict: Verdict,
     samples: list[Sample],
     *,
@@ -220,7 +220,7 @@ def standing_of(verdict: Verdict, slos: Iterable[SloResult] = (), *, whole: bool
     return "held" if verdict.is_complete else "partly"
 
 
-def _funnel(record: Record, scenario: Scenario) -> dict[str, int]:
+def _funnel(record: DriverRecord, scenario: Scenario) -> dict[str, int]:
     """How many visitors came how far."""
     return {
         "came": sum(record.figures.arrivals.values()),
@@ -229,7 +229,7 @@ def _funnel(record: Record, scenario: Scenario) -> dict[str, int]:
     }
 
 
-def _cheating(record: Record) -> dict[str, int]:
+def _cheating(record: DriverRecord) -> dict[str, int]:
     cheating: dict[str, int] = {}
     for tried in record.ledger.tried:
         name = f"{tried.cheat}: {tried.outcome}"

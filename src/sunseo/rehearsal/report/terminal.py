@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sunseo.rehearsal.driver import Progress
+from sunseo.rehearsal.driver import DriverProgress
 from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.observe.readings import connections_max
 from sunseo.rehearsal.report.compare import Comparison
@@ -74,7 +74,7 @@ class Terminal:
         self._sample = sample
         self.view.note_sample(sample)
 
-    def show(self, progress: Progress | None) -> None:
+    def show(self, progress: DriverProgress | None) -> None:
         if progress is None:
             return
         self.view.note_progress(progress)
@@ -84,7 +84,7 @@ class Terminal:
             self._next_line = time.monotonic() + LINE_EVERY_S
             self.say(_line(progress, self._sample) + _remaining(self.view.remaining_s, "; "))
 
-    def _picture(self, progress: Progress) -> RenderableType:
+    def _picture(self, progress: DriverProgress) -> RenderableType:
         played, sample = self._options.scenario, self._sample
         bars = Table.grid(padding=(0, 2))
         sold = sample.sold if sample is not None else 0
@@ -122,7 +122,7 @@ class Terminal:
         self.say(f"Again:  {result.options.command}")
 
 
-def _figures(progress: Progress, sample: Sample | None) -> RenderableType:
+def _figures(progress: DriverProgress, sample: Sample | None) -> RenderableType:
     table = Table.grid(padding=(0, 3))
     table.add_row(
         f"T{progress.at_s:+.0f} s",
@@ -147,7 +147,7 @@ def _remaining(seconds: float | None, before: str = "") -> str:
     return "" if seconds is None else f"{before}about {seconds:,.0f} s to go"
 
 
-def _line(progress: Progress, sample: Sample | None) -> str:
+def _line(progress: DriverProgress, sample: Sample | None) -> str:
     seen = "" if sample is None else f"; {sample.sold:,} sold, serving {sample.serving:,}"
     return (
         f"T{progress.at_s:+.0f} s  {progress.arrived:,} came, {progress.in_line:,} in line,"

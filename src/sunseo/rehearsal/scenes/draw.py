@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from sunseo.rehearsal.scenes.line import LineEntrance
-from sunseo.rehearsal.scenes.scene import RoomTerms, Texts
+from sunseo.rehearsal.scenes.scene import RehearsedRoom, Texts
 from sunseo.rehearsal.target.operator import Operator, Setup, SetupError
 from sunseo.rehearsal.verdict.evidence import CheckFunction
 from sunseo.rehearsal.verdict.line import uniform_draw
@@ -39,10 +39,10 @@ class DrawEntrance(LineEntrance, frozen=True, kw_only=True):
     def checks(self) -> Mapping[str, CheckFunction]:
         return {**super().checks, "uniform-draw": uniform_draw}
 
-    def settings(self, terms: RoomTerms) -> dict[str, Any]:
+    def settings(self, terms: RehearsedRoom) -> dict[str, Any]:
         return super().settings(terms) | {"mode": "random"}
 
-    async def set_up(self, operator: Operator, sales: list[int], terms: RoomTerms) -> Setup:
+    async def set_up(self, operator: Operator, sales: list[int], terms: RehearsedRoom) -> Setup:
         setup = await super().set_up(operator, sales, terms)
         secret = new_secret()
         promised = {"committer": "This rehearsal", "independent": False}

@@ -10,7 +10,7 @@ from msgspec import Meta
 from sunseo.rehearsal.scenes.draw import DrawEntrance
 from sunseo.rehearsal.scenes.line import LineEntrance
 from sunseo.rehearsal.scenes.open import OpenEntrance
-from sunseo.rehearsal.scenes.scene import Entrance, Part
+from sunseo.rehearsal.scenes.scene import Entrance, ScenePart
 from sunseo.rehearsal.scenes.seats import SeatSale
 from sunseo.rehearsal.scenes.site import Site
 from sunseo.rehearsal.scenes.slots import SlotSale
@@ -58,6 +58,6 @@ def texts_in(language: str) -> Mapping[str, str]:
     }
 
 
-def _kinds() -> Iterator[type[Part]]:
+def _kinds() -> Iterator[type[ScenePart]]:
     yield from SCENES
     yield from ENTRANCES

@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from sunseo.rehearsal.crowd.behaviour import LOSABLE
 from sunseo.rehearsal.crowd.visit import Visit, WayIn
-from sunseo.rehearsal.observe.ledger import Record
-from sunseo.rehearsal.scenes.scene import Entrance, RoomTerms, Texts
+from sunseo.rehearsal.observe.ledger import DriverRecord
+from sunseo.rehearsal.scenes.scene import Entrance, RehearsedRoom, Texts
 from sunseo.rehearsal.target.operator import Operator, Setup
 from sunseo.rehearsal.verdict.evidence import CheckFunction
 from sunseo.rehearsal.verdict.line import (
@@ -74,7 +74,7 @@ class LineEntrance(Entrance, frozen=True, kw_only=True):
         """At once: the room keeps everybody out until then."""
         return [datetime.now(UTC)] * len(moments)
 
-    async def set_up(self, operator: Operator, sales: list[int], terms: RoomTerms) -> Setup:
+    async def set_up(self, operator: Operator, sales: list[int], terms: RehearsedRoom) -> Setup:
         request = {
             "name": "Rehearsal",
             "sale": sales[0] if sales else None,
@@ -83,7 +83,7 @@ class LineEntrance(Entrance, frozen=True, kw_only=True):
         room = int((await operator.post("/v1/rooms", request))["room"])
         return Setup(sales, room)
 
-    def settings(self, terms: RoomTerms) -> dict[str, Any]:
+    def settings(self, terms: RehearsedRoom) -> dict[str, Any]:
         shortest, longest = POLL_CEILING_S
         poll_ceiling_s = min(longest, max(shortest, round(4 * terms.session_s)))
         pass_ttl_s = min(60, max(10, round(3 * terms.session_s)))
@@ -102,7 +102,7 @@ class LineEntrance(Entrance, frozen=True, kw_only=True):
     async def during(self, operator: Operator, setup: Setup, zero: float) -> AsyncIterator[None]:  # noqa: ARG002 - the room does it all
         yield
 
-    def funnel(self, record: Record) -> dict[str, int]:
+    def funnel(self, record: DriverRecord) -> dict[str, int]:
         ledger = record.ledger
         return {
             "in_line": len({place.visitor for place in ledger.placed}),

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sunseo.rehearsal.crowd.visit import Visit, WayIn
-from sunseo.rehearsal.scenes.scene import Entrance, RoomTerms
+from sunseo.rehearsal.scenes.scene import Entrance, RehearsedRoom
 from sunseo.rehearsal.target.operator import Operator, Setup
 
 
@@ -15,7 +15,7 @@ class OpenEntrance(Entrance, frozen=True, kw_only=True):
     def way_in(self) -> WayIn:
         return Visit.look_until_open
 
-    async def set_up(self, operator: Operator, sales: list[int], terms: RoomTerms) -> Setup:  # noqa: ARG002 - there is no room
+    async def set_up(self, operator: Operator, sales: list[int], terms: RehearsedRoom) -> Setup:  # noqa: ARG002 - there is no room
         return Setup(sales, None)
 
     @asynccontextmanager

@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar
 from msgspec import Meta
 
 from sunseo.rehearsal.crowd.behaviour import People
-from sunseo.rehearsal.crowd.caller import Caller
-from sunseo.rehearsal.crowd.opening import Inside, Opening
+from sunseo.rehearsal.crowd.caller import VisitorClient
+from sunseo.rehearsal.crowd.journey import Inside, VisitorJourney
 from sunseo.rehearsal.crowd.shopping import Shopping
 from sunseo.rehearsal.http.client import ApiClient
-from sunseo.rehearsal.observe.ledger import Record
+from sunseo.rehearsal.observe.ledger import DriverRecord
 from sunseo.rehearsal.scenes.scene import Scene, Texts
 from sunseo.rehearsal.target.operator import Operator
 from sunseo.rehearsal.verdict.evidence import CheckFunction
@@ -20,12 +20,12 @@ from sunseo.rehearsal.verdict.sold import orders_told, within_limit
 PersonLimit = Annotated[int, Meta(ge=1, le=50)]
 
 
-class Bought(Opening):
+class BuyingJourney(VisitorJourney):
     """The way through any sale."""
 
     done = "bought"
 
-    async def visit(self, caller: Caller, inside: Inside) -> None:
+    async def visit(self, caller: VisitorClient, inside: Inside) -> None:
         await Shopping(caller, inside).run()
 
 
@@ -107,10 +107,10 @@ class SaleScene(Scene, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
             "occasions": [{"name": "The day", "starts_at": evening.isoformat()}],
         }
 
-    def opening(self, companion: ApiClient | None) -> Opening:  # noqa: ARG002 - everything is here
-        return Bought()
+    def journey(self, companion: ApiClient | None) -> VisitorJourney:  # noqa: ARG002 - everything is here
+        return BuyingJourney()
 
-    def funnel(self, record: Record) -> dict[str, int]:
+    def funnel(self, record: DriverRecord) -> dict[str, int]:
         ledger = record.ledger
         return {
             "held": len({held.visitor for held in ledger.held}),

@@ -15,11 +15,11 @@ import aiohttp
 import msgspec
 
 from sunseo.rehearsal.crowd.behaviour import People
-from sunseo.rehearsal.crowd.opening import Opening
+from sunseo.rehearsal.crowd.journey import VisitorJourney
 from sunseo.rehearsal.crowd.picking import NOTHING, Goods
 from sunseo.rehearsal.crowd.visit import WayIn
 from sunseo.rehearsal.http.client import ApiClient
-from sunseo.rehearsal.observe.ledger import Record
+from sunseo.rehearsal.observe.ledger import DriverRecord
 from sunseo.rehearsal.target.operator import Operator, Setup
 from sunseo.rehearsal.target.site_app import Tally
 from sunseo.rehearsal.verdict.evidence import CheckFunction
@@ -51,7 +51,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     folder: Path
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class ScenePart(msgspec.Struct, frozen=True, kw_only=True):
     """What scene and entrance have in common.
 
     Attributes:
@@ -69,7 +69,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     def checks(self) -> Mapping[str, CheckFunction]:
         return {}
 
-    def funnel(self, record: Record) -> dict[str, int]:  # noqa: ARG002 - others look into it
+    def funnel(self, record: DriverRecord) -> dict[str, int]:  # noqa: ARG002 - others look into it
         """How many visitors came how far."""
         return {}
 
@@ -78,7 +78,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return {}
 
 
-class Scene(Part, frozen=True, kw_only=True):
+class Scene(ScenePart, frozen=True, kw_only=True):
     """What opens. This one sells nothing, and nothing runs beside it.
 
     Attributes:
@@ -152,12 +152,12 @@ class Scene(Part, frozen=True, kw_only=True):
         """What does not change while it is on sale."""
         return NOTHING
 
-    def opening(self, companion: ApiClient | None) -> Opening:
+    def journey(self, companion: ApiClient | None) -> VisitorJourney:
         """What a visitor does inside."""
         raise NotImplementedError
 
 
-class Entrance(Part, frozen=True, kw_only=True):
+class Entrance(ScenePart, frozen=True, kw_only=True):
     """How people come in."""
 
     @property
@@ -173,7 +173,7 @@ class Entrance(Part, frozen=True, kw_only=True):
         """When sales are to open that are wanted at these moments."""
         return moments
 
-    async def set_up(self, operator: Operator, sales: list[int], terms: "RoomTerms") -> Setup:
+    async def set_up(self, operator: Operator, sales: list[int], terms: "RehearsedRoom") -> Setup:
         raise NotImplementedError
 
     def during(
@@ -183,7 +183,7 @@ class Entrance(Part, frozen=True, kw_only=True):
         raise NotImplementedError
 
 
-class RoomTerms(msgspec.Struct, frozen=True):
+class RehearsedRoom(msgspec.Struct, frozen=True):
     """Of a room: visitors inside at once, how long they stay about, and when it opens."""
 
     capacity: int

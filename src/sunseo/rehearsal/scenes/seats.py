@@ -10,11 +10,11 @@ from msgspec import Meta
 
 from sunseo.rehearsal.crowd.picking import (
     FAVOURITES,
-    Availability,
+    AvailabilityBody,
     Claim,
-    Document,
+    FreeItems,
     Goods,
-    SeatMap,
+    RankedSeats,
     availability_of,
     pick,
     seat_map_of,
@@ -30,14 +30,14 @@ SEATS_A_ROW = 50
 class SeatGoods(Goods):
     """Seats as visitors see and claim them."""
 
-    def __init__(self, seat_map: SeatMap, person_limit: int) -> None:
+    def __init__(self, seat_map: RankedSeats, person_limit: int) -> None:
         super().__init__(person_limit)
         self._seat_map = seat_map
 
-    def read(self, document: Document) -> Availability:
+    def read(self, document: AvailabilityBody) -> FreeItems:
         return availability_of(self._seat_map, document.occasions[0].states)
 
-    def pick(self, view: Availability, wanted: int, attempt: int, dice: Random) -> Claim:
+    def pick(self, view: FreeItems, wanted: int, attempt: int, dice: Random) -> Claim:
         return {"seats": pick(view, wanted, attempt, dice)}
 
     def claim_one(self, item: int) -> Claim:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import aiohttp
 
 from sunseo.rehearsal.scenes.scenario import Scenario
-from sunseo.rehearsal.scenes.scene import RoomTerms
+from sunseo.rehearsal.scenes.scene import RehearsedRoom
 from sunseo.rehearsal.target.operator import Operator, Setup
 
 SALE_S = 0.05  # to set up each of many sales, on a busy machine
@@ -39,5 +39,5 @@ async def set_up(
 
     sales = await asyncio.gather(*map(create, entrance.sales_open(wanted)))
     return await entrance.set_up(
-        operator, sales, RoomTerms(scenario.capacity, scenario.session_s, zero)
+        operator, sales, RehearsedRoom(scenario.capacity, scenario.session_s, zero)
     )

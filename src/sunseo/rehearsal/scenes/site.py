@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Meta
 
 from sunseo.rehearsal.crowd.behaviour import People
-from sunseo.rehearsal.crowd.caller import Caller
-from sunseo.rehearsal.crowd.opening import Inside, Opening
-from sunseo.rehearsal.http.client import ApiClient, Reply, Request
-from sunseo.rehearsal.observe.ledger import Operation, Record, Tried
+from sunseo.rehearsal.crowd.caller import VisitorClient
+from sunseo.rehearsal.crowd.journey import Inside, VisitorJourney
+from sunseo.rehearsal.http.client import ApiClient, ApiReply, Request
+from sunseo.rehearsal.observe.ledger import CheatAttempt, DriverRecord, Operation
 from sunseo.rehearsal.scenes.scene import Companion, Scene, Surroundings, Texts
 from sunseo.rehearsal.target.operator import Operator, open_session
 from sunseo.rehearsal.target.server import free_port
@@ -29,7 +29,7 @@ UNINVITED = "uninvited"  # the cheat of who goes to the site without a pass
 PAGE, LAST_PAGE = "/page", "/finished"
 
 
-class Browsing(Opening):
+class BrowsingJourney(VisitorJourney):
     """The way through the site.
 
     Args:
@@ -45,21 +45,21 @@ class Browsing(Opening):
         self._pages = pages
         self._client = client
 
-    async def approach(self, caller: Caller) -> None:
+    async def approach(self, caller: VisitorClient) -> None:
         """Ask for a page without a pass: the gate is to show the way to the line."""
         reply = await self._ask(caller, PAGE, "")
         number = caller.behaviour.number
-        tried = Tried(number, UNINVITED, reply.status, reply.outcome, paid=reply.is_success)
+        tried = CheatAttempt(number, UNINVITED, reply.status, reply.outcome, paid=reply.is_success)
         caller.crowd.ledger.tried.append(tried)
 
-    async def visit(self, caller: Caller, inside: Inside) -> None:
+    async def visit(self, caller: VisitorClient, inside: Inside) -> None:
         """CheckFunction at one page after another, think in between, and be done."""
         for _ in range(self._pages):
             await self._look(caller, PAGE, inside)
             await inside.stay(caller.behaviour.looks_s)
         await self._look(caller, LAST_PAGE, inside)
 
-    async def _look(self, caller: Caller, path: str, inside: Inside) -> None:
+    async def _look(self, caller: VisitorClient, path: str, inside: Inside) -> None:
         reply = await self._ask(caller, path, inside.pass_)
         if reply.outcome == "pass_required":  # it has run out while the site was slow
             await inside.enter_again()
@@ -69,7 +69,7 @@ class Browsing(Opening):
         if not reply.is_success:
             caller.fault(Operation.PAGE, reply)
 
-    async def _ask(self, caller: Caller, path: str, pass_: str) -> Reply:
+    async def _ask(self, caller: VisitorClient, path: str, pass_: str) -> ApiReply:
         own = caller.behaviour
         request = Request(Operation.PAGE, "GET", path, pass_=pass_)
         reply = await self._client.ask(
@@ -154,10 +154,10 @@ class Site(SiteModel, Scene, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         async with open_site(config, around.folder / "site.log") as site:
             yield site
 
-    def opening(self, companion: ApiClient | None) -> Opening:
+    def journey(self, companion: ApiClient | None) -> VisitorJourney:
         if companion is None:
             raise ValueError("a site is not there without its process")
-        return Browsing(self.pages, companion)
+        return BrowsingJourney(self.pages, companion)
 
-    def funnel(self, record: Record) -> dict[str, int]:
-        return {"browsed": record.figures.gone.get(Browsing.done, 0)}
+    def funnel(self, record: DriverRecord) -> dict[str, int]:
+        return {"browsed": record.figures.gone.get(BrowsingJourney.done, 0)}

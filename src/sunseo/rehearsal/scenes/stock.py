@@ -10,9 +10,9 @@ from msgspec import Meta
 
 from sunseo.rehearsal.crowd.picking import (
     FAVOURITE_PRODUCTS,
-    Availability,
+    AvailabilityBody,
     Claim,
-    Document,
+    FreeItems,
     Goods,
     availability_of_stocks,
     pick_product,
@@ -26,10 +26,10 @@ from sunseo.rehearsal.verdict.sold import within_stock
 class StockGoods(Goods):
     """Counted products as visitors see and claim them; each draws from the stock of its number."""
 
-    def read(self, document: Document) -> Availability:
+    def read(self, document: AvailabilityBody) -> FreeItems:
         return availability_of_stocks(document.stocks)
 
-    def pick(self, view: Availability, wanted: int, attempt: int, dice: Random) -> Claim:
+    def pick(self, view: FreeItems, wanted: int, attempt: int, dice: Random) -> Claim:
         return _claim(pick_product(view, attempt, dice), wanted)
 
     def claim_one(self, item: int) -> Claim:

@@ -41,13 +41,13 @@ def _sort(numbers: list[int]) -> tuple[list[int], int]:
     return sorted(left + right), inversions
 
 
-class Joined(msgspec.Struct, frozen=True):
+class JoinedAt(msgspec.Struct, frozen=True):
     number: int
     asked_at: float
     told_at: float
 
 
-def overtakers(joined: Iterable[Joined]) -> list[Joined]:
+def overtakers(joined: Iterable[JoinedAt]) -> list[JoinedAt]:
     """Those with a lower number than somebody who was told hers before they had asked.
 
     Who asked while others were being answered may get any number among theirs: nobody can say who
@@ -55,7 +55,7 @@ def overtakers(joined: Iterable[Joined]) -> list[Joined]:
     """
     by_asking = sorted(joined, key=lambda one: one.asked_at)
     by_telling = sorted(by_asking, key=lambda one: one.told_at)
-    found: list[Joined] = []
+    found: list[JoinedAt] = []
     highest_told, place = 0, 0
     for one in by_asking:
         while by_telling[place].told_at < one.asked_at:

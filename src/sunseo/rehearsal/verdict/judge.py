@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from sunseo.rehearsal.http.client import PATIENCE_S
-from sunseo.rehearsal.observe.ledger import Fault, Ledger
+from sunseo.rehearsal.observe.ledger import BadAnswer, Ledger
 from sunseo.rehearsal.observe.stored import Stored
 from sunseo.rehearsal.verdict.evidence import CheckFunction, Evidence, Fact, Findings
 from sunseo.rehearsal.verdict.fairness import Fairness, fairness_of
@@ -149,7 +149,7 @@ def _no_errors(evidence: Evidence) -> Findings:
     ]
 
 
-def _is_excused(fault: Fault, outages: Iterable[tuple[float, float]]) -> bool:
+def _is_excused(fault: BadAnswer, outages: Iterable[tuple[float, float]]) -> bool:
     """Whether rehearsed faults filled nearly all of a visitor's patience."""
     waited_from = fault.at - PATIENCE_S
     away_s = sum(

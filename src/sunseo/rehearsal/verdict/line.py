@@ -9,7 +9,7 @@ import msgspec
 from sunseo.rehearsal.observe.ledger import Ledger, Placed
 from sunseo.rehearsal.observe.stored import Stored, StoredPass
 from sunseo.rehearsal.verdict.evidence import Evidence, Fact, Findings
-from sunseo.rehearsal.verdict.fairness import Joined, overtakers
+from sunseo.rehearsal.verdict.fairness import JoinedAt, overtakers
 from sunseo.rehearsal.verdict.uniformity import uniformity_of
 
 
@@ -37,7 +37,7 @@ def first_come(evidence: Evidence) -> Findings:
     """Whoever had her number before another one asked is ahead of her, unless it was drawn."""
     drawn = {one.number for one in evidence.ledger.drawn}
     joined = [
-        Joined(place.number, place.asked_at, place.told_at)
+        JoinedAt(place.number, place.asked_at, place.told_at)
         for place in _first_told(evidence.ledger.placed)
         if place.number not in drawn
     ]

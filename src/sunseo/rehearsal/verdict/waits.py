@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sunseo.rehearsal.observe.ledger import Entered, Ledger
+from sunseo.rehearsal.observe.ledger import EnteredRoom, Ledger
 
 
 class Waits(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class Waits(msgspec.Struct, frozen=True, kw_only=True):
 
 def waits_of(ledger: Ledger) -> Waits | None:
     """None where nobody entered."""
-    entered: dict[int, Entered] = {}
+    entered: dict[int, EnteredRoom] = {}
     for one in ledger.entered:
         entered.setdefault(one.visitor, one)
     asked = {one.visitor: one.registered_at for one in ledger.drawn}

@@ -2,13 +2,13 @@
 
 State       A room is on the board from the first tick after it was made. Before the first tick
             nobody knows which rooms there are.
-Guarantee   One statement a tick tells which rooms have changed, and another one reads those,
+Guarantee   One look a tick tells which rooms have changed, and another one reads those,
             however many there are and however many poll; a poll reads nothing. A document is signed
             when it is asked for, once a tick. Settings are decoded again only when their version
             has changed. `serving` and `issued` of an epoch never go back on one worker. Which of
             two readings is the newer is told by them and by which was begun later, never by the
             clock.
-Clock       PostgreSQL's, as of the tick; documents tell it, and `on_clock` hears it. A room whose
+Clock       The store's, as of the tick; documents tell it, and `on_clock` hears it. A room whose
             phase time alone changes is read with the first tick after that. It may go back.
 On failure  The board stays as it was, and its documents say by their `now` how old they are. Who
             asks before it was ever read is told that, and not that there is no such room. A room
@@ -18,18 +18,17 @@ On failure  The board stays as it was, and its documents say by their `now` how 
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.core.clock import Instant
 from sunseo.core.later import LaterOutcome
 from sunseo.core.outcome import RefusedError
 from sunseo.room.board.document import state_of
-from sunseo.room.board.reader import Known, News, RoomReader
+from sunseo.room.board.reader import RoomReader
 from sunseo.room.board.state import (
     BoardReading,
     Shown,
@@ -42,6 +41,7 @@ from sunseo.room.draw.rules import keeper_of
 from sunseo.room.setup.schedule import Situation, phase_at
 from sunseo.room.setup.settings import RoomSettings
 from sunseo.room.setup.stored import read_settings
+from sunseo.room.store import BoardNews, BoardStore, LostRoom, MarkedRoom, ShownRoom, StoredRoom
 from sunseo.telemetry.aside import SetAside
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -51,7 +51,7 @@ decode_shown = msgspec.json.Decoder(Shown).decode
 
 
 class BoardNotReadError(ConnectionError):
-    """PostgreSQL has not told the rooms since this worker began; ask again."""
+    """The store has not told the rooms since this worker began; ask again."""
 
 
 class RoomUnreadableError(RefusedError):
@@ -67,11 +67,11 @@ class RoomView(msgspec.Struct, frozen=True):
 
     Attributes:
         content: the state document without its time, to see whether anything has changed.
-        now: by the database's clock, when it was read or, as `look` has it, up to when it counts.
+        now: by the store's clock, when it was read or, as `look` has it, up to when it counts.
         void: passes that have not expired, and yet are over: revoked ones, and in the room of a
             sale also those given back, whose slots others may have by now.
         reading: which of this board's it is, in the order in which they were begun.
-        mark: what tells whether any of the rows has changed that the room is shown by.
+        mark: what tells whether anything has changed that the room is shown by.
     """
 
     room: int
@@ -127,13 +127,12 @@ class RoomBoard:
         ready: has the state documents of rooms answered.
         on_change: told of every room whose document changed by more than its time.
         aside: where rooms that cannot be read are named and counted.
-        on_clock: hears the database's time with every reading that counts.
+        on_clock: hears the store's time with every reading that counts.
     """
 
     def __init__(
         self,
-        engine: AsyncEngine,
-        organisation: int,
+        store: BoardStore,
         ready: Ready,
         on_change: OnChange = lambda _view: None,
         *,
@@ -144,7 +143,7 @@ class RoomBoard:
         self._readings = 0
         self._last = BoardReading()
         self._now: Instant | None = None
-        self._reader = RoomReader(engine, organisation)
+        self._reader = RoomReader(store)
         self._ready = ready
         self._on_change = on_change
         self._aside = aside or SetAside()
@@ -225,7 +224,7 @@ class RoomBoard:
         """Show a room as it is, ahead of the next tick: it was made just now."""
         self._take_all(*await self._read({room}, {room}))
 
-    def _due(self, look: int, news: News) -> set[int]:
+    def _due(self, look: int, news: BoardNews) -> set[int]:
         """Rooms that are to be read though nothing of them was written."""
         went_back = look > self._last.number and (moment_of(news.now) or 0) < self._last.now_ms
         if news.anew or went_back:  # what was known is another server's, or of a time to come
@@ -237,29 +236,31 @@ class RoomBoard:
 
     async def _read(
         self, rooms: set[int], again: set[int], anew: bool = False
-    ) -> tuple[int, Sequence[Any]]:
+    ) -> tuple[int, Sequence[ShownRoom | LostRoom]]:
         """Read rooms, `again` though they are as they were; which reading it is, and the rows."""
         self._readings += 1
         reading = self._readings
         views = [] if anew else [view for room in rooms if (view := self._views.get(room))]
-        known: list[Known] = [
-            (view.room, view.version, "" if view.room in again else view.mark) for view in views
+        known = [
+            MarkedRoom(view.room, view.version, "" if view.room in again else view.mark)
+            for view in views
         ]
         return reading, await self._reader.read(rooms, known) if rooms else ()
 
-    def _take_all(self, reading: int, rows: Sequence[Any]) -> None:
+    def _take_all(self, reading: int, rows: Sequence[ShownRoom | LostRoom]) -> None:
         for row in rows:
             if row.sale is not None:
                 self._rooms_of_sales[row.sale] = row.room
+            if isinstance(row, LostRoom):
+                self._set_aside(row.room, LookupError("the room has no line"))
+                continue
             try:
                 self._take(row, reading)
             except Exception as error:  # noqa: BLE001 - one room's fault stops nobody else's
                 self._set_aside(row.room, error)
 
-    def _take(self, row: Any, reading: int) -> None:
+    def _take(self, row: ShownRoom, reading: int) -> None:
         """Renew one room's view and document."""
-        if row.epoch is None:
-            raise LookupError("the room has no line")
         before = self._views.get(row.room)
         view = self._view(row, before, reading)
         if view is None:
@@ -281,7 +282,7 @@ class RoomBoard:
         self._ready.drop(room)
         self._views.pop(room, None)
 
-    def _shown(self, row: Any) -> Shown:
+    def _shown(self, row: ShownRoom) -> Shown:
         """What the leader last said; where that cannot be read, nothing, until it says more."""
         if row.shown is None:
             return Shown()
@@ -293,7 +294,7 @@ class RoomBoard:
         self._aside.take_back("room_pacing", row.room)
         return shown
 
-    def _view(self, row: Any, before: RoomView | None, reading: int) -> RoomView | None:
+    def _view(self, row: ShownRoom, before: RoomView | None, reading: int) -> RoomView | None:
         """A room as it was read, or none where a fresher reading is there already."""
         if before is not None and (*_age_of(row), reading) < (*_age_of(before), before.reading):
             return None
@@ -319,11 +320,11 @@ class RoomBoard:
             draw=draw,
             shown=shown,
             situation=situation,
-            revoked=tuple(row.revoked or ()),
+            revoked=row.revoked,
             now=row.now,
             state=state,
             content=content_of(state),
-            void=frozenset(row.void or row.revoked or ()),
+            void=frozenset(row.void or row.revoked),
             reading=reading,
             mark=row.mark,
         )
@@ -334,21 +335,22 @@ def _change_of(view: RoomView) -> Instant:
     return view.situation.next_change or NEVER
 
 
-def _age_of(read: Any) -> tuple[int, ...]:
+def _age_of(read: ShownRoom | RoomView) -> tuple[int, ...]:
     """Never falls from one reading of a room to the next; two loops may read at once."""
     return read.version, read.epoch, read.serving, read.issued
 
 
-def shown_draw(row: Any, settings: RoomSettings) -> ShownDraw | None:
+def shown_draw(row: StoredRoom, settings: RoomSettings) -> ShownDraw | None:
     """How the draw stands of a room that was read; none where nothing is or has been drawn."""
-    if row.draw is None:
+    draw = row.draw
+    if draw is None:
         return ShownDraw(entrants=row.entrants) if settings.mode == "random" else None
-    if settings.mode not in DRAWING_MODES and row.draw != "revealed":
+    if settings.mode not in DRAWING_MODES and draw.state != "revealed":
         return None  # nobody has registered, or the mode could not have been changed
     return ShownDraw(
-        state=row.draw,
-        keeper=keeper_of(kept=row.kept, independent=row.independent),
-        committer=row.committer,
-        commitment=row.commitment.hex(),
+        state=draw.state,
+        keeper=keeper_of(kept=draw.kept, independent=draw.independent),
+        committer=draw.committer,
+        commitment=draw.commitment.hex(),
         entrants=row.entrants,
     )

@@ -1,7 +1,5 @@
 """A room's state document, from what was read of it."""
 
-from typing import Any
-
 from sunseo.room.board.halted import halted_of
 from sunseo.room.board.state import (
     Halted,
@@ -15,6 +13,7 @@ from sunseo.room.board.state import (
 )
 from sunseo.room.setup.schedule import Phase, Situation
 from sunseo.room.setup.settings import RoomSettings
+from sunseo.room.store import ShownRoom
 
 
 def slowed_of(phase: Phase, halted: Halted | None, shown: Shown) -> Slowed | None:
@@ -26,7 +25,7 @@ def slowed_of(phase: Phase, halted: Halted | None, shown: Shown) -> Slowed | Non
 
 
 def state_of(
-    row: Any,
+    row: ShownRoom,
     settings: RoomSettings,
     draw: ShownDraw | None,
     shown: Shown,
@@ -50,7 +49,7 @@ def state_of(
         opens_at=moment_of(situation.opens_at),
         poll=poll_of(settings),
         pass_=pass_terms_of(settings),
-        revoked=list(row.revoked or ()),
+        revoked=list(row.revoked),
         fail_mode=settings.fail_mode,
         now=moment_of(row.now) or 0,
     )

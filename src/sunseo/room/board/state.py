@@ -11,6 +11,7 @@ import msgspec
 
 from sunseo.core.clock import Instant, to_millis
 from sunseo.passes.keys import KeyRing
+from sunseo.passes.polling import Poll
 from sunseo.room.draw.rules import Keeper
 from sunseo.room.setup.schedule import Phase
 from sunseo.room.setup.settings import FailMode, Message, Mode, RoomSettings
@@ -73,14 +74,6 @@ class ShownDraw(msgspec.Struct, frozen=True, kw_only=True):
     def is_awaited(self) -> bool:
         """Whether the first numbers are still to be drawn, so that nobody can be called."""
         return self.state != "revealed"
-
-
-class Poll(msgspec.Struct, frozen=True):
-    """How often to ask: the time still to wait by `divisor`, between `floor` and `ceiling` s."""
-
-    floor: int
-    ceiling: int
-    divisor: int
 
 
 class PassTerms(msgspec.Struct, frozen=True):

@@ -24,10 +24,10 @@ from sunseo.core.signing import decode_base64url
 from sunseo.engine.entry import Answer
 from sunseo.identity.persons import GUEST_ISSUER
 from sunseo.passes.keys import KeyRing, nonce_at
+from sunseo.passes.polling import PolledState, next_poll_s, poll_after_s
 from sunseo.passes.tokens import BINDING_BYTES, NO_BINDING, Nonce, Pass, Place, Receipt, TokenError
 from sunseo.room.admission.admission import Admission, JoinRequest
-from sunseo.room.board.polling import poll_after_s
-from sunseo.room.board.state import Shown, pass_terms_of
+from sunseo.room.board.state import pass_terms_of, poll_of
 from sunseo.room.line.answers import (
     EndAnswer,
     Ended,
@@ -83,7 +83,7 @@ class KnownRoom(Protocol):
     @property
     def settings(self) -> RoomSettings: ...
     @property
-    def shown(self) -> Shown: ...
+    def state(self) -> PolledState: ...
     @property
     def epoch(self) -> int: ...
     @property
@@ -278,7 +278,8 @@ class RoomService:
             return Joined(outcome, sealed, epoch, number, serving, wait_s)
         if result.entrant is not None:
             receipt = self._sealed_receipt(room, epoch, result.entrant)
-            return Registered(outcome, receipt, epoch, serving, terms.settings.poll_ceiling_s)
+            wait_s = self._poll_after_s(room, terms.settings, None)
+            return Registered(outcome, receipt, epoch, serving, wait_s)
         return Refusal(outcome, extra={"opens_at": terms.opens_at} if terms.opens_at else {})
 
     def _entered(self, place: Place, result: StoreAnswer) -> EnterAnswer:
@@ -316,9 +317,11 @@ class RoomService:
             session_until=from_millis(held.session_until_ms),
         )
 
-    def _poll_after_s(self, room: int, settings: RoomSettings, ahead: int) -> int:
+    def _poll_after_s(self, room: int, settings: RoomSettings, ahead: int | None) -> int:
         view = self._rooms.look(room)
-        return poll_after_s(settings, None if view is None else view.shown.speed, ahead)
+        if view is None:
+            return round(poll_after_s(poll_of(settings), ahead, None))
+        return round(next_poll_s(view.state, ahead, to_millis(view.now)))
 
     def _sealed_place(self, room: int, epoch: int, place: LinePlace) -> str:
         binding = NO_BINDING if place.binding is None else place.binding.bytes

@@ -6,7 +6,7 @@ Guarantee   Only the holder of the newest fence moves a line: each step proves, 
             lease, that nobody has followed it, and no line takes a fence below the one it has. A
             leader that was stopped and wakes up late changes nothing. `serving` never falls. A room
             where nobody is and nothing is new rests, and is stepped once a minute (resting.py).
-Clock       PostgreSQL's, for the lease and for pacing. When it goes back, the lease is anybody's,
+Clock       The store's, for the lease and for pacing. When it goes back, the lease is anybody's,
             what was remembered of a time that is yet to come counts as of now, and passes last
             from now on.
 On failure  A step rolls back whole, and the next one counts anew from what is stored. When the
@@ -15,20 +15,16 @@ On failure  A step rolls back whole, and the next one counts anew from what is s
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.postgres.errors import outage_of
 from sunseo.room.board.board import RoomBoard, RoomView
 from sunseo.room.board.state import Shown
 from sunseo.room.pacing.memory import Memory, is_busy, memory_of
-from sunseo.room.pacing.pacing import Advance, Census, PacingState, tick
+from sunseo.room.pacing.pacing import Census, PacingState, tick
 from sunseo.room.pacing.resting import (
     Footing,
     caught_up,
@@ -41,18 +37,14 @@ from sunseo.room.pacing.resting import (
 from sunseo.room.pacing.setback import Setback
 from sunseo.room.pacing.shown import read_shown, shown_of
 from sunseo.room.pacing.stock import RemainingStock, StockOf, no_stock, share_of_buyers
-from sunseo.room.postgres.cold import QUERIES
+from sunseo.room.store import LeaderStore, LineAdvance, LineMemory, LineSince
 from sunseo.telemetry.aside import SetAside
 
-ROLE = "pacing"
 ENTERED_MAX = 50_000  # entries of one room that one step reads
 OVERLAP_S = 2.0  # an entry may be committed so long after it was decided
 FORGET_EVERY = 300  # steps
 RELEASES_KEPT_S = 3600.0
 RECALLED_MAX = 300  # rooms where nobody is: thousands at once would outlast a new leader's lease
-
-_encode = msgspec.json.Encoder().encode
-_read_entered = msgspec.json.Decoder(list[tuple[int, float]]).decode
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -70,9 +62,9 @@ class _Step(msgspec.Struct, frozen=True):
     """What a step decided about one room."""
 
     view: RoomView
-    advance: Advance
     kept: _Kept
-    row: dict[str, Any]
+    advance: LineAdvance
+    is_news: bool  # else nothing of it needs to be stored
 
 
 class StepReport(msgspec.Struct, frozen=True):
@@ -99,8 +91,7 @@ class Controller:
 
     def __init__(
         self,
-        engine: AsyncEngine,
-        organisation: int,
+        store: LeaderStore,
         board: RoomBoard,
         *,
         leader: UUID,
@@ -110,8 +101,7 @@ class Controller:
         on_step: OnStep = lambda _report: None,
         aside: SetAside | None = None,
     ) -> None:
-        self._engine = engine
-        self._organisation = organisation
+        self._store = store
         self._board = board
         self._leader = leader
         self._lease_s = lease_s
@@ -124,7 +114,7 @@ class Controller:
         self._resting: set[int] = set()  # rooms that the last step passed over
         self._steps = 0
         self._read_at_s: float | None = None
-        self._setback = Setback(engine, organisation)
+        self._setback = Setback(store)
 
     @property
     def leads(self) -> bool:
@@ -132,7 +122,7 @@ class Controller:
 
     async def run_once(self) -> bool:
         """Take or keep the lead, and step all rooms."""
-        fence = await self._hold_lease()
+        fence = await self._store.hold_lease(self._leader, self._lease_s)
         if fence != self._fence:
             self._forget()
         self._fence = fence
@@ -153,17 +143,7 @@ class Controller:
         """Give the lead away, so that the next one need not wait for the lease to end."""
         if self._fence is not None:
             self._fence = None
-            with suppress(SQLAlchemyError, OSError):  # then the lease ends by itself
-                async with self._engine.begin() as connection:
-                    await connection.execute(QUERIES["drop_lease"], self._role())
-
-    async def _hold_lease(self) -> int | None:
-        async with self._engine.begin() as connection:
-            held = await connection.execute(
-                QUERIES["hold_lease"], self._role() | {"lease_s": self._lease_s}
-            )
-            fence: int | None = held.scalar_one_or_none()
-            return fence
+            await self._store.drop_lease(self._leader)
 
     async def _roused(self) -> tuple[list[RoomView], set[int]]:
         """The rooms that are to be stepped, and which of the others rest.
@@ -220,14 +200,12 @@ class Controller:
         unknown = [v for v in views if (k := self._kept.get(v.room)) is None or k.epoch != v.epoch]
         if not unknown:
             return
-        where = {"organisation": self._organisation, "rooms": [view.room for view in unknown]}
-        async with self._engine.connect() as connection:
-            found = (await connection.execute(QUERIES["read_memory"], where)).all()
-        stored = {(row.room, row.epoch): row for row in found}
+        found = await self._store.recall([view.room for view in unknown])
+        stored = {(one.room, one.epoch): one for one in found}
         for view in unknown:
             self._kept[view.room] = self._recalled(stored.get((view.room, view.epoch)), view)
 
-    def _recalled(self, stored: Any, view: RoomView) -> _Kept:
+    def _recalled(self, stored: LineMemory | None, view: RoomView) -> _Kept:
         """What is stored of a room's pacing; where that cannot be read, it is learnt anew."""
         if stored is not None and stored.memory is not None:
             try:
@@ -240,29 +218,19 @@ class Controller:
     async def _entered(self, views: Iterable[RoomView]) -> dict[int, list[tuple[int, float]]]:
         """Who entered since the last step, each number once."""
         since = [
-            {
-                "room": view.room,
-                "epoch": view.epoch,
-                "since": min(self._kept[view.room].memory.entered_until_s, view.now.timestamp())
+            LineSince(
+                view.room,
+                view.epoch,
+                min(self._kept[view.room].memory.entered_until_s, view.now.timestamp())
                 - (OVERLAP_S if self._kept[view.room].is_ours else 0.0),
-            }
+            )
             for view in views
         ]
-        async with self._engine.connect() as connection:
-            found = await connection.execute(
-                QUERIES["read_entered"],
-                {
-                    "organisation": self._organisation,
-                    "rooms": _encode(since).decode(),
-                    "rows_max": ENTERED_MAX,
-                },
-            )
-            rows = found.all()
-        entered: dict[int, list[tuple[int, float]]] = {}
-        for row in rows:
-            recent = self._kept[row.room].recent
-            entered[row.room] = [one for one in _read_entered(row.entered) if one[0] not in recent]
-        return entered
+        found = await self._store.entered(since, entries_max=ENTERED_MAX)
+        return {
+            room: [one for one in entered if one[0] not in self._kept[room].recent]
+            for room, entered in found.items()
+        }
 
     async def _step(self, view: RoomView, entered: list[tuple[int, float]]) -> _Step:
         kept = self._kept[view.room]
@@ -294,17 +262,21 @@ class Controller:
             if at_s > after.entered_until_s - 2 * OVERLAP_S
         }
         moves = advance.serving != view.serving or advance.capacity != view.capacity
-        row = {
-            "room": view.room,
-            "epoch": view.epoch,
-            "serving": advance.serving,
-            "capacity": advance.capacity,
-            "moves": moves,
-            "state": {"memory": after, "shown": shown},
-            "changed": moves or shown != kept.shown or is_busy(view, memory, after),
-        }
         footing = footing_of(view, stock, pacing)
-        return _Step(view, advance, _Kept(view.epoch, after, shown, True, recent, footing), row)
+        return _Step(
+            view=view,
+            kept=_Kept(view.epoch, after, shown, True, recent, footing),
+            advance=LineAdvance(
+                room=view.room,
+                epoch=view.epoch,
+                serving=advance.serving,
+                capacity=advance.capacity,
+                moves=moves,
+                memory=after,
+                shown=shown,
+            ),
+            is_news=moves or shown != kept.shown or is_busy(view, memory, after),
+        )
 
     def _remembered(self, view: RoomView) -> Memory:
         """What is remembered of a room; where it rested, as if steps had been taken meanwhile."""
@@ -320,48 +292,24 @@ class Controller:
     async def _write(self, fence: int, steps: Sequence[_Step]) -> int:
         """Write the rooms that changed; returns how many numbers were called."""
         self._steps += 1
-        rows = [step.row for step in steps if step.row["changed"]]
+        news = [step for step in steps if step.is_news]
+        forgets = self._steps % FORGET_EVERY == 0
         called = 0
-        if rows or self._steps % FORGET_EVERY == 0:
-            async with self._engine.begin() as connection:
-                if not await self._still_leads(connection, fence):
-                    self._forget()
-                    self._fence = None
-                    return 0
-                called = await self._write_rows(connection, fence, rows, steps)
+        if news or forgets:
+            advances = [step.advance for step in news]
+            forget_s = RELEASES_KEPT_S if forgets else None
+            served = await self._store.advance(fence, advances, forget_s=forget_s)
+            if served is None:
+                self._forget()
+                self._fence = None
+                return 0
+            before = {step.view.room: step.view.serving for step in news}
+            called = sum(max(0, serving - before[room]) for room, serving in served.items())
         # Remembered only now: a step that was not stored has not been taken.
         self._kept |= {step.view.room: step.kept for step in steps}
         for step in steps:
             self._aside.take_back("room_memory", step.view.room)
         return called
-
-    async def _write_rows(
-        self,
-        connection: AsyncConnection,
-        fence: int,
-        rows: list[dict[str, Any]],
-        steps: Sequence[_Step],
-    ) -> int:
-        where = {"organisation": self._organisation}
-        if moving := [row["room"] for row in rows if row["moves"]]:
-            await connection.execute(QUERIES["lock_moving_lines"], where | {"rooms": moving})
-        moved = await connection.execute(
-            QUERIES["advance_lines"], where | {"fence": fence, "advances": _encode(rows).decode()}
-        )
-        before = {step.view.room: step.view.serving for step in steps}
-        called: int = sum(max(0, row.serving - before[row.room]) for row in moved)
-        if self._steps % FORGET_EVERY == 0:
-            await connection.execute(
-                QUERIES["forget_releases"], where | {"kept_s": RELEASES_KEPT_S}
-            )
-        return called
-
-    async def _still_leads(self, connection: AsyncConnection, fence: int) -> bool:
-        held = await connection.execute(QUERIES["check_lease"], self._role() | {"fence": fence})
-        return held.first() is not None
-
-    def _role(self) -> dict[str, Any]:
-        return {"organisation": self._organisation, "role": ROLE, "leader": self._leader}
 
     def _forget(self) -> None:
         self._kept.clear()

@@ -1,31 +1,25 @@
-"""What the leader sets right when the database's clock has gone back.
+"""What the leader sets right when the store's clock has gone back.
 
 State       DUE when a leader begins, and after each step back that it sees; then DONE.
 Guarantee   Passes that were renewed at a time that is yet to come last from now on, once; no other
             pass changes.
-Clock       PostgreSQL's, as the board read it.
+Clock       The store's, as the board read it.
 On failure  It stays due, and the leader's next step repeats it.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
 
-import msgspec
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from sunseo.core.clock import ClockGuard, Instant
 from sunseo.room.board.board import RoomView
-from sunseo.room.postgres.cold import QUERIES
-
-_encode = msgspec.json.Encoder().encode
+from sunseo.room.store import LeaderStore, PassLengths
 
 
 class Setback:
     """One organisation's, in one process that leads."""
 
-    def __init__(self, engine: AsyncEngine, organisation: int) -> None:
-        self._engine = engine
-        self._organisation = organisation
+    def __init__(self, store: LeaderStore) -> None:
+        self._store = store
         self._clock = ClockGuard(self._note_step_back)
         self._is_due = True
 
@@ -42,25 +36,19 @@ class Setback:
             self.observe(now)
         if not self._is_due:
             return
-        where = {"organisation": self._organisation}
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                QUERIES["lock_moving_lines"], where | {"rooms": [view.room for view in views]}
-            )
-            rooms = _encode([_lengths_of(view) for view in views]).decode()
-            await connection.execute(QUERIES["shorten_passes"], where | {"rooms": rooms})
+        await self._store.shorten_passes([_lengths_of(view) for view in views])
         self._is_due = False
 
     def _note_step_back(self, _step: timedelta) -> None:
         self._is_due = True
 
 
-def _lengths_of(view: RoomView) -> dict[str, int]:
+def _lengths_of(view: RoomView) -> PassLengths:
     settings = view.settings
-    return {
-        "room": view.room,
-        "epoch": view.epoch,
-        "ttl_s": settings.pass_ttl_s,
-        "slot_s": settings.pass_ttl_s + settings.skew_s,
-        "session_s": settings.session_max_s,
-    }
+    return PassLengths(
+        room=view.room,
+        epoch=view.epoch,
+        ttl_s=settings.pass_ttl_s,
+        slot_s=settings.slot_ttl_s,
+        session_s=settings.session_max_s,
+    )

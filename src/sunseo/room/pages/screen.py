@@ -13,6 +13,7 @@ import msgspec
 
 from sunseo.core.clock import to_millis
 from sunseo.core.languages import Language
+from sunseo.passes.polling import next_poll_s
 from sunseo.room.board.board import RoomView
 from sunseo.room.board.state import ShownSpeed
 from sunseo.room.pages.sentences import Has, Words, facts_of, words_of
@@ -21,7 +22,6 @@ from sunseo.room.pages.texts import Texts
 SPREAD = 0.3  # polls come up to 30 % later, so that those who came together spread out
 HOURS_FROM_MIN = 120  # what lasts longer is told in hours
 STEPS_FROM_MIN = 20  # what lasts longer is told in steps of five minutes
-DRAW_S = 5  # after which to look for the result of a draw that is being held
 MS = 1000
 
 WEEKDAYS: Mapping[Language, str] = {"ko": "월화수목금토일", "en": "MonTueWedThuFriSatSun"}
@@ -159,12 +159,9 @@ def percent_of(view: RoomView, standing: Standing) -> int:
 
 def refresh_after_s(view: RoomView, standing: Standing, dice: Random) -> int:
     """When a page without scripts loads itself anew: by the rule of the state document."""
-    settings = view.settings
-    position = position_of(view, standing)
-    wait_s = _likely_wait_s(view, position, has_number=standing.number > 0)
-    share_s = wait_s / settings.poll_divisor
-    share_s = min(settings.poll_ceiling_s, max(settings.poll_floor_s, share_s))
-    return ceil(share_s * (1 + SPREAD * dice.random()))
+    ahead = position_of(view, standing) if standing.number else None
+    after_s = next_poll_s(view.state, ahead, to_millis(view.now))
+    return ceil(after_s * (1 + SPREAD * dice.random()))
 
 
 def wait_text(speed: ShownSpeed | None, position: int, texts: Texts) -> str:
@@ -201,25 +198,6 @@ def clock_text(moment: datetime, time_zone: str) -> str:
 
 def _zone_text(time_zone: str) -> str:
     return time_zone.replace("_", " ")
-
-
-def _likely_wait_s(view: RoomView, position: int, *, has_number: bool) -> float:
-    settings, situation = view.settings, view.situation
-    unknown_s = settings.poll_ceiling_s * settings.poll_divisor / 4
-    if situation.phase == "before":
-        if situation.opens_at is None:
-            return unknown_s
-        return max(0.0, (situation.opens_at - view.now).total_seconds())
-    if position == 0 and not has_number:
-        is_drawn_now = view.state.halted == "draw_due" or not view.awaits_draw
-        return float(DRAW_S * settings.poll_divisor) if is_drawn_now else unknown_s
-    speed = view.shown.speed
-    wait_s = position / speed.v50 if speed is not None and speed.v50 > 0 else unknown_s
-    if position == 0:
-        wait_s = 0.0
-    if situation.phase == "paused":
-        return max(wait_s, settings.poll_ceiling_s * settings.poll_divisor / 2)
-    return wait_s
 
 
 def _minutes(seconds: float) -> int:

@@ -67,7 +67,7 @@ class PostgresDraws:
             state, promised = await write_commitment(connection, locked, by.operator, commitment)
             return _step(locked, state) | {"commitment": promised}
 
-        return await self._commands.once(by.order(body), f"commit_draw {room}", work)
+        return await self._commands.once(by.sent(body), f"commit_draw {room}", work)
 
     async def seal(self, by: By, room: int) -> EffectAnswer:
         """End registration and hash the list."""
@@ -92,7 +92,7 @@ class PostgresDraws:
             return _step(locked, "sealed", total, list_hash)
 
         await self._end_registration(room)
-        return await self._to_its_end(self._commands.once(by.order(), f"seal_draw {room}", work))
+        return await self._to_its_end(self._commands.once(by.sent(), f"seal_draw {room}", work))
 
     async def withhold(self, by: By, room: int, body: Withholding) -> EffectAnswer:
         """Log that the secret did not come. It is still taken if it comes later."""
@@ -107,7 +107,7 @@ class PostgresDraws:
             await record_step(connection, locked, by.operator, "withhold_draw", entry)
             return _step(locked, "withheld", draw.entrants, draw.list_hash)
 
-        return await self._commands.once(by.order(body), f"withhold_draw {room}", work)
+        return await self._commands.once(by.sent(body), f"withhold_draw {room}", work)
 
     async def reveal(self, by: By, room: int, body: Reveal) -> EffectAnswer:
         """Take the secret, or the one that the server keeps, and turn the list into places."""
@@ -132,7 +132,7 @@ class PostgresDraws:
             return _step(locked, "revealed", draw.entrants, draw.list_hash)
 
         return await self._to_its_end(
-            self._commands.once(by.order(body), f"reveal_draw {room}", work)
+            self._commands.once(by.sent(body), f"reveal_draw {room}", work)
         )
 
     async def promise(self, room: int, actor: str) -> None:

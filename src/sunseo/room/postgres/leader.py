@@ -6,10 +6,12 @@ Clock       PostgreSQL's, as of each statement.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.room.postgres.cold import QUERIES
@@ -37,14 +39,15 @@ class PostgresLeader:
             return fence
 
     async def drop_lease(self, leader: UUID) -> None:
-        async with self._engine.begin() as connection:
-            await connection.execute(QUERIES["drop_lease"], self._role() | {"leader": leader})
+        with suppress(SQLAlchemyError, OSError):
+            async with self._engine.begin() as connection:
+                await connection.execute(QUERIES["drop_lease"], self._role() | {"leader": leader})
 
     async def recall(self, rooms: Sequence[int]) -> list[LineMemory]:
         where = self._where() | {"rooms": list(rooms)}
         async with self._engine.connect() as connection:
             found = await connection.execute(QUERIES["read_memory"], where)
-            return [LineMemory(row.room, row.epoch, row.memory) for row in found]
+            return [LineMemory(row.room, row.epoch, row.memory, row.shown) for row in found]
 
     async def entered(
         self, lines: Sequence[LineSince], *, entries_max: int

@@ -14,15 +14,16 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from sunseo.core.outcome import RefusedError
-from sunseo.operators.command import EffectAnswer, OperatorCommands, Order
+from sunseo.operators.command import EffectAnswer, OperatorCommands, SentCommand
 from sunseo.room.postgres.cold import QUERIES
 from sunseo.room.postgres.locked_draw import promise_draw
+from sunseo.room.postgres.rows import fields_of
 from sunseo.room.setup.changes import (
-    Change,
     Creation,
     RoomAction,
     RoomAsStored,
     RoomSetupOutcome,
+    SettingsChange,
     Settled,
     plain,
     refuse_fixed,
@@ -47,7 +48,7 @@ class PostgresSetup:
         self._commands = commands
         self._organisation = commands.organisation
 
-    async def create(self, by: Order, new: Creation) -> EffectAnswer:
+    async def create(self, by: SentCommand, new: Creation) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             room = await self._insert(connection, new)
             details = {"room": room, "name": new.name, "settings": plain(new.sent)}
@@ -57,7 +58,9 @@ class PostgresSetup:
 
         return await self._commands.once(by, "create_room", work)
 
-    async def change(self, by: Order, room: int, change: Change | RoomAction) -> EffectAnswer:
+    async def change(
+        self, by: SentCommand, room: int, change: SettingsChange | RoomAction
+    ) -> EffectAnswer:
         is_action = isinstance(change, RoomAction)
         action = change.value if isinstance(change, RoomAction) else "change_room"
 
@@ -73,7 +76,7 @@ class PostgresSetup:
 
         return await self._commands.once(by, f"{action} {room}", work, urgent=is_action)
 
-    async def reset(self, by: Order, room: int, epoch: int) -> EffectAnswer:
+    async def reset(self, by: SentCommand, room: int, epoch: int) -> EffectAnswer:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             stored = await self._lock(connection, room)
             settings, where = settings_of(stored), self._where(room)
@@ -90,7 +93,9 @@ class PostgresSetup:
 
         return await self._commands.once(by, f"reset_room {room}", work)
 
-    async def note_revoked(self, by: Order, room: int, sale: int | None, pass_id: UUID) -> None:
+    async def note_revoked(
+        self, by: SentCommand, room: int, sale: int | None, pass_id: UUID
+    ) -> None:
         async def work(connection: AsyncConnection) -> dict[str, Any]:
             details = {"room": room, "pass_id": str(pass_id)}
             await self._record(connection, by, "revoke_pass", sale, details)
@@ -102,7 +107,7 @@ class PostgresSetup:
         where = {"organisation": self._organisation, "room": room, "rows_max": rooms_max}
         async with self._engine.connect() as connection:
             found = await connection.execute(QUERIES["read_rooms"], where)
-            return [RoomRecord(**row._asdict()) for row in found]
+            return [RoomRecord(**fields_of(row)) for row in found]
 
     async def _lock(self, connection: AsyncConnection, room: int) -> RoomAsStored:
         """Lock a room's row.
@@ -163,7 +168,7 @@ class PostgresSetup:
         return version
 
     async def _promise(
-        self, connection: AsyncConnection, by: Order, room: int, settings: RoomSettings
+        self, connection: AsyncConnection, by: SentCommand, room: int, settings: RoomSettings
     ) -> None:
         """See that a room that draws has a commitment before anybody can register."""
         if settings.mode == "random":
@@ -172,7 +177,7 @@ class PostgresSetup:
     async def _record(
         self,
         connection: AsyncConnection,
-        by: Order,
+        by: SentCommand,
         action: str,
         sale: int | None,
         details: Mapping[str, Any],

@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from sunseo.operators.command import OperatorCommands
+from sunseo.room.postgres.board import PostgresBoard
 from sunseo.room.postgres.draws import PostgresDraws
 from sunseo.room.postgres.leader import PostgresLeader
 from sunseo.room.postgres.setup import PostgresSetup
@@ -28,6 +29,7 @@ def postgres_store(
     organisation = commands.organisation
     return RoomStore(
         lines=lines,
+        board=PostgresBoard(rooms, organisation),
         leader=PostgresLeader(rooms, organisation),
         signals=PostgresSignals(cold, rooms, organisation),
         setup=PostgresSetup(cold, commands),

@@ -50,7 +50,7 @@ class Creation(msgspec.Struct, frozen=True):
     sent: Mapping[str, Any]
 
 
-class Change(msgspec.Struct, frozen=True):
+class SettingsChange(msgspec.Struct, frozen=True):
     """Settings to change; a name that is none stays, as do settings that were not sent."""
 
     name: str | None
@@ -90,7 +90,7 @@ class Settled(msgspec.Struct, frozen=True):
     told: dict[str, Any]
 
 
-def settle(change: Change | RoomAction, room: RoomAsStored) -> Settled:
+def settle(change: SettingsChange | RoomAction, room: RoomAsStored) -> Settled:
     """Apply a change to a room.
 
     Raises:

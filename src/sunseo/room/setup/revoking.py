@@ -50,7 +50,7 @@ class Revoking:
         command = Revoke((self._organisation, room), view.epoch, body.pass_id)
         outcome = (await self._lines.submit(command)).result.outcome
         if outcome.kind.is_success or outcome is EndPassOutcome.PASS_REVOKED:
-            await self._setup.note_revoked(by.order(body), room, view.sale, body.pass_id)
+            await self._setup.note_revoked(by.sent(body), room, view.sale, body.pass_id)
         return outcome
 
 

@@ -12,10 +12,10 @@ import msgspec
 from sunseo.core.outcome import Refusal
 from sunseo.operators.command import By, Effect, EffectAnswer, EffectOutcome
 from sunseo.room.setup.changes import (
-    Change,
     Creation,
     RoomAction,
     RoomSetupOutcome,
+    SettingsChange,
     changed,
     refuse_strangers,
 )
@@ -46,27 +46,27 @@ class RoomSetup:
         settings = changed(RoomSettings(), sent)
         refuse_strangers(body.sale, settings)
         new = Creation(body.name, body.sale, settings, sent)
-        return await self._store.create(by.order(body), new)
+        return await self._store.create(by.sent(body), new)
 
     async def change(self, by: By, room: int, body: RoomChange) -> EffectAnswer:
         name = None if isinstance(body.name, msgspec.UnsetType) else body.name
-        change = Change(name, told(body.settings))
-        return await self._store.change(by.order(body), room, change)
+        change = SettingsChange(name, told(body.settings))
+        return await self._store.change(by.sent(body), room, change)
 
     async def pause(self, by: By, room: int) -> EffectAnswer:
-        return await self._store.change(by.order(), room, RoomAction.PAUSE)
+        return await self._store.change(by.sent(), room, RoomAction.PAUSE)
 
     async def resume(self, by: By, room: int) -> EffectAnswer:
-        return await self._store.change(by.order(), room, RoomAction.RESUME)
+        return await self._store.change(by.sent(), room, RoomAction.RESUME)
 
     async def close(self, by: By, room: int) -> EffectAnswer:
-        return await self._store.change(by.order(), room, RoomAction.CLOSE)
+        return await self._store.change(by.sent(), room, RoomAction.CLOSE)
 
     async def reset(self, by: By, room: int, body: ResetRoom) -> EffectAnswer:
         """Begin a new epoch, which makes all places and passes of the old one void."""
         if body.dry_run:
             return await self._try_reset(room, body)
-        return await self._store.reset(by.order(body), room, body.epoch)
+        return await self._store.reset(by.sent(body), room, body.epoch)
 
     async def _try_reset(self, room: int, body: ResetRoom) -> EffectAnswer:
         for found in await self._store.read(room, rooms_max=1):

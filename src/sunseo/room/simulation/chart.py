@@ -13,7 +13,7 @@ INK, GRID = "#334155", "#e2e8f0"
 FONT = "font-family='DejaVu Sans, Noto Sans, Arial, Liberation Sans, Helvetica, sans-serif'"
 
 
-class Curve(msgspec.Struct, frozen=True):
+class SimulationCurve(msgspec.Struct, frozen=True):
     name: str
     colour: str
     points: Sequence[tuple[float, float]]  # minutes, value
@@ -22,7 +22,7 @@ class Curve(msgspec.Struct, frozen=True):
 
 class Panel(msgspec.Struct, frozen=True):
     title: str
-    curves: Sequence[Curve]
+    curves: Sequence[SimulationCurve]
 
 
 def draw_svg(title: str, panels: Sequence[Panel]) -> str:
@@ -72,7 +72,7 @@ def _axes(top: float, minutes: float, value_max: float) -> list[str]:
     return parts
 
 
-def _legend(curves: Sequence[Curve], y: float) -> list[str]:
+def _legend(curves: Sequence[SimulationCurve], y: float) -> list[str]:
     parts, x = [], float(WIDTH - RIGHT)
     for curve in reversed(curves):
         x -= 6.6 * len(curve.name)
@@ -85,7 +85,7 @@ def _legend(curves: Sequence[Curve], y: float) -> list[str]:
     return parts
 
 
-def _line(curve: Curve, top: float, minutes: float, value_max: float) -> str:
+def _line(curve: SimulationCurve, top: float, minutes: float, value_max: float) -> str:
     wide = WIDTH - LEFT - RIGHT
     every = max(1, ceil(len(curve.points) / POINTS_MAX))
     points = [*curve.points[::every], curve.points[-1]]
@@ -99,7 +99,7 @@ def _line(curve: Curve, top: float, minutes: float, value_max: float) -> str:
     )
 
 
-def _dash(curve: Curve) -> str:
+def _dash(curve: SimulationCurve) -> str:
     return " stroke-dasharray='5 4'" if curve.dashed else ""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sunseo.core.outputs import Output, OutputError, check_outputs
-from sunseo.room.simulation.chart import Curve, Panel, draw_svg
+from sunseo.room.simulation.chart import Panel, SimulationCurve, draw_svg
 from sunseo.room.simulation.figures import on_joining, quantile
 from sunseo.room.simulation.record import SimulatedVisit, SimulationRecord
 from sunseo.room.simulation.scenario import SimulationScenario
@@ -61,20 +61,23 @@ def _title(scenario: SimulationScenario) -> str:
 
 def _line(record: SimulationRecord) -> Panel:
     line = [(m.at_s / 60, float(max(0, m.issued - m.serving))) for m in record.moments]
-    return Panel("Line: numbers not yet called", [Curve("waiting", BLUE, line)])
+    return Panel("Line: numbers not yet called", [SimulationCurve("waiting", BLUE, line)])
 
 
 def _room(record: SimulationRecord) -> Panel:
     inside = [(m.at_s / 60, float(m.live)) for m in record.moments]
     capacity = [(m.at_s / 60, float(m.capacity)) for m in record.moments]
-    curves = [Curve("inside", GREEN, inside), Curve("C_eff", RED, capacity, dashed=True)]
+    curves = [
+        SimulationCurve("inside", GREEN, inside),
+        SimulationCurve("C_eff", RED, capacity, dashed=True),
+    ]
     return Panel("Occupancy: people inside", curves)
 
 
 def _numbers(record: SimulationRecord) -> Panel:
     issued = [(m.at_s / 60, float(m.issued)) for m in record.moments]
     serving = [(m.at_s / 60, float(m.serving)) for m in record.moments]
-    curves = [Curve("issued", GREY, issued), Curve("serving", BLUE, serving)]
+    curves = [SimulationCurve("issued", GREY, issued), SimulationCurve("serving", BLUE, serving)]
     return Panel("Numbers given and called", curves)
 
 
@@ -83,8 +86,10 @@ def _waits(record: SimulationRecord) -> Panel:
     waited = [(minute, _median(_waited(visits))) for minute, visits in _by_minute(record)]
     told = [(minute, _median(_told(record, visits))) for minute, visits in _by_minute(record)]
     curves = [
-        Curve("waited", BLUE, [(m, w) for m, w in waited if w is not None]),
-        Curve("told when joining", AMBER, [(m, w) for m, w in told if w is not None], dashed=True),
+        SimulationCurve("waited", BLUE, [(m, w) for m, w in waited if w is not None]),
+        SimulationCurve(
+            "told when joining", AMBER, [(m, w) for m, w in told if w is not None], dashed=True
+        ),
     ]
     return Panel("Waits in minutes, median, by minute of entering", curves)
 

@@ -14,16 +14,15 @@ not show up never poll again.
 from collections.abc import Callable
 from random import Random
 
+from sunseo.passes.polling import Poll, poll_after_s
 from sunseo.room.pacing.pacing import (
     Advance,
     Census,
     PacingLimits,
     PacingState,
-    Reason,
     buy_share,
     tick,
 )
-from sunseo.room.pacing.speed import Speed
 from sunseo.room.simulation.crowd import SimulatedVisitor, draw, draw_visitors
 from sunseo.room.simulation.record import SimulatedMoment, SimulatedVisit, SimulationRecord
 from sunseo.room.simulation.scenario import SimulationScenario
@@ -31,8 +30,6 @@ from sunseo.room.simulation.service import health, slower
 
 LEAVE, POLL, JOIN = 0, 1, 2  # within a second, in order of time and then of these
 SPREAD = 0.3  # polls come up to so much later than the interval says
-UNKNOWN_WAIT = 0.25  # of ceiling x divisor: what the page takes a wait for that nobody knows
-PAUSED_WAIT = 0.5  # likewise, at the least while the room is paused
 
 Progress = Callable[[float, int], None]
 """Called once in a while with the simulated seconds and how many visitors are done."""
@@ -52,6 +49,8 @@ class Simulation:
 
     def __init__(self, scenario: SimulationScenario) -> None:
         self._scenario = scenario
+        room = scenario.room
+        self._terms = Poll(room.poll_floor_s, room.poll_ceiling_s, room.poll_divisor)
         self._visitors = draw_visitors(scenario)
         self._dice = Random(f"{scenario.seed} polls")  # noqa: S311 - dice of a simulation
         self._calendar: dict[int, list[tuple[float, int, int]]] = {}
@@ -133,7 +132,9 @@ class Simulation:
         if visitor.hidden and number > seen.serving:
             return draw(self._scenario.people.hidden, self._dice)
         ahead = number - seen.serving
-        return poll_after_s(self._scenario, ahead, seen.speed, seen.reason) * self._spread()
+        speed = None if seen.speed is None else seen.speed.v50
+        is_paused = seen.reason == "paused"
+        return poll_after_s(self._terms, ahead, speed, is_paused=is_paused) * self._spread()
 
     def _spread(self) -> float:
         return 1.0 + SPREAD * self._dice.random()
@@ -143,21 +144,6 @@ class Simulation:
         visit.left_s = at_s
         self._line.leave(visit, at_s, buys=self._visitors[index].buys)
         self.done += 1
-
-
-def poll_after_s(
-    scenario: SimulationScenario, ahead: int, speed: Speed | None, reason: Reason
-) -> float:
-    """The interval that the waiting page keeps, before it is spread out."""
-    room = scenario.room
-    if ahead <= 0 and reason != "paused":
-        return room.poll_floor_s
-    known = speed is not None and speed.v50 > 0.0
-    longest_s = room.poll_ceiling_s * room.poll_divisor
-    wait_s = ahead / speed.v50 if known and speed is not None else UNKNOWN_WAIT * longest_s
-    if reason == "paused":
-        wait_s = max(wait_s, PAUSED_WAIT * longest_s)
-    return min(room.poll_ceiling_s, max(room.poll_floor_s, wait_s / room.poll_divisor))
 
 
 def is_paused(scenario: SimulationScenario, at_s: float) -> bool:

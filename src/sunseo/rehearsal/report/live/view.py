@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from sunseo.rehearsal.driver import Progress
+from sunseo.rehearsal.driver import DriverProgress
 from sunseo.rehearsal.observe.eta import Eta
 from sunseo.rehearsal.observe.observer import Sample
 from sunseo.rehearsal.report.chart import Curve, Points, draw
@@ -59,8 +59,8 @@ class LiveView:
         self._units = units
         self._last_arrival_s = last_arrival_s
         self._eta = Eta(visitors, units, last_arrival_s)
-        self._told: list[Progress] = []
-        self._latest: Progress | None = None
+        self._told: list[DriverProgress] = []
+        self._latest: DriverProgress | None = None
         self._samples: list[Sample] = []
         self.phase: Phase = "preparing"
         self.standing = ""
@@ -69,7 +69,7 @@ class LiveView:
     def note_sample(self, sample: Sample) -> None:
         self._samples.append(sample)
 
-    def note_progress(self, progress: Progress) -> None:
+    def note_progress(self, progress: DriverProgress) -> None:
         self.phase = "playing"
         self._latest = progress
         self._eta.note(progress.at_s, progress.gone, self._sold)
@@ -127,7 +127,7 @@ class LiveView:
                 return [(s.at_s, float(getattr(s, curve) or 0)) for s in self._samples]
 
 
-def _figures(told: Progress | None, sample: Sample | None) -> dict[str, str]:
+def _figures(told: DriverProgress | None, sample: Sample | None) -> dict[str, str]:
     figures: dict[str, str] = {}
     if told is not None:
         figures |= {

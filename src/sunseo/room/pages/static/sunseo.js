@@ -20,7 +20,6 @@
   const SPREAD = 0.3; // polls come up to 30 % later, so that those who came together spread out
   const GREW_SHARE = 1.1; // an estimate grew when it is a tenth
   const GREW_S = 10; //        and ten seconds longer than what was promised
-  const DRAW_S = 5; // after which to look for the result of a draw that is being held
   const BACKOFF_S = 2; // after the first failure; doubles up to the ceiling
   const ANSWER_S = 15; // longer than this we do not wait for an answer
   const NONCE_S = 600; // the server takes a nonce for longer; afterwards we get a new one
@@ -52,6 +51,20 @@
 
   // Rules: pure, told the time and the dice.
 
+  // How soon to ask again, in seconds: passes/polling.py says why. Scripts for k6 have this text, too.
+  function pollAfterS(state, ahead, nowMs) {
+    const { floor, ceiling, divisor } = state.poll;
+    const speed = state.speed ? state.speed.v50 : 0;
+    let afterS;
+    if (state.phase === "before" && state.opens_at !== null) afterS = (state.opens_at - nowMs) / 1000 / divisor;
+    else if (ahead === null) afterS = state.halted === "draw_due" ? 5 : ceiling / 4;
+    else if (ahead <= 0) afterS = 0;
+    else if (speed) afterS = ahead / speed / divisor;
+    else afterS = Math.min(ahead / divisor, ceiling / 4);
+    if (state.phase === "paused") afterS = Math.max(afterS, ceiling / 2);
+    return Math.min(ceiling, Math.max(floor, afterS));
+  }
+
   const rules = {
     /** How many are to enter until it is our turn, ours included; 0 when it is. */
     position(number, serving) {
@@ -70,21 +83,10 @@
       return { from: wait(speed.v90), likely: wait(speed.v50), to: wait(speed.v10) };
     },
 
-    /**
-     * Seconds until the next poll: a share of what is still to wait, within bounds, spread out. The
-     * position is null for who has no number.
-     */
+    /** Seconds until the next poll, spread out. The position is null for who has no number. */
     pollAfter(state, position, nowMs, dice) {
-      const poll = Object.assign({}, POLL, state.poll);
-      const estimate = rules.estimate(state, position, nowMs);
-      const opensAtMs = state.phase === "before" ? toMs(state.opens_at) : null;
-      let waitS = position === null && opensAtMs === null ? null : estimate.likely;
-      if (position === null && state.halted === "draw_due") waitS = DRAW_S * poll.divisor;
-      if (waitS === null && opensAtMs !== null) waitS = (opensAtMs - nowMs) / 1000;
-      if (waitS === null) waitS = (poll.ceiling * poll.divisor) / 4; // nobody knows: now and then
-      if (state.phase === "paused") waitS = Math.max(waitS, (poll.ceiling * poll.divisor) / 2);
-      const shareS = Math.min(poll.ceiling, Math.max(poll.floor, waitS / poll.divisor));
-      return shareS * (1 + SPREAD * dice);
+      const known = Object.assign({}, state, { poll: Object.assign({}, POLL, state.poll), opens_at: toMs(state.opens_at) });
+      return pollAfterS(known, position, nowMs) * (1 + SPREAD * dice);
     },
 
     /** Seconds to stay away after a failure: never less than we were told, never in step. */

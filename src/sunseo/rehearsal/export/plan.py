@@ -1,11 +1,12 @@
-"""What a script has to know of a scenario's crowd: pure.
+"""A scenario's crowd as a plan: all that a player in another tool has to know. Pure.
 
 Arrivals become visitors in steps of equal length, whatever kind they are, because that is what all
 three tools can be told and what people can edit. Within a step visitors are spread evenly.
 """
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import exp, floor
 
 import msgspec
@@ -14,11 +15,14 @@ from sunseo.rehearsal.crowd.arrivals import ArrivalKind, Steps, arrival_times
 from sunseo.rehearsal.crowd.behaviour import DAWDLING, Ending
 from sunseo.rehearsal.crowd.picking import FAVOURITES_PART
 from sunseo.rehearsal.crowd.shopping import AGAIN_S, RETURNS_PATIENCE_S, RETURNS_S
+from sunseo.rehearsal.http.client import PATIENCE_S
 from sunseo.rehearsal.observe.eta import HOME_AFTER_S
 from sunseo.rehearsal.report.result import Options
 from sunseo.rehearsal.scenes.scenario import Scenario
 
 STEPS_MAX = 240  # more would be a table that nobody edits
+WORDS = frozenset({"name", "title", "command"})  # which a script says in its head
+ROW = 16  # steps in a line of the plan
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
 
 
@@ -30,16 +34,18 @@ class Timetable(msgspec.Struct, frozen=True):
     visitors: tuple[int, ...]
 
 
-class Crowd(msgspec.Struct, frozen=True):
-    """
+class CrowdPlan(msgspec.Struct, frozen=True):
+    """As JSON it is what `--to json` writes; without its words it stands at a script's head.
+
     Attributes:
         name: of the scenario, as it is given on the command line.
         command: how to set the scene that this crowd is for.
         openings: when something opens, and until when people come for that.
         has_room: they stand in line before they may buy; else they look until it opens.
         has_seats: they choose from a seat map; else from counted stocks.
-        behaviour: names and values, for scripts to spell in their own way.
-        stop_after_s: past the last arrival, whoever is left is sent home.
+        behaviour: shares of the crowd, and seconds.
+        retry_s: so long a visitor goes on asking where there is no answer.
+        late_s: past the last arrival, whoever is left is sent home.
     """
 
     name: str
@@ -52,13 +58,14 @@ class Crowd(msgspec.Struct, frozen=True):
     has_room: bool
     has_seats: bool
     behaviour: dict[str, object]
-    stop_after_s: int
+    retry_s: int
+    late_s: int
 
 
-def crowd_of(options: Options) -> Crowd:
+def plan_of(options: Options) -> CrowdPlan:
     scenario = options.scenario
     facts = {**scenario.entrance.plan(), **scenario.scene.plan()}
-    return Crowd(
+    return CrowdPlan(
         name=options.name,
         title=scenario.title,
         command=_stage_command(options),
@@ -69,7 +76,8 @@ def crowd_of(options: Options) -> Crowd:
         has_room=bool(facts["has_room"]),
         has_seats=bool(facts["has_seats"]),
         behaviour=_behaviour(scenario, facts),
-        stop_after_s=int(HOME_AFTER_S),
+        retry_s=int(PATIENCE_S),
+        late_s=int(HOME_AFTER_S),
     )
 
 
@@ -129,3 +137,29 @@ def _behaviour(scenario: Scenario, facts: Mapping[str, object]) -> dict[str, obj
         "returns_s": list(RETURNS_S),
         "returns_patience_s": RETURNS_PATIENCE_S,
     }
+
+
+def plan_text(plan: CrowdPlan, *, words: bool) -> str:
+    """The plan as JSON that people can edit: what belongs together in a line, steps in rows."""
+    fields = msgspec.to_builtins(plan)
+    lines = [
+        f'  "{name}": {_value_text(value)}'
+        for name, value in fields.items()
+        if words or name not in WORDS
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _value_text(value: object) -> str:
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    return "{\n" + ",\n".join(_member_texts(value)) + "\n  }"
+
+
+def _member_texts(members: dict[str, object]) -> Iterator[str]:
+    for name, value in members.items():
+        text = json.dumps(value)
+        if isinstance(value, list | tuple) and len(value) > ROW:
+            rows = [value[start : start + ROW] for start in range(0, len(value), ROW)]
+            text = "[\n" + ",\n".join(f"      {json.dumps(row)[1:-1]}" for row in rows) + "\n    ]"
+        yield f'    "{name}": {text}'

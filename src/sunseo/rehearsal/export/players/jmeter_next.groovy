@@ -3,7 +3,7 @@ import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
 
 def me = vars.getObject('me')
-def habits = props.get('crowd.habits')
+def how = props.get('crowd.how')
 def step = vars.get('step')
 def opensAt = System.getenv('CROWD_OPENS_AT').toDouble()
 def now = { System.currentTimeMillis() / 1000d - opensAt }  // seconds from T0
@@ -31,7 +31,7 @@ tell('answered', me.number, step, status, outcome, now(), prev.time)
 
 // Ways on.
 def go = { String next, double seconds = 0 ->
-    me.givesUpAt = now() + seconds + habits.retryS
+    me.givesUpAt = now() + seconds + how.retryS
     vars.put('step', next)
     vars.put('wait_ms', Math.max(0, Math.round(1000 * seconds)).toString())
 }
@@ -39,26 +39,23 @@ def gone = { String reason ->
     tell('gone', me.number, reason, now())
     vars.put('step', 'gone')
 }
-{% if crowd.has_room %}
 def onward = {  // a pause while inside, keeping the pass alive
     if (me.renewAt < me.stayUntil) go('renew', me.renewAt - now())
     else go(me.afterStay, me.stayUntil - now())
 }
 def stay = { double seconds, String next ->
+    if (!how.hasRoom) return go(next, seconds)  // there is no pass to be kept alive
     me.stayUntil = now() + seconds
     me.afterStay = next
     onward()
 }
-{% else %}
-def stay = { double seconds, String next -> go(next, seconds) }  // there is no pass to be kept alive
-{% endif %}
 def newKey = {  // one for each intent, kept for all its retries
     me.keys += 1
     vars.put('key', 'visitor-' + me.number + '-' + me.keys)
 }
 def products = { what -> what.products.collect { [it.product, it.quantity] } }
-{% if crowd.has_room %}
 def leaveAs = { String reason ->
+    if (!how.hasRoom) return gone(reason)  // there is no slot to be given back
     me.reason = reason
     go('leave')
 }
@@ -67,9 +64,6 @@ def enterAgain = { String next ->  // her pass ran out while the server was slow
     me.afterEnter = next
     go('enter')
 }
-{% else %}
-def leaveAs = gone  // there is no slot to be given back
-{% endif %}
 def fault = {
     tell('fault', me.number, step, status, outcome, now())
 }
@@ -77,21 +71,18 @@ def refused = {  // there is nothing she could do with such an answer
     if (status < 500) fault()
     gone('refused')
 }
-{% if crowd.has_room %}
-def pollAfter = { state ->  // as the room asks: a part of the time still to wait
+def pollAfterS = { state, ahead, nowMs ->  // how soon to ask again: a part of the time still to wait
     def poll = state.poll
-    def within = { double seconds ->
-        Math.min(Math.max(poll.floor as double, seconds), poll.ceiling as double)
-    }
-    if (state.phase == 'before' && state.opens_at != null) {
-        return within((state.opens_at - state.now) / 1000 / poll.divisor)
-    }
-    def ahead = me.place - state.serving
-    if (ahead <= 0) return poll.floor
-    if (state.speed == null) return within(poll.ceiling / 4)
-    state.speed.v50 > 0 ? within(ahead / state.speed.v50 / poll.divisor) : poll.ceiling
+    def speed = state.speed ? state.speed.v50 : 0
+    def after
+    if (state.phase == 'before' && state.opens_at != null) after = (state.opens_at - nowMs) / 1000 / poll.divisor
+    else if (ahead == null) after = state.halted == 'draw_due' ? 5 : poll.ceiling / 4
+    else if (ahead <= 0) after = 0
+    else if (speed) after = ahead / speed / poll.divisor
+    else after = Math.min(ahead / poll.divisor as double, poll.ceiling / 4 as double)
+    if (state.phase == 'paused') after = Math.max(after as double, poll.ceiling / 2 as double)
+    Math.min(poll.ceiling as double, Math.max(poll.floor as double, after as double))
 }
-{% endif %}
 
 // Not answered, or told to come later: the very same request again.
 if (status >= 500 && !isShed) fault()
@@ -105,7 +96,7 @@ if (status in [0, 429, 503]) {
     }
     return
 }
-if (now() > habits.stopAt) {
+if (now() > how.stopAt) {
     vars.put('step', 'gone')  // sent home: without a line, she counts as still there
     return
 }
@@ -116,9 +107,8 @@ switch (step) {
         if (!isGood) return refused()
         vars.put('token', told.token)
         tell('known', me.number, told.person)
-        return go('{{ "nonce" if crowd.has_room else "look" }}')
+        return go(how.hasRoom ? 'nonce' : 'look')
 
-{% if crowd.has_room %}
     case 'nonce':
         if (!isGood) return refused()
         vars.put('nonce', told.nonce)
@@ -149,7 +139,7 @@ switch (step) {
             return go('enter')
         }
         if (now() >= me.leavesAt) return gone('impatient')
-        return go('state', Math.min(pollAfter(me.state) * jitter(), me.refreshS))
+        return go('state', Math.min(pollAfterS(me.state, me.place - me.state.serving, me.state.now) * jitter(), me.refreshS))
 
     case 'enter':
         if (status in [200, 201]) {
@@ -172,7 +162,6 @@ switch (step) {
         me.renewAt = now() + told.renew_after_s
         return onward()
 
-{% endif %}
     case 'look':
         if (status == 200) {
             me.view = told
@@ -180,62 +169,51 @@ switch (step) {
         } else if (status != 304) {
             return refused()
         }
-{% if not crowd.has_room %}
-        if (now() < me.opensAt) {  // she looks now and then, until it is time
+        if (!how.hasRoom && now() < me.opensAt) {  // she looks now and then, until it is time
             if (now() >= me.leavesAt) return gone('impatient')
             return go('look', Math.min(me.lookS * jitter(), me.opensAt - now()))
         }
-        if (!me.hasLooked) {
+        if (!how.hasRoom && !me.hasLooked) {
             me.hasLooked = true
             return stay(me.looksS, 'look')
         }
-{% endif %}
-{% if crowd.has_seats %}
-        def states = me.view.occasions[0].states
-        def free = habits.hall.findAll { states[it[0]] == '0' }.collect { it[1] }
-        def isHeld = states.contains('1')
-{% else %}
-        def free = me.view.stocks.findAll { it.free > 0 }.collect { it.stock }
-        def isHeld = me.view.stocks.any { it.held > 0 }
-{% endif %}
+        def states = how.hasSeats ? me.view.occasions[0].states : ''
+        def free = how.hasSeats
+            ? how.map.findAll { states[it[0]] == '0' }.collect { it[1] }
+            : me.view.stocks.findAll { it.free > 0 }.collect { it.stock }
+        def isHeld = states.contains('1') || me.view.stocks.any { it.held > 0 }
         if (free.isEmpty()) {  // waiting a while for what others let go of
-            me.waitsUntil = me.waitsUntil ?: now() + habits.returnsPatienceS
+            me.waitsUntil = me.waitsUntil ?: now() + how.returns_patience_s
             if (!isHeld || now() >= me.waitsUntil) return leaveAs('found_nothing')
-            return stay(between(*habits.returnsS), 'look')
+            return stay(between(*how.returns_s), 'look')
         }
         me.waitsUntil = null
-{% if crowd.has_seats %}
-        def few = Math.max(habits.favourites, free.size().intdiv(habits.favouritesPart))
-        def favourites = few << Math.min(me.attempt, 10)
-        // Neighbours among the favourites; after a refusal, further off.
-        def first = me.dice.nextInt(Math.min(Math.max(1, free.size() - me.party + 1), favourites))
-        def claim = [seats: free.drop(first).take(me.party)]
-{% else %}
-        def favourites = habits.favourites << Math.min(me.attempt, 10)
-        // One of the first; after a refusal, further off. It has the number of its stock.
-        def product = free[me.dice.nextInt(Math.min(free.size(), favourites))]
-        def claim = [products: [[product: product, quantity: me.party]]]
-{% endif %}
-        vars.put('claim', JsonOutput.toJson(claim))
+        def pickSeats = {  // neighbours among the favourites; after a refusal, further off
+            def few = Math.max(how.favourites, free.size().intdiv(how.favourites_part))
+            def favourites = few << Math.min(me.attempt, 10)
+            def first = me.dice.nextInt(Math.min(Math.max(1, free.size() - me.party + 1), favourites))
+            [seats: free.drop(first).take(me.party)]
+        }
+        def pickProduct = {  // one of the first; after a refusal, further off. It has the number of its stock
+            def favourites = how.favourites << Math.min(me.attempt, 10)
+            def product = free[me.dice.nextInt(Math.min(free.size(), favourites))]
+            [products: [[product: product, quantity: me.party]]]
+        }
+        vars.put('claim', JsonOutput.toJson(how.hasSeats ? pickSeats() : pickProduct()))
         newKey()
         return go('hold')
 
     case 'hold':
-{% if crowd.has_seats %}
-        if (outcome == 'seat_taken') {  // lost it to somebody: look for others
+        if (how.hasSeats && outcome == 'seat_taken') {  // lost it to somebody: look for others
             me.attempt += 1
             return go('look')
         }
-{% else %}
-        if (outcome == 'sold_out') {  // what is shown as free is a moment old
+        if (!how.hasSeats && outcome == 'sold_out') {  // what is shown as free is a moment old
             me.attempt += 1
-            return stay(between(*habits.againS), 'look')
+            return stay(between(*how.again_s), 'look')
         }
-{% endif %}
-        if (outcome == 'sale_not_open') return stay(between(*habits.returnsS), 'look')
-{% if crowd.has_room %}
-        if (outcome == 'pass_required') return enterAgain('look')
-{% endif %}
+        if (outcome == 'sale_not_open') return stay(between(*how.returns_s), 'look')
+        if (how.hasRoom && outcome == 'pass_required') return enterAgain('look')
         if (!isGood) return refused()
         tell('held', me.number, told.hold, told.seats, products(told))
         if (told.state != 'open') return go('look')
@@ -257,10 +235,8 @@ switch (step) {
         if (!isGood && outcome != 'hold_expired') return refused()
         return leaveAs('released')
 
-{% if crowd.has_room %}
     case 'leave':
         if (!isGood) return refused()
         tell('left', me.number, me.place)
         return gone(me.reason)
-{% endif %}
 }

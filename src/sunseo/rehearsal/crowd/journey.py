@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from sunseo.rehearsal.crowd.caller import Caller
+from sunseo.rehearsal.crowd.caller import VisitorClient
 
 
 class Inside(Protocol):
@@ -17,7 +17,7 @@ class Inside(Protocol):
     async def leave(self) -> None: ...
 
 
-class Opening:
+class VisitorJourney:
     """
     Attributes:
         done: how a visit ends in which everything went well, one word.
@@ -29,10 +29,10 @@ class Opening:
     knows_persons = True
     renews_passes = False
 
-    async def approach(self, caller: Caller) -> None:
+    async def approach(self, caller: VisitorClient) -> None:
         """Before anything else."""
 
-    async def visit(self, caller: Caller, inside: Inside) -> None:
+    async def visit(self, caller: VisitorClient, inside: Inside) -> None:
         """Come away with what she came for.
 
         Raises:
