@@ -23,6 +23,7 @@ NAMES = {
     '"name": "Free"': '"name": "무료"',
     "Friday": "금요일",
     '"section": "A"': '"section": "가"',
+    "sale init concert >": "sale init concert --lang ko >",
 }
 """All that is different in what a Korean types."""
 

@@ -245,6 +245,9 @@ WHERE s.organisation = :organisation AND s.sale = :sale;
 -- Read the sales with their times, the newest first.
 SELECT
     s.sale, s.version, COALESCE(s.slug, 'sale-' || s.sale) AS slug, s.name, s.opens_at, s.closes_at,
+    s.opens_at <= asked.now OR EXISTS (
+        SELECT FROM holds AS h WHERE h.organisation = s.organisation AND h.sale = s.sale
+    ) AS is_on,
     s.opens_at <= asked.now AND (s.closes_at IS NULL OR s.closes_at > asked.now) AND NOT s.paused
         AS is_open,
     s.paused

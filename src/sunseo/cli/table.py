@@ -32,7 +32,7 @@ COMMANDS = {
     "keys": LazyCommand("sunseo.operators.keys_command:keys", "Operator keys."),
     "room": LazyCommand("sunseo.room.setup.command:room", "Waiting rooms."),
     "sale": LazyCommand(
-        "sunseo.booking.setup.command:sale", "Sales: stop one at once, and let it go on."
+        "sunseo.salefile.command:sale", "Sales: made of files, changed, checked, stopped at once."
     ),
     "draw": LazyCommand("sunseo.room.draw.command:draw", "Draws that anyone can check."),
     "rehearse": LazyCommand(

@@ -22,11 +22,16 @@ KeyOption = Annotated[
 HOME = "http://127.0.0.1:8000"
 
 
-def ask(url: str, key: str, method: str, path: str, body: Any = None) -> Any:
-    """Send one request; a refusal ends the command with what the server says."""
+def ask(
+    url: str, key: str, method: str, path: str, body: Any = None, *, effect: str | None = None
+) -> Any:
+    """Send one request; a refusal ends the command with what the server says.
+
+    `effect` is its Idempotency-Key, for what may have been sent before.
+    """
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     if method != "GET":
-        headers["Idempotency-Key"] = str(uuid4())
+        headers["Idempotency-Key"] = effect or str(uuid4())
     data = None if body is None else json.dumps(body).encode()
     if not url.startswith(("http://", "https://")):
         fail(f"{url} is no http URL", MISUSE)

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sunseo.booking.setup import imports
 from sunseo.booking.setup.change_bodies import SaleChange
+from sunseo.booking.setup.change_rules import OWN, PARTS, may_change, rule_of
 from sunseo.booking.setup.setup_bodies import NewOccasion, NewPriceClass, NewSale
 from sunseo.core.clock import Instant
 from sunseo.core.fields import FieldError
@@ -26,26 +27,6 @@ from sunseo.core.outcome import Kind, Outcome
 from sunseo.postgres.queries import load_cold_queries
 
 _QUERIES = load_cold_queries("sunseo.booking")
-
-OWN = (
-    "name",
-    "currency",
-    "time_zone",
-    "opens_at",
-    "closes_at",
-    "hold_ttl_s",
-    "renewals_max",
-    "order_limit",
-    "occasion_limit",
-    "person_limit",
-    "persons",
-)
-PARTS = {"occasions": "occasion", "price_classes": "price_class", "products": "product"}
-
-# Once a sale is on:
-FREE = frozenset({"name", "closes_at"})
-RISING = frozenset({"hold_ttl_s", "renewals_max", "order_limit", "capacity"})
-RISING_COUNTED = frozenset({"occasion_limit", "person_limit"})  # counters exist: none is not more
 
 
 @unique
@@ -65,7 +46,7 @@ class StoredSale(NamedTuple):
     now: Instant
 
 
-class Change(NamedTuple):
+class ChangedValue(NamedTuple):
     """One value that differs."""
 
     path: str
@@ -78,7 +59,7 @@ class Change(NamedTuple):
 class SaleChanges(NamedTuple):
     """What differs, and how the sale is to be."""
 
-    values: Sequence[Change]
+    values: Sequence[ChangedValue]
     sale: NewSale
     body: SaleChange
     parts: Mapping[str, Mapping[int, Mapping[str, Any]]]
@@ -164,24 +145,12 @@ def refusal_of(
         return ChangeOutcome.UNITS_TAKEN, detail, [c.path for c in below]
     if not stored.is_on:
         return None
-    forbidden = [c for c in changed.values if not may_change(c)]
+    forbidden = [c for c in changed.values if not may_change(c.name, c.before, c.after)]
     if not forbidden:
         return None
     first = forbidden[0]
-    rule = "may only rise" if first.name in RISING | RISING_COUNTED else "stays as it is"
-    detail = f"`{first.path}` {rule} while the sale is on."
+    detail = f"`{first.path}` {rule_of(first.name)} while the sale is on."
     return ChangeOutcome.SALE_IS_ON, detail, [c.path for c in forbidden]
-
-
-def may_change(change: Change) -> bool:
-    """Whether a value may change once the sale is on."""
-    if change.name in FREE:
-        return True
-    if change.name in RISING and change.after is None:
-        return True
-    if change.name in RISING | RISING_COUNTED:
-        return None not in (change.before, change.after) and change.after > change.before
-    return False
 
 
 async def write(connection: AsyncConnection, where: dict[str, int], changed: SaleChanges) -> None:
@@ -208,11 +177,11 @@ async def write(connection: AsyncConnection, where: dict[str, int], changed: Sal
     await imports.add_price_classes(connection, where, changed.body.new_price_classes, last_class)
 
 
-def _values(stored: StoredSale, body: SaleChange) -> Iterator[Change]:
+def _values(stored: StoredSale, body: SaleChange) -> Iterator[ChangedValue]:
     for name in OWN:
         after = getattr(body, name)
         if after is not UNSET and after != stored.own[name]:
-            yield Change(name, name, stored.own[name], after)
+            yield ChangedValue(name, name, stored.own[name], after)
     parts = chain(
         (("occasions", o.occasion, o) for o in body.occasions),
         (("price_classes", c.price_class, c) for c in body.price_classes),
@@ -224,4 +193,4 @@ def _values(stored: StoredSale, body: SaleChange) -> Iterator[Change]:
         for name, after in msgspec.structs.asdict(part).items():
             if after is not UNSET and after != before[name]:
                 taken = before.get("held", 0) + before.get("sold", 0)
-                yield Change(f"{what}[{number}].{name}", name, before[name], after, taken)
+                yield ChangedValue(f"{what}[{number}].{name}", name, before[name], after, taken)

@@ -1,30 +1,24 @@
-"""`sunseo sale …`: what operators do to sales in a hurry, over a running server's API."""
+"""What operators do to sales in a hurry, over a running server's API."""
 
 from typing import Annotated
 
 import typer
 
-from sunseo.commands import command_group
 from sunseo.web.asking import HOME, KeyOption, UrlOption, ask, show
 
 Sale = Annotated[int, typer.Argument(help="Number of the sale.", min=1)]
 
-sale = command_group("Sales: stop one at once, and let it go on.")
 
-
-@sale.command("pause")
 def pause_sale(number: Sale, *, key: KeyOption, url: UrlOption = HOME) -> None:
     """Take no new holds; holds that exist can still be renewed, released and ordered."""
     show(ask(url, key, "POST", f"/v1/sales/{number}/pause"))
 
 
-@sale.command("resume")
 def resume_sale(number: Sale, *, key: KeyOption, url: UrlOption = HOME) -> None:
     """Let a paused sale go on."""
     show(ask(url, key, "POST", f"/v1/sales/{number}/resume"))
 
 
-@sale.command("show")
 def show_sale(
     number: Annotated[int | None, typer.Argument(help="Number of the sale; else all.")] = None,
     *,

@@ -20,6 +20,7 @@ class SaleEntry(msgspec.Struct, frozen=True):
     name: str
     opens_at: datetime
     closes_at: datetime | None
+    is_on: bool  # it has opened, or somebody has held something of it
     is_open: bool
     paused: bool
 

@@ -64,7 +64,7 @@ class NewSale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     occasion_limit: Number32 | None = None
     person_limit: Number32 | None = None
     persons: Literal["accounts", "guests"] | None = None
-    price_classes: Annotated[tuple[NewPriceClass, ...], Meta(min_length=1, max_length=PARTS_MAX)]
+    price_classes: Annotated[tuple[NewPriceClass, ...], Meta(max_length=PARTS_MAX)] = ()
     occasions: Annotated[tuple[NewOccasion, ...], Meta(min_length=1, max_length=PARTS_MAX)]
 
     def __post_init__(self) -> None:
